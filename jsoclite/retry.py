@@ -1,0 +1,143 @@
+"""What is worth trying again, and when; injected time; texts without e-mail addresses."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+
+import requests
+import urllib3
+
+__all__ = ["Clock", "SlowAnswer", "Speedometer", "backoff", "is_transient", "redact", "retry_after"]
+
+# 429 and 5xx speak of the moment, not of the request; 404 and 403 are final for queries.
+TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+
+# A server that has nothing to send falls silent and meets the time-out. One that sends less than this is as good as
+# silent, but would keep a script waiting for days: 1 KiB/s means 4.5 hours for one 4096 x 4096 image.
+FLOOR_BYTES_PER_S = 1024
+FLOOR_WINDOW_S = 10.0
+
+# user@host.tld, also percent-encoded once or twice; a cadence such as 1h@12m is none
+_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+(?:@|%40|%2540)(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """
+    Time as an argument, so that tests never wait.
+
+    Parameters
+    ----------
+    now : callable
+        Seconds from an arbitrary start, never running backwards.
+    sleep : callable
+        Waits for the given seconds.
+    chance : callable
+        A random number in [0, 1), for jitter.
+    """
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
+
+
+class SlowAnswer(requests.exceptions.Timeout):
+    """Bytes trickle in below the floor on speed."""
+
+
+@dataclass
+class Speedometer:
+    """
+    A floor on speed, and none on the total time.
+
+    Parameters
+    ----------
+    clock : Clock
+        Where the time comes from.
+    window : float
+        Seconds over which the speed is averaged.
+    """
+
+    clock: Clock
+    window: float = FLOOR_WINDOW_S
+    _since: float = field(init=False)
+    _bytes: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._since = self.clock.now()
+
+    def add(self, count: int) -> None:
+        """Count `count` more bytes; raise `SlowAnswer` when a whole window stayed below the floor."""
+        self._bytes += count
+        elapsed = self.clock.now() - self._since
+        if elapsed >= self.window:
+            if self._bytes < FLOOR_BYTES_PER_S * elapsed:
+                raise SlowAnswer(
+                    f"only {self._bytes} bytes in {elapsed:.0f} s, less than the floor of {FLOOR_BYTES_PER_S} bytes/s"
+                )
+            self._since, self._bytes = self.clock.now(), 0
+
+
+def backoff(tries: int, clock: Clock, *, base: float = 0.5, ceiling: float = 60.0) -> Iterator[float]:
+    """Yield `tries` waits in seconds, doubling from `base` up to `ceiling`, each with up to a quarter of jitter."""
+    for attempt in range(tries):
+        yield min(ceiling, base * 2**attempt) * (1 + clock.chance() / 4)
+
+
+def retry_after(
+    headers: Mapping[str, str], now: Callable[[], float] = time.time, *, ceiling: float = 300.0
+) -> float | None:
+    """Return the seconds a server asks to wait (RFC 9110: number or date), at most `ceiling`; None if it is silent."""
+    value = headers.get("Retry-After", "").strip()
+    if not value:
+        return None
+    if value.isdigit():
+        return min(float(value), ceiling)
+    try:
+        return min(max(0.0, parsedate_to_datetime(value).timestamp() - now()), ceiling)
+    except (TypeError, ValueError):
+        return None
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same request may succeed a little later. A certificate that fails will fail again."""
+    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError | requests.exceptions.ProxyError):
+        return False
+    return isinstance(
+        error,
+        requests.exceptions.ConnectionError
+        | requests.exceptions.Timeout
+        | requests.exceptions.ChunkedEncodingError
+        | requests.exceptions.ContentDecodingError
+        | urllib3.exceptions.HTTPError
+        | ConnectionError
+        | TimeoutError,
+    )
+
+
+def never_sent(error: BaseException) -> bool:
+    """Whether the request surely did not reach the server, because no connection came about."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    seen: set[int] = set()
+    stack: list[object] = [error]
+    while stack:
+        item = stack.pop()
+        if id(item) in seen or item is None:
+            continue
+        seen.add(id(item))
+        if isinstance(item, urllib3.exceptions.NewConnectionError | ConnectionRefusedError):
+            return True
+        if isinstance(item, BaseException):
+            stack += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
+    return False
+
+
+def redact(text: object) -> str:
+    """Return `text` with every e-mail address replaced."""
+    return _EMAIL.sub("<e-mail address>", str(text))

@@ -1,0 +1,53 @@
+"""What all tests share: no network but loopback, a clock that is moved by hand, the sandbox."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+
+import pytest
+
+from jsoclite.retry import Clock
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch):
+    """Tests that reach out of this machine fail."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not ipaddress.ip_address(address[0]).is_loopback:
+            raise AssertionError(f"a test wanted to reach {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    monkeypatch.delenv("JSOC_EMAIL", raising=False)
+    monkeypatch.delenv("JSOCLITE_SERVER", raising=False)
+
+
+class HandClock:
+    """A clock that runs only when somebody sleeps, and remembers how long they did."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.slept.append(seconds)
+        self.time += seconds
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(now=self.now, sleep=self.sleep, chance=lambda: 0.0)
+
+
+@pytest.fixture
+def hand_clock():
+    return HandClock()
