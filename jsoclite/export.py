@@ -1,0 +1,252 @@
+"""Exports of one or many requests, one pending at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import ExportError, ServerError, StagingTimeout
+from .replies import ExportFile, ExportStatus, reply_error
+from .retry import Clock
+from .staging import OUTAGE_PATIENCE_S, SUBMIT_TRIES, ExportRequest
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
+__all__ = ["Export"]
+
+# Something unknown is in the way (status 7 without ids, or ids that never end): offer the request again after this
+# long. jsoc_fetch.c stops counting a pending request after 60 minutes.
+BLOCKED_RETRY_S = 60.0
+FOREIGN_RETRY_S = 300.0
+
+
+class Export(Sequence[ExportRequest]):
+    """
+    One or many export requests that together stand for the chosen rows.
+
+    JSOC takes one pending request per e-mail address, so they queue: the next one is submitted when the last has left
+    JSOC's queue. Nothing happens by itself: `wait`, `advance` and `download` move the queue on.
+
+    Parameters
+    ----------
+    requests : sequence of ExportRequest
+        In the order in which they are to be submitted.
+    clock : Clock
+        Where the time comes from.
+    adopt : callable
+        Makes an `ExportRequest` of an id that JSOC names as being in the way.
+    download : callable, optional
+        What `Export.download` calls.
+    """
+
+    def __init__(
+        self,
+        requests: Sequence[ExportRequest],
+        *,
+        clock: Clock,
+        adopt: Callable[[str], ExportRequest],
+        download: Callable[..., pd.DataFrame] | None = None,
+    ) -> None:
+        self.requests = tuple(requests)
+        self._clock, self._adopt, self._download = clock, adopt, download
+        self._foreign: list[ExportRequest] = []
+        self._not_before = 0.0
+        self._offers: dict[int, int] = {}
+        self._outage: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.requests[index]
+
+    def __iter__(self) -> Iterator[ExportRequest]:
+        return iter(self.requests)
+
+    def __repr__(self) -> str:
+        states: dict[str, int] = {}
+        for request in self.requests:
+            name = "failed" if request.error else request.status.name.lower().replace("_", " ")
+            states[name] = states.get(name, 0) + 1
+        counts = ", ".join(f"{count} {name}" for name, count in states.items()) or "nothing to export"
+        ids = ", ".join(self.ids[:3]) + (", …" if len(self.ids) > 3 else "")
+        return f"<Export {counts}{': ' + ids if ids else ''}>"
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the requests that were submitted; `Client.attach` takes them, on any machine, for seven days."""
+        return [request.id for request in self.requests if request.id]
+
+    @property
+    def status(self) -> ExportStatus:
+        """The last status seen of the request that is furthest from done."""
+        if not self.requests:
+            return ExportStatus.DONE
+        failed = [request.status for request in self.requests if request.error]
+        if failed:
+            return failed[0]
+        for request in self.requests:
+            if request.status is not ExportStatus.DONE:
+                return request.status
+        return ExportStatus.DONE
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to wait for; requests may have failed."""
+        return not any(request.pending or request.planned for request in self.requests)
+
+    @property
+    def files(self) -> list[ExportFile]:
+        """Files of the finished requests."""
+        return [file for request in self.requests for file in request.files]
+
+    @property
+    def urls(self) -> list[str]:
+        """URLs of the finished requests' files."""
+        return [file.url for file in self.files if file.url]
+
+    def refresh(self) -> Export:
+        """Ask JSOC for the status of every request that is pending, now."""
+        for request in self.requests:
+            if request.pending:
+                request.refresh()
+        return self
+
+    def cancel(self) -> bool:
+        """Cancel what is pending at JSOC, and drop what was not submitted. True if nothing pends afterwards."""
+        results = [request.cancel() for request in self.requests if request.planned or request.pending]
+        return all(results)
+
+    def advance(self) -> float | None:
+        """
+        Do what is due, without waiting.
+
+        Returns
+        -------
+        float or None
+            Seconds until something is due again; None when all requests have ended.
+
+        Raises
+        ------
+        EmailError
+            If an export needs an address and there is none.
+        ServerError
+            If the server has been out of reach for half an hour.
+        """
+        while True:
+            active = [request for request in self.requests if request.pending]
+            for request in active:
+                if request.due_in <= 0:
+                    request.poll()
+            if any(not request.pending for request in active):
+                continue
+            if active:
+                return min(request.due_in for request in active)
+            planned = next((request for request in self.requests if request.planned), None)
+            if planned is None:
+                return None
+            wait = self._way_is_free()
+            if wait > 0:
+                return wait
+            self._submit(planned)
+
+    def _way_is_free(self) -> float:
+        """Return the seconds until another offer makes sense."""
+        now = self._clock.now()
+        for request in list(self._foreign):
+            if request.due_in <= 0:
+                request.poll()
+            if not request.pending:
+                self._foreign.remove(request)
+                if not self._foreign:
+                    self._not_before = now
+        wait = self._not_before - now
+        return min([wait, *(max(request.due_in, 0.05) for request in self._foreign)]) if wait > 0 else 0.0
+
+    def _submit(self, request: ExportRequest) -> None:
+        now = self._clock.now()
+        try:
+            reply = request.submit()
+        except ExportError as error:
+            request.fail(error)
+            return
+        except ServerError:
+            # Away for a while, in the middle of a long job: it may come back, and the request was not taken. If
+            # nothing has worked yet, the caller wants to know at once.
+            self._outage = now if self._outage is None else self._outage
+            if not self.ids or now - self._outage > OUTAGE_PATIENCE_S:
+                raise
+            self._not_before = now + BLOCKED_RETRY_S
+            return
+        self._outage = None
+        if reply.status is ExportStatus.LIMIT:
+            own = {other.id for other in self.requests}
+            self._foreign = [self._adopt(request_id) for request_id in reply.pending_ids if request_id not in own]
+            self._not_before = self._clock.now() + (FOREIGN_RETRY_S if self._foreign else BLOCKED_RETRY_S)
+        elif reply.transient:
+            offers = self._offers[id(request)] = self._offers.get(id(request), 0) + 1
+            if offers >= SUBMIT_TRIES:
+                request.fail(reply_error(reply, request.record_set))
+            self._not_before = self._clock.now() + 2.0**offers
+
+    def wait(self, timeout: float | None = None) -> Export:
+        """
+        Block until JSOC has ended every request.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Longest time to wait, in seconds. By default there is no limit.
+
+        Returns
+        -------
+        Export
+            This object, so that ``client.export(rows).wait().download("data")`` reads in order.
+
+        Raises
+        ------
+        StagingTimeout
+            If `timeout` passed first. The requests live on; attach to them by their ids.
+        ExportError
+            If a request failed; the others have ended too.
+        """
+        deadline = None if timeout is None else self._clock.now() + timeout
+        while (delay := self.advance()) is not None:
+            if deadline is not None:
+                left = deadline - self._clock.now()
+                if left <= 0:
+                    waiting = next((request for request in self.requests if request.pending), self.requests[0])
+                    raise StagingTimeout(
+                        f"{waiting.id or 'the export'} was still {waiting.status.name.lower()} after {timeout:g} s. "
+                        f"It lives on: wait again, or Client.attach({', '.join(map(repr, self.ids))}) later.",
+                        request_id=waiting.id,
+                    )
+                delay = min(delay, left)
+            self._clock.sleep(delay)
+        for request in self.requests:
+            if request.error is not None:
+                raise request.error
+        return self
+
+    def download(self, directory: str | os.PathLike[str], **options: Any) -> pd.DataFrame:
+        """
+        Wait, and fetch the files. As `Client.download` with this export as its rows.
+
+        Parameters
+        ----------
+        directory : path
+            Where the files go.
+        **options
+            As for `Client.download`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The manifest, a row per file.
+        """
+        if self._download is None:
+            raise TypeError("this export belongs to no client; use Client.download(export, directory)")
+        return self._download(self, directory, **options)

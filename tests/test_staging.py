@@ -1,0 +1,315 @@
+"""Export requests: one pending at a time, polled with care, submitted once."""
+
+import json
+from urllib.parse import parse_qs
+
+import pytest
+import requests
+import responses
+
+from jsoclite import errors
+from jsoclite.export import Export
+from jsoclite.ledger import Ledger
+from jsoclite.orders import Orders
+from jsoclite.replies import ExportStatus, read_reply
+from jsoclite.staging import poll_delay
+from jsoclite.transport import Transport, resolve_server
+
+BASE = "http://jsoc.test/"
+FETCH = BASE + "cgi-bin/ajax/jsoc_fetch"
+MANAGE = BASE + "cgi-bin/ajax/manage-request.sh"
+CHECK = BASE + "cgi-bin/ajax/checkAddress.sh"
+ADDRESS = "someone@example.org"
+SET = "hmi.M_720s[2014.01.01_TAI]{magnetogram}"
+
+
+class Jsoc:
+    """Answers export requests from a script, and remembers what it was asked."""
+
+    def __init__(self, mock, hand_clock):
+        self.submitted, self.polled, self.managed = [], [], []
+        self.on_submit, self.on_poll, self.on_manage = [], {}, []
+        self._clock = hand_clock
+        mock.add_callback(responses.POST, FETCH, self._post)
+        mock.add_callback(responses.GET, FETCH, self._get)
+        mock.add_callback(responses.POST, MANAGE, self._manage)
+        mock.post(CHECK, json={"status": 2, "msg": "Email address is valid and registered."})
+        transport = Transport(resolve_server(BASE), clock=hand_clock.clock, retries=1)
+        self.orders = Orders(transport, ADDRESS, lambda *_, **__: None)
+
+    def export(self, *sets) -> Export:
+        return self.orders.export([self.orders.request(one) for one in sets])
+
+    @staticmethod
+    def _answer(reply):
+        if isinstance(reply, Exception):
+            raise reply
+        return (reply, {}, "") if isinstance(reply, int) else (200, {}, json.dumps(reply))
+
+    def _post(self, request):
+        self.submitted.append({key: value[0] for key, value in parse_qs(request.body).items()})
+        number = len(self.submitted)
+        reply = self.on_submit.pop(0) if self.on_submit else {"status": 2, "requestid": f"JSOC_20260101_00{number}", "wait": 10}
+        return self._answer(reply)
+
+    def _get(self, request):
+        request_id = request.params["requestid"]
+        self.polled.append((self._clock.time, request_id))
+        script = self.on_poll.get(request_id) or [done(request_id)]
+        if callable(script):
+            return self._answer(script())
+        return self._answer(script.pop(0) if len(script) > 1 else script[0])
+
+    def _manage(self, request):
+        self.managed.append(parse_qs(request.body)["operation"][0])
+        return self._answer(self.on_manage.pop(0))
+
+
+def done(request_id):
+    rows = [{"record": "hmi.M_720s[2014.01.01_00:00:00_TAI][3]", "filename": "hmi.M_720s.7.magnetogram.fits"}]
+    return {"status": "0", "requestid": request_id, "count": "1", "dir": "/SUM1/D1/S00000", "data": rows}
+
+
+def pending(request_id, status=1):
+    return {"status": status, "requestid": request_id, "wait": 5, "rcount": 0}
+
+
+@pytest.fixture
+def jsoc(hand_clock):
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield Jsoc(mock, hand_clock)
+
+
+def test_submit_poll_done(jsoc, hand_clock):
+    jsoc.on_poll["JSOC_20260101_001"] = [pending("JSOC_20260101_001", 2), pending("JSOC_20260101_001"), done("JSOC_20260101_001")]
+    export = jsoc.export(SET).wait()
+    assert export.ids == ["JSOC_20260101_001"]
+    assert export.status is ExportStatus.DONE
+    assert export.urls == ["http://jsoc.test/SUM1/D1/S00000/hmi.M_720s.7.magnetogram.fits"]
+    (sent,) = jsoc.submitted
+    assert sent["ds"] == SET
+    assert sent["notify"] == ADDRESS
+    assert sent["op"] == "exp_request"
+    assert len(jsoc.polled) == 3
+
+
+def test_polls_are_quick_at_first_and_rare_later(jsoc, hand_clock):
+    start = hand_clock.time
+
+    def staged_in_ten_seconds():
+        return done("JSOC_20260101_001") if hand_clock.time - start >= 10 else pending("JSOC_20260101_001")
+
+    jsoc.on_poll["JSOC_20260101_001"] = staged_in_ten_seconds
+    jsoc.export(SET).wait()
+    assert hand_clock.time - start - 10 <= 1
+    times = [0.0]
+    while times[-1] < 3600:
+        times.append(times[-1] + poll_delay(times[-1]))
+    late = [b - a for a, b in zip(times, times[1:], strict=False) if a >= 120]
+    assert min(late) > 29.9
+    assert max(b - a for a, b in zip(times, times[1:], strict=False) if a <= 10) <= 1
+
+
+def test_one_pending_request_at_a_time(jsoc):
+    for number in (1, 2, 3):
+        key = f"JSOC_20260101_00{number}"
+        jsoc.on_poll[key] = [pending(key), done(key)]
+    export = jsoc.export("s.a[1]", "s.a[2]", "s.a[3]")
+    assert export.advance() is not None
+    assert len(jsoc.submitted) == 1
+    export.wait()
+    assert [sent["ds"] for sent in jsoc.submitted] == ["s.a[1]", "s.a[2]", "s.a[3]"]
+    # the second was not submitted before the first had ended
+    assert [request_id for _, request_id in jsoc.polled] == [f"JSOC_20260101_00{n}" for n in (1, 1, 2, 2, 3, 3)]
+
+
+def test_status_7_waits_for_what_is_in_the_way(jsoc, hand_clock):
+    said = "User someone@example.org has 1 pending export requests (JSOC_20260101_777); please wait"
+    jsoc.on_submit = [{"status": 7, "error": said}]
+    other = "JSOC_20260101_777"
+    jsoc.on_poll[other] = [pending(other), pending(other), done(other)]
+    export = jsoc.export(SET).wait()
+    assert len(jsoc.submitted) == 2
+    assert [request_id for _, request_id in jsoc.polled[:3]] == [other] * 3
+    assert export.ids == ["JSOC_20260101_002"]
+
+
+def test_status_7_without_ids_is_waited_out(jsoc, hand_clock):
+    jsoc.on_submit = [{"status": 7, "error": "There are too many requests from 1.2.3.4; please wait"}] * 2
+    start = hand_clock.time
+    jsoc.export(SET).wait()
+    assert len(jsoc.submitted) == 3
+    assert hand_clock.time - start >= 120
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        (3, errors.ExportTooLarge, "cutout or rebin"),
+        (4, errors.ExportFailed, "no reason"),
+        (5, errors.ExportExpired, "seven days"),
+        (25, errors.ExportOffline, "jsoc@sun.stanford.edu"),
+        (-1, errors.ExportFailed, "status -1"),
+        (99, errors.ExportFailed, "unknown status 99"),
+    ],
+)
+@pytest.mark.parametrize("when", ["submitting", "polling"])
+def test_each_status_has_its_error(jsoc, when, status, kind, words):
+    reply = {"status": status}
+    if when == "submitting":
+        jsoc.on_submit = [reply]
+    else:
+        jsoc.on_poll["JSOC_20260101_001"] = [reply]
+    with pytest.raises(kind, match=words) as caught:
+        jsoc.export(SET).wait()
+    assert SET in str(caught.value)
+    assert caught.value.record_set == SET
+    assert isinstance(caught.value, errors.ExportError)
+    if when == "polling":
+        assert caught.value.request_id == "JSOC_20260101_001"
+
+
+def test_one_failure_does_not_stop_the_rest(jsoc):
+    jsoc.on_submit = [{"status": 4, "error": "Bad record-set query"}]
+    export = jsoc.export("s.a[1]", "s.a[2]")
+    with pytest.raises(errors.ExportFailed, match="Bad record-set query"):
+        export.wait()
+    assert export[1].status is ExportStatus.DONE
+
+
+def test_a_failed_hash_is_a_passing_fault(jsoc):
+    jsoc.on_submit = [{"status": 4, "error": "Cant save new export-request hash."}] * 2
+    jsoc.export(SET).wait()
+    assert len(jsoc.submitted) == 3
+
+
+def test_not_found_just_after_submission_is_normal(jsoc):
+    key = "JSOC_20260101_001"
+    unknown = {"status": 4, "error": f"invalid export DRMS record for ID `%s`{key}"}
+    jsoc.on_poll[key] = [{"status": 6, "error": "Cant locate export request"}, unknown, done(key)]
+    assert jsoc.export(SET).wait().status is ExportStatus.DONE
+
+
+def test_not_found_for_ever_ends(jsoc, hand_clock):
+    key = "JSOC_20260101_001"
+    jsoc.on_poll[key] = [{"status": 6, "error": "Cant locate export request"}]
+    start = hand_clock.time
+    with pytest.raises(errors.ExportFailed, match="does not know this id"):
+        jsoc.export(SET).wait()
+    assert hand_clock.time - start < 40
+
+
+def test_an_outage_while_polling_is_sat_out(jsoc, hand_clock):
+    key = "JSOC_20260101_001"
+    jsoc.on_poll[key] = [503] * 40 + [done(key)]
+    assert jsoc.export(SET).wait().status is ExportStatus.DONE
+    assert len(jsoc.submitted) == 1
+
+
+def test_a_server_that_stays_away_ends_the_wait_with_the_id_kept(jsoc):
+    key = "JSOC_20260101_001"
+    jsoc.on_poll[key] = [503]
+    export = jsoc.export(SET)
+    with pytest.raises(errors.ServerError):
+        export.wait()
+    assert export.ids == [key]
+    jsoc.on_poll[key] = [done(key)]
+    assert export.wait().status is ExportStatus.DONE
+
+
+def test_a_broken_submission_is_looked_up_not_repeated(jsoc):
+    other = "JSOC_20260101_555"
+    jsoc.on_submit = [requests.exceptions.ReadTimeout("gone"), {"status": 2, "requestid": other}]
+    jsoc.on_manage = [{"status": "2", "msg": f"existing export request for export user x [ request_id={other}, start_time=now ]"}]
+    jsoc.on_poll[other] = [pending(other), done(other)]
+    export = jsoc.export(SET).wait()
+    assert jsoc.managed == ["check"]
+    # it was waited for, and the same set offered then got its own id back
+    assert export.ids == [other]
+    assert len(jsoc.submitted) == 2
+
+
+def test_a_broken_submission_that_never_arrived_is_sent_again(jsoc):
+    jsoc.on_submit = [requests.exceptions.ReadTimeout("gone")]
+    jsoc.on_manage = [{"status": "1", "msg": "no existing export request"}]
+    assert jsoc.export(SET).wait().status is ExportStatus.DONE
+    assert len(jsoc.submitted) == 2
+
+
+def test_a_broken_submission_in_doubt_is_told(jsoc):
+    jsoc.on_submit = [requests.exceptions.ReadTimeout("gone")]
+    jsoc.on_manage = [404]
+    with pytest.raises(errors.ExportError, match=r"may or may not.*old id"):
+        jsoc.export(SET).wait()
+    assert len(jsoc.submitted) == 1
+
+
+def test_timeout_keeps_the_id(jsoc):
+    key = "JSOC_20260101_001"
+    jsoc.on_poll[key] = [pending(key)]
+    with pytest.raises(errors.StagingTimeout, match=key) as caught:
+        jsoc.export(SET).wait(timeout=20)
+    assert caught.value.request_id == key
+    assert isinstance(caught.value, TimeoutError)
+
+
+def test_cancel(jsoc):
+    jsoc.on_poll["JSOC_20260101_001"] = [pending("JSOC_20260101_001")]
+    jsoc.on_manage = [{"status": "3", "msg": "cancelled"}]
+    export = jsoc.export("s.a[1]", "s.a[2]")
+    export.advance()
+    assert export.cancel()
+    assert jsoc.managed == ["cancel"]
+    assert export.done
+    assert len(jsoc.submitted) == 1
+
+
+def test_no_address_no_export(jsoc, hand_clock):
+    transport = Transport(resolve_server(BASE), clock=hand_clock.clock)
+    orders = Orders(transport, None, lambda *_, **__: None)
+    with pytest.raises(errors.EmailError, match="JSOC_EMAIL"):
+        orders.export([orders.request(SET)]).wait()
+    assert jsoc.submitted == []
+
+
+def test_every_step_is_in_the_ledger_before_it_happens(jsoc, tmp_path):
+    states = []
+    with Ledger(tmp_path) as ledger:
+        row = ledger.add_request(BASE, SET, method="url", protocol="fits", process="", filename="")
+        request = jsoc.orders.request(SET, ledger=ledger, row=row)
+        post = jsoc._answer
+
+        def spy(reply):
+            states.append(ledger.requests()[0].state)
+            return post(reply)
+
+        jsoc._answer = spy
+        jsoc.orders.export([request]).wait()
+        assert states == ["submitting", "pending"]
+        (row,) = ledger.requests()
+        assert (row.state, row.request_id, row.status) == ("done", "JSOC_20260101_001", 0)
+        assert row.submitted
+        assert row.finished
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], "x", {"status": "many"}, {"status": 0, "data": "x"}, {"status": 0, "data": [1, {"record": None}]}]
+)
+def test_replies_of_any_shape_are_read(body):
+    assert read_reply(body, BASE).status in (ExportStatus.UNKNOWN_ERROR, ExportStatus.DONE)
+
+
+def test_files_stay_below_the_server():
+    row = {"record": "s.a[1]", "filename": "../../../http://evil.org/x?y#z"}
+    reply = read_reply({"status": 0, "dir": "//evil.org/SUM1", "data": [row]}, BASE)
+    assert reply.files[0].url.startswith("http://jsoc.test/evil.org/SUM1/../")
+    assert "?" not in reply.files[0].url
+
+
+def test_messages_among_the_rows():
+    rows = [{"record": "warning=No FITS files were exported.", "filename": ""}, {"record": "s.a[1]{x}", "filename": "NoDataFile"}]
+    reply = read_reply({"status": "0", "reqid": "JSOC_20260101_9", "data": rows}, BASE)
+    assert reply.messages == ("warning=No FITS files were exported.",)
+    assert reply.request_id == "JSOC_20260101_9"
+    (file,) = reply.files
+    assert (file.record, file.segment, file.url) == ("s.a[1]", "x", None)
