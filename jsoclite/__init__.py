@@ -17,7 +17,7 @@ _HOME = {
     "Client": "client",
     "RecordSet": "recordset",
     "Sandbox": "sandbox",
-    "Export": "staging",
+    "Export": "export",
     "ExportRequest": "staging",
     "ExportStatus": "staging",
     "read": "headers",
@@ -47,21 +47,118 @@ _HOME = {
     "StagingTimeout": "errors",
     "DownloadError": "errors",
     "SelectionError": "errors",
+    "ProcessingError": "errors",
     "JsocWarning": "errors",
 }
 
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does this lazily
-    from .client import Client as Client
+    from .client import (
+        Client as Client,
+    )
     from .errors import (
         DownloadError as DownloadError,
     )
     from .errors import (
         EmailError as EmailError,
     )
-    from .recordset import RecordSet as RecordSet
-    from .staging import Export as Export
+    from .errors import (
+        ExportError as ExportError,
+    )
+    from .errors import (
+        ExportExpired as ExportExpired,
+    )
+    from .errors import (
+        ExportFailed as ExportFailed,
+    )
+    from .errors import (
+        ExportLimit as ExportLimit,
+    )
+    from .errors import (
+        ExportOffline as ExportOffline,
+    )
+    from .errors import (
+        ExportTooLarge as ExportTooLarge,
+    )
+    from .errors import (
+        JsocError as JsocError,
+    )
+    from .errors import (
+        JsocWarning as JsocWarning,
+    )
+    from .errors import (
+        ProcessingError as ProcessingError,
+    )
+    from .errors import (
+        QueryError as QueryError,
+    )
+    from .errors import (
+        RecordSetError as RecordSetError,
+    )
+    from .errors import (
+        SelectionError as SelectionError,
+    )
+    from .errors import (
+        ServerError as ServerError,
+    )
+    from .errors import (
+        StagingTimeout as StagingTimeout,
+    )
+    from .errors import (
+        UnknownName as UnknownName,
+    )
+    from .errors import (
+        UnknownSeries as UnknownSeries,
+    )
+    from .export import (
+        Export as Export,
+    )
+    from .headers import (
+        read as read,
+    )
+    from .processing import (
+        AIAScale as AIAScale,
+    )
+    from .processing import (
+        Cutout as Cutout,
+    )
+    from .processing import (
+        MapProject as MapProject,
+    )
+    from .processing import (
+        Rebin as Rebin,
+    )
+    from .processing import (
+        Resize as Resize,
+    )
+    from .processing import (
+        VectorToPtr as VectorToPtr,
+    )
+    from .recordset import (
+        RecordSet as RecordSet,
+    )
+    from .sandbox import (
+        Sandbox as Sandbox,
+    )
+    from .staging import (
+        ExportRequest as ExportRequest,
+    )
+    from .staging import (
+        ExportStatus as ExportStatus,
+    )
+    from .times import (
+        is_time as is_time,
+    )
+    from .times import (
+        parse_time as parse_time,
+    )
+    from .times import (
+        tai as tai,
+    )
+    from .times import (
+        utc as utc,
+    )
 
 
 def __getattr__(name: str) -> Any:

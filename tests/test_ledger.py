@@ -27,7 +27,7 @@ def test_rows_survive(tmp_path):
 
 def test_a_transaction_is_all_or_nothing(tmp_path):
     with Ledger(tmp_path) as ledger:
-        with pytest.raises(RuntimeError), ledger.transaction():
+        with pytest.raises(RuntimeError), ledger.transaction():  # noqa: PT012
             ledger.save_file(ROW)
             raise RuntimeError
         assert ledger.files() == []

@@ -12,7 +12,11 @@ from jsoclite.names import LONGEST, Namer, extension, file_name, stem
     [
         ("hmi.M_720s[2014.01.01_00:00:00_TAI][3]", "magnetogram", "hmi.M_720s.20140101_000000_TAI.3.magnetogram.fits"),
         ("aia.lev1_euv_12s[2014-01-01T00:00:01Z][171]", "image", "aia.lev1_euv_12s.20140101_000001_UTC.171.image.fits"),
-        ("hmi.sharp_cea_720s[377][2011.02.15_02:00:00_TAI]", "Br", "hmi.sharp_cea_720s.377.20110215_020000_TAI.Br.fits"),
+        (
+            "hmi.sharp_cea_720s[377][2011.02.15_02:00:00_TAI]",
+            "Br",
+            "hmi.sharp_cea_720s.377.20110215_020000_TAI.Br.fits",
+        ),
         ("hmi.Synoptic_Mr_720s[2100]", "synopMr", "hmi.Synoptic_Mr_720s.2100.synopMr.fits"),
         ("aia.lev1[2014-01-01T00:00:06.840Z][7]", "image_lev1", "aia.lev1.20140101_000006.840_UTC.7.image_lev1.fits"),
     ],
@@ -38,7 +42,14 @@ def test_names_that_differ_in_case_only_are_kept_apart():
 
 @pytest.mark.parametrize(
     ("stored", "ending"),
-    [("/SUM1/D1/S0/image_lev1.fits", ".fits"), ("split.out.txt", ".txt"), ("spikes", ""), ("x.f/../its", ""), ("a.fi ts", ""), ("", "")],
+    [
+        ("/SUM1/D1/S0/image_lev1.fits", ".fits"),
+        ("split.out.txt", ".txt"),
+        ("spikes", ""),
+        ("x.f/../its", ""),
+        ("a.fi ts", ""),
+        ("", ""),
+    ],
 )
 def test_extension(stored, ending):
     assert extension(stored) == ending

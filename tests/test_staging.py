@@ -1,6 +1,7 @@
 """Export requests: one pending at a time, polled with care, submitted once."""
 
 import json
+from itertools import pairwise
 from urllib.parse import parse_qs
 
 import pytest
@@ -49,7 +50,11 @@ class Jsoc:
     def _post(self, request):
         self.submitted.append({key: value[0] for key, value in parse_qs(request.body).items()})
         number = len(self.submitted)
-        reply = self.on_submit.pop(0) if self.on_submit else {"status": 2, "requestid": f"JSOC_20260101_00{number}", "wait": 10}
+        reply = (
+            self.on_submit.pop(0)
+            if self.on_submit
+            else {"status": 2, "requestid": f"JSOC_20260101_00{number}", "wait": 10}
+        )
         return self._answer(reply)
 
     def _get(self, request):
@@ -81,7 +86,11 @@ def jsoc(hand_clock):
 
 
 def test_submit_poll_done(jsoc, hand_clock):
-    jsoc.on_poll["JSOC_20260101_001"] = [pending("JSOC_20260101_001", 2), pending("JSOC_20260101_001"), done("JSOC_20260101_001")]
+    jsoc.on_poll["JSOC_20260101_001"] = [
+        pending("JSOC_20260101_001", 2),
+        pending("JSOC_20260101_001"),
+        done("JSOC_20260101_001"),
+    ]
     export = jsoc.export(SET).wait()
     assert export.ids == ["JSOC_20260101_001"]
     assert export.status is ExportStatus.DONE
@@ -105,9 +114,9 @@ def test_polls_are_quick_at_first_and_rare_later(jsoc, hand_clock):
     times = [0.0]
     while times[-1] < 3600:
         times.append(times[-1] + poll_delay(times[-1]))
-    late = [b - a for a, b in zip(times, times[1:], strict=False) if a >= 120]
+    late = [b - a for a, b in pairwise(times) if a >= 120]
     assert min(late) > 29.9
-    assert max(b - a for a, b in zip(times, times[1:], strict=False) if a <= 10) <= 1
+    assert max(b - a for a, b in pairwise(times) if a <= 10) <= 1
 
 
 def test_one_pending_request_at_a_time(jsoc):
@@ -220,7 +229,9 @@ def test_a_server_that_stays_away_ends_the_wait_with_the_id_kept(jsoc):
 def test_a_broken_submission_is_looked_up_not_repeated(jsoc):
     other = "JSOC_20260101_555"
     jsoc.on_submit = [requests.exceptions.ReadTimeout("gone"), {"status": 2, "requestid": other}]
-    jsoc.on_manage = [{"status": "2", "msg": f"existing export request for export user x [ request_id={other}, start_time=now ]"}]
+    jsoc.on_manage = [
+        {"status": "2", "msg": f"existing export request for export user x [ request_id={other}, start_time=now ]"}
+    ]
     jsoc.on_poll[other] = [pending(other), done(other)]
     export = jsoc.export(SET).wait()
     assert jsoc.managed == ["check"]
@@ -293,7 +304,8 @@ def test_every_step_is_in_the_ledger_before_it_happens(jsoc, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "body", [None, [], "x", {"status": "many"}, {"status": 0, "data": "x"}, {"status": 0, "data": [1, {"record": None}]}]
+    "body",
+    [None, [], "x", {"status": "many"}, {"status": 0, "data": "x"}, {"status": 0, "data": [1, {"record": None}]}],
 )
 def test_replies_of_any_shape_are_read(body):
     assert read_reply(body, BASE).status in (ExportStatus.UNKNOWN_ERROR, ExportStatus.DONE)
@@ -307,7 +319,10 @@ def test_files_stay_below_the_server():
 
 
 def test_messages_among_the_rows():
-    rows = [{"record": "warning=No FITS files were exported.", "filename": ""}, {"record": "s.a[1]{x}", "filename": "NoDataFile"}]
+    rows = [
+        {"record": "warning=No FITS files were exported.", "filename": ""},
+        {"record": "s.a[1]{x}", "filename": "NoDataFile"},
+    ]
     reply = read_reply({"status": "0", "reqid": "JSOC_20260101_9", "data": rows}, BASE)
     assert reply.messages == ("warning=No FITS files were exported.",)
     assert reply.request_id == "JSOC_20260101_9"

@@ -9,7 +9,7 @@ import requests
 import responses
 
 from jsoclite.errors import ServerError
-from jsoclite.retry import Speedometer, SlowAnswer, backoff, redact, retry_after
+from jsoclite.retry import SlowAnswer, Speedometer, backoff, redact, retry_after
 from jsoclite.transport import AmbiguousRequest, Transport, resolve_server
 
 BASE = "http://jsoc.test/"
@@ -45,7 +45,9 @@ def test_retry_after_is_honoured(transport, hand_clock):
 @responses.activate
 def test_it_gives_up_in_the_end_and_names_the_server(transport, hand_clock):
     responses.get(INFO, status=503, body="down for maintenance")
-    with pytest.raises(ServerError, match="HTTP 503 from http://jsoc.test/cgi-bin/ajax/jsoc_info.*maintenance") as caught:
+    with pytest.raises(
+        ServerError, match="HTTP 503 from http://jsoc.test/cgi-bin/ajax/jsoc_info.*maintenance"
+    ) as caught:
         transport.rs_summary("hmi.M_720s[]")
     assert caught.value.status == 503
     assert hand_clock.slept == [0.5, 1.0, 2.0, 4.0]
@@ -188,7 +190,8 @@ def test_backoff_grows_to_its_ceiling(hand_clock):
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("3", 3.0), ("", None), ("soon", None), ("Thu, 01 Jan 1970 00:01:40 GMT", 90.0), ("99999", 300.0)]
+    ("value", "seconds"),
+    [("3", 3.0), ("", None), ("soon", None), ("Thu, 01 Jan 1970 00:01:40 GMT", 90.0), ("99999", 300.0)],
 )
 def test_retry_after(value, seconds):
     assert retry_after({"Retry-After": value}, now=lambda: 10.0) == seconds

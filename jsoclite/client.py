@@ -1,0 +1,508 @@
+"""`Client`: what users call. It wires the other modules together and does nothing clever itself."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, Literal
+
+from .errors import JsocError, JsocWarning
+from .orders import Orders
+from .queries import Queries, as_list
+from .retry import Clock
+from .transport import Transport, resolve_server
+
+if TYPE_CHECKING:
+    import drms
+    import pandas as pd
+    import requests
+    from drms import SeriesInfo, ServerConfig
+
+    from .export import Export
+    from .progress import Progress
+    from .recordset import RecordSet
+    from .sandbox import Sandbox
+
+__all__ = ["Client"]
+
+
+class Client:
+    """
+    The data of one JSOC.
+
+    Making a client sends nothing.
+
+    Parameters
+    ----------
+    server : str or drms.ServerConfig, optional
+        A server registered with drms ("jsoc", "kis"), a base URL such as ``http://jsoc.stanford.edu/``, or "sandbox"
+        for the embedded one, which starts on first use and ends with the process. Default: ``$JSOCLITE_SERVER``, else
+        "jsoc".
+    email : str, optional
+        The address registered with JSOC; only exports need it. Default: ``$JSOC_EMAIL``.
+    timeout : float
+        Longest silence, in seconds, on connecting and while reading; there is no limit on the total time.
+    retries : int
+        How often what failed for the moment is tried again.
+    connections : int
+        Connections to the server. JSOC asks for one; mirrors may allow more.
+    session : requests.Session, optional
+        One of yours, with your proxies or certificates.
+
+    Examples
+    --------
+    >>> import jsoclite
+    >>> client = jsoclite.Client("sandbox")
+    >>> client.pkeys("hmi.M_720s")
+    ['T_REC', 'CAMERA']
+    """
+
+    def __init__(
+        self,
+        server: str | ServerConfig | None = None,
+        *,
+        email: str | None = None,
+        timeout: float = 60,
+        retries: int = 4,
+        connections: int = 1,
+        session: requests.Session | None = None,
+    ) -> None:
+        self._server = server if server is not None else os.environ.get("JSOCLITE_SERVER") or "jsoc"
+        self._email = email or os.environ.get("JSOC_EMAIL") or None
+        if not timeout > 0:
+            raise ValueError(f"timeout={timeout!r}: it is a number of seconds above 0")
+        if retries < 0 or connections < 1:
+            raise ValueError(f"retries={retries!r}, connections={connections!r}: at least 0 and 1")
+        self._options: dict[str, Any] = {
+            "timeout": timeout,
+            "retries": retries,
+            "connections": connections,
+            "session": session,
+        }
+        self._clock = Clock()
+        if not isinstance(self._server, str) or self._server.lower() != "sandbox":
+            resolve_server(self._server)  # a misspelt server should not wait for the first query
+
+    def __repr__(self) -> str:
+        name = self._server if isinstance(self._server, str) else self._server.name
+        return f"<jsoclite.Client {name}>"
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        if "transport" in self.__dict__:
+            self.transport.close()
+
+    @functools.cached_property
+    def transport(self) -> Transport:
+        """The connection to the server; made, and the sandbox started, on first use."""
+        server = self._server
+        if isinstance(server, str) and server.lower() == "sandbox":
+            sandbox = _shared_sandbox()
+            server = sandbox.url
+            self._email = self._email or sandbox.email
+        return Transport(resolve_server(server), clock=self._clock, **self._options)
+
+    @functools.cached_property
+    def _queries(self) -> Queries:
+        return Queries(self.transport)
+
+    @functools.cached_property
+    def _orders(self) -> Orders:
+        transport = self.transport  # first: the sandbox brings its own address
+        return Orders(transport, self._email, self.download)
+
+    # -- series ---------------------------------------------------------------------------------------------------
+
+    def series(self, pattern: str | None = None, *, full: bool = False) -> Any:
+        r"""
+        List series.
+
+        Parameters
+        ----------
+        pattern : str, optional
+            Regular expression, found anywhere in the name, in any case; write ``\.`` for the dot. Default: all.
+        full : bool
+            Return a DataFrame with the prime keys and a description of each.
+
+        Returns
+        -------
+        list of str or pandas.DataFrame
+            Names; or columns ``name``, ``primekeys`` (lists of str) and ``note``.
+
+        Examples
+        --------
+        >>> client.series(r"hmi\.m_")
+        ['hmi.M_45s', 'hmi.M_45s_nrt', 'hmi.M_720s', 'hmi.M_720s_nrt']
+        """
+        listed = self._queries.series(pattern)
+        if not full:
+            return [item["name"] for item in listed]
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "name": pd.Series([item["name"] for item in listed], dtype="str"),
+                "primekeys": [
+                    [k.strip() for k in item.get("primekeys", "").split(",") if k.strip()] for item in listed
+                ],
+                "note": pd.Series([item.get("note", "") for item in listed], dtype="str"),
+            }
+        )
+
+    def info(self, series: str) -> SeriesInfo:
+        """
+        Describe a series; asked once, then remembered.
+
+        Parameters
+        ----------
+        series : str
+            Its name, in any case. A record set is accepted too.
+
+        Returns
+        -------
+        drms.SeriesInfo
+            With ``primekeys`` and the DataFrames ``keywords``, ``segments`` and ``links``.
+
+        Raises
+        ------
+        UnknownSeries
+            If there is none of that name; the text names similar ones.
+        """
+        return self._queries.info(series)
+
+    def keys(self, series: str) -> list[str]:
+        """List the keywords of a series, in the order of its definition."""
+        return list(self.info(series).keywords.index)
+
+    def pkeys(self, series: str) -> list[str]:
+        """List the prime keys of a series, in the order in which record sets name them."""
+        return self._queries.prime_keys(series)
+
+    # -- records --------------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        series: str,
+        start: Any = None,
+        end: Any = None,
+        cadence: Any = None,
+        *,
+        wavelength: Any = None,
+        segments: str | Sequence[str] | None = None,
+        where: Any = None,
+        keywords: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        times: Literal["utc", "tai"] | None = None,
+        **prime_keys: Any,
+    ) -> pd.DataFrame:
+        """
+        Query records by time, wavelength and other prime keys; the names are checked before anything is sent.
+
+        Parameters
+        ----------
+        series : str
+            Name of the series.
+        start, end : time, optional
+            Both included, after rounding to the nearest slot of the series. Every form that DRMS reads, ISO strings,
+            `datetime`, `Timestamp`, `datetime64`, astropy `Time`; without a zone they are UTC.
+        cadence : str, number, timedelta or Quantity, optional
+            Take every n-th slot: "12m", seconds, `24 * u.min`. DRMS rounds it to whole slots.
+        wavelength : number, Quantity or sequence of them, optional
+            Angstrom where there is no unit.
+        segments : str or sequence of str, optional
+            Segments to look for; their columns hold the URLs of the files.
+        where : str or mapping, optional
+            Conditions on keywords; see `RecordSet`.
+        keywords, limit, times
+            As for `query`.
+        **prime_keys
+            Values of other prime keys: one, a list, or a (start, end) tuple.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See `query`.
+
+        Raises
+        ------
+        UnknownSeries, UnknownName
+            For a series, prime key, keyword or segment that does not exist; the text names the nearest one that does.
+        RecordSetError
+            For a value that cannot be read.
+
+        Examples
+        --------
+        >>> df = client.search("aia.lev1_euv_12s", "2014-01-01T00:00:00", "2014-01-01T00:00:30", wavelength=[304, 171])
+        >>> len(df)
+        6
+        """
+        record_set = self._queries.build(series, start, end, cadence, wavelength, segments, where, prime_keys)
+        return self.query(record_set, keywords=keywords, limit=limit, times=times)
+
+    def query(
+        self,
+        record_set: str | RecordSet,
+        *,
+        keywords: str | Sequence[str] | None = None,
+        segments: str | Sequence[str] | None = None,
+        links: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        times: Literal["utc", "tai"] | None = None,
+    ) -> pd.DataFrame:
+        """
+        Query the records of a record set.
+
+        Parameters
+        ----------
+        record_set : str or RecordSet
+            Of one series.
+        keywords : str or sequence of str, optional
+            Names, also comma-separated, or "**ALL**". Default: the prime keys and those of T_OBS, TELESCOP, INSTRUME,
+            WAVELNTH, CAR_ROT and QUALITY that the series has.
+        segments : str or sequence of str, optional
+            Segments whose URLs are wanted, or "**ALL**". Default: those that the record set names in braces.
+        links : str or sequence of str, optional
+            Links whose records are wanted, or "**ALL**".
+        limit : int, optional
+            The first `limit` records, or the last ones if it is negative.
+        times : {"utc", "tai"}, optional
+            Turn all time keywords into ``datetime64[ns, UTC]`` or naive TAI ``datetime64[ns]``. By default they stay
+            the server's strings, which say their own scale.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a record, in the server's order. Index ``record`` (the record's name); columns ``recnum``, ``time``
+            (UTC, where the series has a time prime key), the keywords, the segments (URL, missing where offline),
+            ``online``, the links.
+
+        Raises
+        ------
+        QueryError
+            If the server refuses.
+        """
+        return self._queries.query(
+            record_set, keywords=keywords, segments=segments, links=links, limit=limit, times=times
+        )
+
+    def count(self, record_set: str | RecordSet) -> int:
+        """Count the records of a record set without fetching them."""
+        return self._queries.count(record_set)
+
+    # -- exports --------------------------------------------------------------------------------------------------
+
+    def check_email(self, address: str) -> bool:
+        """Say whether JSOC knows this e-mail address; nothing is registered by asking."""
+        return self._orders.is_registered(address)
+
+    def export(
+        self,
+        rows: Any,
+        *,
+        segments: str | Sequence[str] | None = None,
+        method: str = "url",
+        protocol: str = "fits",
+        process: Any = None,
+        filename: str | None = None,
+    ) -> Export:
+        """
+        Ask JSOC to stage files; nothing waits.
+
+        The first request is submitted, more are queued behind it, because JSOC takes one pending request per address.
+
+        Parameters
+        ----------
+        rows : DataFrame, Series, RecordSet, str or list of record names
+            What to export: exactly these records.
+        segments : str or sequence of str, optional
+            Default: those named by `rows`, else all.
+        method : {"url", "url_quick", "url-tar", "ftp", "ftp-tar"}
+            "url_quick" answers at once, for as-is files that are online.
+        protocol : str
+            "fits" (full headers), "as-is", or "jpg", "mpg", "mp4" with their arguments (``"jpg,CT=aia_171.lut"``).
+        process : server step or sequence of them, optional
+            `Cutout`, `Rebin`, …
+        filename : str, optional
+            JSOC's ``filenamefmt``, such as ``{seriesname}.{T_REC:A}.{segment}``.
+
+        Returns
+        -------
+        Export
+            Its ``wait()``, ``ids`` and ``download(directory)`` go on from here.
+
+        Raises
+        ------
+        EmailError
+            If there is no registered address.
+        SelectionError
+            If the rows do not say which records they stand for.
+        """
+        from .selection import to_record_sets
+        from .staged import FILENAME_FORMAT
+
+        if method == "url_quick" and protocol != "as-is":
+            raise ValueError(
+                f"method='url_quick' with protocol={protocol!r}: JSOC answers at once only with files as they are "
+                "stored; write protocol='as-is', or method='url' and wait for staging"
+            )
+        text, ratio = _steps(process)
+        names = as_list(segments) or self._queries.segment_columns(rows)
+        sets = [str(rs) for rs in to_record_sets(rows, segments=names)]
+        options = {"method": method, "protocol": protocol, "process": text, "size_ratio": ratio}
+        requests = [self._orders.request(one, filename=filename or FILENAME_FORMAT, **options) for one in sets]
+        export = self._orders.export(requests)
+        export.advance()
+        return export
+
+    def attach(self, *request_ids: str) -> Export:
+        """
+        Take up requests made earlier, anywhere, by their ids.
+
+        Parameters
+        ----------
+        *request_ids : str
+            Such as ``JSOC_20141117_001``.
+
+        Returns
+        -------
+        Export
+            Ask it for its status, wait, or download.
+        """
+        for request_id in request_ids:
+            if not re.fullmatch(r"JSOC_\d{8}_\d+(_[A-Z]+)*", request_id):
+                raise JsocError(f"{request_id!r} is no request id of JSOC; they look like JSOC_20141117_001")
+        return self._orders.export([self._orders.attached(one) for one in request_ids])
+
+    # -- files ----------------------------------------------------------------------------------------------------
+
+    def download(
+        self,
+        rows: Any,
+        directory: str | os.PathLike[str],
+        *,
+        segments: str | Sequence[str] | None = None,
+        protocol: Literal["auto", "fits", "as-is"] = "auto",
+        process: Any = None,
+        overwrite: bool = False,
+        progress: bool | Progress | None = None,
+        on_error: Literal["raise", "ignore"] = "raise",
+        executor: Executor | None = None,
+    ) -> pd.DataFrame:
+        """
+        Fetch the files of exactly these rows. Run again, it fetches only what is not there yet.
+
+        Parameters
+        ----------
+        rows : DataFrame, Series, RecordSet, str, list of record names, or Export
+            Whose files.
+        directory : path
+            Where they go; it is created. Its ledger ``.jsoclite.sqlite`` remembers files and requests.
+        segments : str or sequence of str, optional
+            Default: those named by `rows`, else all of the series.
+        protocol : {"auto", "fits", "as-is"}
+            "auto" takes files that are online straight from SUMS and writes their headers here, and lets JSOC stage the
+            rest; "fits" lets JSOC stage all; "as-is" takes stored files unchanged.
+        process : server step or sequence of them, optional
+            `Cutout`, `Rebin`, …; such files are always staged.
+        overwrite : bool
+            Fetch files that are there, too.
+        progress : bool, optional
+            Show progress on stderr; by default if that is a terminal.
+        on_error : {"raise", "ignore"}
+            "raise" tries every file first, then raises `DownloadError` if some failed.
+        executor : concurrent.futures.Executor, optional
+            Fetch with its workers, for servers that allow more than one connection.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The manifest: a row per wanted file in the order of `rows`; index ``record``; columns ``segment``, ``path``,
+            ``status`` (downloaded, present, missing, failed), ``bytes``, ``url``, ``request_id``, ``error``.
+
+        Raises
+        ------
+        DownloadError
+            If files failed; its ``.manifest`` is what would have been returned.
+        EmailError
+            If files must be staged and there is no registered address.
+        """
+        from .download import Batch, complain
+        from .export import Export
+        from .ledger import Ledger
+        from .progress import choose
+        from .retrieve import Product, Retrieval, targets
+
+        if protocol not in ("auto", "fits", "as-is"):
+            raise ValueError(f"protocol={protocol!r}: write 'auto', 'fits' or 'as-is'; Client.export knows more")
+        text, ratio = _steps(process)
+        if text and protocol == "as-is":
+            raise ValueError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
+        wanted = [] if isinstance(rows, Export) else targets(self._queries, rows, as_list(segments))
+        shown = choose(progress)
+        try:
+            with Ledger(directory) as ledger:
+                batch = Batch(ledger, self.transport, shown)
+                retrieval = Retrieval(
+                    batch,
+                    self.transport,
+                    Product(protocol, text, ratio),
+                    new_request=functools.partial(self._orders.noted, ledger=ledger, progress=shown, size_ratio=ratio),
+                    new_export=self._orders.export,
+                )
+                jobs = (
+                    retrieval.attached(rows)
+                    if isinstance(rows, Export)
+                    else retrieval.jobs(wanted, overwrite=overwrite)
+                )
+                batch.run(jobs, executor)
+                manifest = batch.manifest()
+        finally:
+            shown.close()
+        complain(manifest, on_error, lambda message: warnings.warn(message, JsocWarning, stacklevel=4))
+        return manifest
+
+    @functools.cached_property
+    def drms(self) -> drms.Client:
+        """
+        A plain `drms.Client` over our connection, for what jsoclite does not cover.
+
+        Its `query` mangles QUALITY with some versions of pandas; use `Client.query` for data.
+        """
+        import drms
+
+        client = drms.Client(self.transport.server)
+        client._json = self.transport
+        client._email = self._email  # the property would ask the server at once
+        return client
+
+
+def _steps(process: Any) -> tuple[str, float]:
+    """Return processing steps as jsoc_fetch takes them, and the ratio of output to input bytes."""
+    if process is None:
+        return "", 1.0
+    from .processing import chain
+
+    return chain(process)
+
+
+@functools.cache
+def _shared_sandbox() -> Sandbox:
+    """Start the sandbox of this process."""
+    import atexit
+
+    from .sandbox import Sandbox
+
+    sandbox = Sandbox()
+    sandbox.start()
+    atexit.register(sandbox.stop)
+    return sandbox

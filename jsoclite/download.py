@@ -1,0 +1,239 @@
+"""
+Many files: planned, fetched, and told in a manifest.
+
+A wanted (record, segment) becomes a `FileRow` of the ledger, with its final path, before anything is fetched. Whatever
+brings the files (SUMS, an export) hands over jobs; the manifest has a row for each wanted file, whatever became of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import DownloadError
+from .fitscheck import looks_like_fits
+from .ledger import FileRow, Ledger
+from .names import Namer
+from .progress import Progress
+from .transfer import LocalError, Outcome, Task, fetch, fetch_alone
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .transport import Transport
+
+__all__ = ["Batch", "Job", "Wanted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file that is wanted: of which record, which segment, and with which extension."""
+
+    record: str
+    recnum: int
+    segment: str
+    ending: str = ".fits"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file that can be fetched now."""
+
+    row: FileRow
+    url: str
+    fits: bool = True
+    header: tuple[str, ...] | None = None
+    request_id: str | None = None
+
+
+class Batch:
+    """
+    One call of `Client.download`.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Of the directory that the files go to.
+    transport : Transport
+        How they are fetched, in this thread.
+    progress : Progress
+        What is told meanwhile.
+    """
+
+    def __init__(self, ledger: Ledger, transport: Transport, progress: Progress) -> None:
+        self.ledger, self.transport, self.progress = ledger, transport, progress
+        self.rows: list[FileRow] = []
+        self.status: dict[tuple[int, str, str, str], str] = {}
+        self.request_ids: dict[tuple[int, str, str, str], str] = {}
+
+    # -- plan -----------------------------------------------------------------------------------------------------
+
+    def plan(self, wanted: Iterable[Wanted], product: str, *, tag: str = "", overwrite: bool = False) -> list[FileRow]:
+        """
+        Give each wanted file its path, and say which are there already.
+
+        Returns
+        -------
+        list of FileRow
+            The files that must be fetched, in the order asked for.
+        """
+        items = list(dict.fromkeys(wanted))
+        known = {row.key: row for row in self.ledger.files((item.recnum for item in items), product=product)}
+        namer = Namer(self.ledger.paths().get)
+        fresh: list[FileRow] = []
+        todo: list[FileRow] = []
+        for item in items:
+            key = (item.recnum, item.record, item.segment, product)
+            row = known.get(key)
+            if row is None:
+                row = FileRow(item.record, item.recnum, item.segment, product, namer.path(key, item.ending, tag=tag))
+                self._recognise(row)
+                fresh.append(row)
+            self.rows.append(row)
+            if not overwrite and row.state == "done" and self._lies_there(row):
+                self.status[key] = "present"
+            else:
+                row.state, row.error = "planned", None
+                todo.append(row)
+        self.ledger.save_files(fresh)
+        self.progress.files(len(todo))
+        return todo
+
+    def _lies_there(self, row: FileRow) -> bool:
+        try:
+            return (self.ledger.directory / row.path).stat().st_size == row.bytes
+        except OSError:
+            return False
+
+    def _recognise(self, row: FileRow) -> None:
+        """Take over a whole file that the ledger does not know, because the ledger was lost, if it names its record."""
+        path = self.ledger.directory / row.path
+        if row.product != "fits" or not path.is_file() or looks_like_fits(path) is not None:
+            return
+        card = f"RECNUM  = {row.recnum:>20}".encode()
+        with path.open("rb") as file:
+            if card in file.read(1 << 20):
+                row.state, row.bytes = "done", path.stat().st_size
+
+    # -- fetch ----------------------------------------------------------------------------------------------------
+
+    def run(self, jobs: Iterator[Job], executor: Executor | None = None) -> None:
+        """
+        Fetch the files as their jobs come in.
+
+        With an executor they are handed to it; without one they are fetched here, one after the other, which JSOC asks
+        for and which makes Ctrl-C and tracebacks plain.
+        """
+        try:
+            if executor is None:
+                for job in jobs:
+                    self._settle(job, fetch(self._task(job), self.transport, self.progress.bytes))
+            else:
+                self._run_wide(jobs, executor)
+        except LocalError as error:
+            # the next file would meet the same wall, at the server's cost
+            for row in self.rows:
+                if row.key not in self.status:
+                    self.fail(row, str(error))
+
+    def _run_wide(self, jobs: Iterator[Job], executor: Executor) -> None:
+        running: dict[Future[Outcome], Job] = {}
+        try:
+            for job in jobs:
+                running[executor.submit(fetch_alone, self._task(job))] = job
+                done = [future for future in running if future.done()]
+                if len(running) - len(done) >= 64:  # what is not begun can still be given up
+                    done = list(wait_for(running, return_when="FIRST_COMPLETED").done)
+                for future in done:
+                    self._settle(running.pop(future), future.result())
+            while running:
+                for future in wait_for(running, return_when="FIRST_COMPLETED").done:
+                    self._settle(running.pop(future), future.result())
+        finally:
+            for future in running:
+                future.cancel()
+
+    def _task(self, job: Job) -> Task:
+        if job.request_id:
+            self.request_ids[job.row.key] = job.request_id
+        target = str(self.ledger.directory.absolute() / job.row.path)
+        return Task(job.url, target, job.fits, job.header, self.transport.timeout, self.transport.retries)
+
+    def _settle(self, job: Job, outcome: Outcome) -> None:
+        row = job.row
+        row.url = job.url
+        if outcome.error:
+            self.fail(row, outcome.error)
+            return
+        row.state, row.bytes, row.sha256, row.error = "done", outcome.bytes, outcome.sha256, outcome.note or None
+        row.finished = time.time()
+        self.ledger.save_file(row)
+        self.status[row.key] = "downloaded"
+        self.progress.file()
+
+    def fail(self, row: FileRow, reason: str, *, missing: bool = False) -> None:
+        """Say why a file is not there: JSOC has none (`missing`), or something went wrong."""
+        row.state, row.error = ("missing" if missing else "failed"), reason
+        self.ledger.save_file(row)
+        self.status[row.key] = row.state
+        self.progress.file()
+
+    # -- tell -----------------------------------------------------------------------------------------------------
+
+    def manifest(self) -> pd.DataFrame:
+        """Return a row for each wanted file, in the order asked for; see `Client.download`."""
+        import pandas as pd
+
+        directory = Path(self.ledger.directory)
+        ids = {row.key: row.request_id for row in self.ledger.requests()}
+        rows = self.rows
+        there = [self.status.get(row.key) in ("downloaded", "present") for row in rows]
+        request_ids = [self.request_ids.get(row.key) or ids.get(row.request or -1) for row in rows]
+        return pd.DataFrame(
+            {
+                "segment": pd.Series([row.segment for row in rows], dtype="str"),
+                "path": pd.Series(
+                    [str(directory / row.path) if ok else None for row, ok in zip(rows, there, strict=True)],
+                    dtype="str",
+                ),
+                "status": pd.Series([self.status.get(row.key, "failed") for row in rows], dtype="str"),
+                "bytes": pd.Series(
+                    [row.bytes if ok else None for row, ok in zip(rows, there, strict=True)], dtype="Int64"
+                ),
+                "url": pd.Series([row.url for row in rows], dtype="str"),
+                "request_id": pd.Series(request_ids, dtype="str"),
+                "error": pd.Series([row.error for row in rows], dtype="str"),
+            }
+        ).set_axis(pd.Index([row.record for row in rows], name="record", dtype="str"))
+
+
+def complain(manifest: pd.DataFrame, on_error: str, warn: Callable[[str], None]) -> None:
+    """
+    Raise or warn about files that are not there.
+
+    A file that JSOC does not have is a fact about the data: it is a warning. A file that failed is an error, if
+    `on_error` is "raise".
+    """
+    missing = manifest[manifest.status == "missing"]
+    failed = manifest[manifest.status == "failed"]
+    if len(missing):
+        warn(f"{len(missing)} of {len(manifest)} files do not exist at JSOC: {_reasons(missing)}")
+    if len(failed) and on_error == "raise":
+        raise DownloadError(
+            f"{len(failed)} of {len(manifest)} files failed: {_reasons(failed)}. "
+            "Run the same line again to try just these; the error's .manifest says which.",
+            manifest,
+        )
+
+
+def _reasons(manifest: pd.DataFrame) -> str:
+    counts = manifest.error.fillna("no reason given").value_counts()
+    listed: Sequence[str] = [
+        f"{reason} ({count} x)" if count > 1 else str(reason) for reason, count in counts[:3].items()
+    ]
+    return "; ".join(listed) + ("; …" if len(counts) > 3 else "")

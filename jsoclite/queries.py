@@ -1,0 +1,264 @@
+"""
+Questions to `jsoc_info`: which series there are, what they are, and their records as DataFrames.
+
+`Queries` is the part of `Client` that only reads; names are checked against the definition of a series before anything
+is sent.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from .checks import check_names, find_name, find_series, prime_time_key
+from .errors import JsocWarning, QueryError, UnknownName, UnknownSeries
+from .names import series_of
+from .recordset import RecordSet
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from drms import SeriesInfo
+
+    from .transport import Transport
+
+__all__ = ["Queries", "as_list"]
+
+# the keywords that most people look at first, where a series has them
+DEFAULT_KEYWORDS = ("T_OBS", "TELESCOP", "INSTRUME", "WAVELNTH", "CAR_ROT", "QUALITY")
+
+
+class Queries:
+    """
+    Series and records of one server.
+
+    Parameters
+    ----------
+    transport : Transport
+        How to ask.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self._known: dict[str, SeriesInfo] = {}
+
+    @property
+    def files(self) -> str:
+        """The URL that paths of files are appended to."""
+        server = self.transport.server
+        return str(server.http_download_baseurl or server.cgi_baseurl)
+
+    # -- series ---------------------------------------------------------------------------------------------------
+
+    def series(self, pattern: str | None) -> list[dict[str, str]]:
+        """Return name, primekeys (comma-joined) and note of the series that match a regular expression."""
+        reply = self.transport.show_series(pattern)
+        if reply.get("status") not in (0, None):
+            raise QueryError(
+                f"the server refused the pattern {pattern!r}: {reply.get('errmsg') or 'no reason given'}. "
+                "It is a POSIX regular expression.",
+                status=reply.get("status"),
+            )
+        return list(reply.get("names", []))
+
+    def info(self, series: str) -> SeriesInfo:
+        """Return the definition of a series, or of the series of a record set."""
+        name = series_of(series).partition("{")[0].strip()
+        if name.lower() not in self._known:
+            self._known[name.lower()] = find_series(self.transport, name)
+        return self._known[name.lower()]
+
+    def prime_keys(self, series: str) -> list[str]:
+        """Return the prime keys of a series, in order."""
+        return [key for key in self.info(series).primekeys or [] if key]
+
+    # -- records --------------------------------------------------------------------------------------------------
+
+    def build(
+        self,
+        series: str,
+        start: Any,
+        end: Any,
+        cadence: Any,
+        wavelength: Any,
+        segments: str | Sequence[str] | None,
+        where: Any,
+        prime_keys: Mapping[str, Any],
+    ) -> RecordSet:
+        """Return the record set of `Client.search`, all names checked."""
+        info = self.info(series)
+        known = self.prime_keys(series)
+        values = {find_name(key, known, "prime key", info.name): value for key, value in prime_keys.items()}
+        time_key = prime_time_key(info)
+        if time_key is None and any(value is not None for value in (start, end, cadence)):
+            raise UnknownName(
+                f"{info.name} has no time among its prime keys ({', '.join(known) or 'none'}); "
+                "select by these, or with where=…",
+                record_set=info.name,
+            )
+        if wavelength is not None and "WAVELNTH" not in known:
+            has = "WAVELNTH" in info.keywords.index
+            raise UnknownName(
+                f"WAVELNTH is no prime key of {info.name} ({', '.join(known) or 'it has none'}); "
+                + ("write where='WAVELNTH = …'" if has else "leave out wavelength="),
+                record_set=info.name,
+            )
+        names = as_list(segments)
+        return RecordSet(
+            info.name,
+            start,
+            end,
+            cadence,
+            wavelength=wavelength,
+            segments=None if names is None else self._names(names, info, "segment"),
+            where=where,
+            order=known,
+            time_key=time_key or "T_REC",
+            **values,
+        )
+
+    def query(
+        self,
+        record_set: str | RecordSet,
+        *,
+        keywords: str | Sequence[str] | None = None,
+        segments: str | Sequence[str] | None = None,
+        links: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        times: Literal["utc", "tai"] | None = None,
+    ) -> pd.DataFrame:
+        """See `Client.query`."""
+        from .table import from_reply
+
+        rs = one_series(record_set)
+        info = self.info(rs.series)
+        self._warn(rs, info)
+        asked = as_list(keywords)
+        keys = (
+            self._default_keywords(info)
+            if asked is None
+            else check_names(asked, info.keywords.index, "keyword", info.name)
+        )
+        named = as_list(segments)
+        segs = self._names(list(rs.segments or ()) if named is None else named, info, "segment")
+        lnks = self._names(as_list(links) or [], info, "link")
+        df = from_reply(
+            self._rs_list(rs, keys, segs, lnks, limit),
+            info,
+            times=times,
+            base_url=self.files,
+            keywords=keys,
+            segments=segs,
+            links=lnks,
+        )
+        df.attrs["jsoc"] = {
+            "series": info.name,
+            "record_set": str(rs),
+            "server": self.transport.server.name,
+            "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        }
+        return df
+
+    def count(self, record_set: str | RecordSet) -> int:
+        """Count the records of a record set without fetching them."""
+        rs = one_series(record_set)
+        self._warn(rs, self.info(rs.series))
+        params = {"op": "rs_summary", "ds": str(rs.with_segments(None))}
+        reply = self.transport.ask(self.transport.server.url_jsoc_info, params).data
+        _raise(reply, rs)
+        return int(reply["count"])
+
+    def numbers(self, names: Iterable[str]) -> tuple[tuple[str, int], ...]:
+        """Look up the record numbers of record names."""
+        from .selection import to_record_sets
+
+        found: dict[str, int] = {}
+        names = list(names)
+        for record_set in to_record_sets(names):
+            df = self.query(record_set, keywords=self.prime_keys(record_set.series))
+            found.update(zip(df.index, df.recnum, strict=True))
+        lost = [name for name in names if name not in found]
+        if lost:
+            more = f", nor {len(lost) - 1} others" if len(lost) > 1 else ""
+            raise QueryError(f"there is no record {lost[0]}{more}", record_set=lost[0])
+        return tuple((name, int(found[name])) for name in names)
+
+    def segment_columns(self, rows: Any) -> list[str] | None:
+        """Return the segments among the columns of a DataFrame or row: who asked for some wants these."""
+        if not hasattr(rows, "ndim") or not hasattr(rows, "index"):
+            return None
+        record = next(iter(rows.index), None) if rows.ndim == 2 else rows.name
+        if not isinstance(record, str) or "[" not in record:
+            return None
+        known = set(self.info(record).segments.index)
+        return [name for name in (rows.columns if rows.ndim == 2 else rows.index) if name in known] or None
+
+    def _default_keywords(self, info: SeriesInfo) -> list[str]:
+        wanted = [*self.prime_keys(info.name), *DEFAULT_KEYWORDS]
+        return [name for name in dict.fromkeys(wanted) if name in info.keywords.index]
+
+    def _names(self, names: list[str], info: SeriesInfo, what: Literal["segment", "link"]) -> list[str]:
+        known = list((info.segments if what == "segment" else info.links).index)
+        return known if "**ALL**" in names else check_names(names, known, what, info.name)
+
+    def _rs_list(
+        self, rs: RecordSet, keys: Sequence[str], segs: Sequence[str], links: Sequence[str], limit: int | None
+    ) -> bytearray:
+        params = {
+            "op": "rs_list",
+            "ds": str(rs.with_segments(None)),
+            # blanks would become part of the names (jsoc_info.c)
+            "key": ",".join(["*recnum*", *(key for key in keys if key != "*recnum*")]),
+            "R": "1",
+        }
+        if segs:
+            params["seg"] = ",".join(segs)
+        if links:
+            params["link"] = ",".join(links)
+        if limit is not None:
+            if limit == 0:
+                raise ValueError("limit=0 asks for nothing; leave it out for all records")
+            params["n"] = str(int(limit))
+        reply = self.transport.ask(self.transport.server.url_jsoc_info, params)
+        # errors are short; a big answer is not decoded here
+        if len(reply.content) < 4000:
+            _raise(reply.data, rs)
+        return reply.content
+
+    def _warn(self, rs: RecordSet, info: SeriesInfo) -> None:
+        for problem in rs.problems(info):
+            warnings.warn(problem, JsocWarning, stacklevel=4)
+
+
+def as_list(names: str | Sequence[str] | None) -> list[str] | None:
+    """Return names as a list; a string may hold several, comma-separated."""
+    if names is None:
+        return None
+    if isinstance(names, str):
+        return [name.strip() for name in names.split(",") if name.strip()]
+    return [str(name) for name in names]
+
+
+def one_series(record_set: str | RecordSet) -> RecordSet:
+    """Return a record set once it is known to be of one series, as jsoc_info wants it."""
+    rs = RecordSet.parse(record_set) if isinstance(record_set, str) else record_set
+    others = {element.series.lower() for element in rs.elements}
+    if len(others) > 1:
+        raise QueryError(
+            f"{rs} names several series ({', '.join(sorted(others))}); jsoc_info takes one at a time: "
+            "query each, then pandas.concat",
+            record_set=str(rs),
+        )
+    return rs
+
+
+def _raise(reply: Mapping[str, Any], rs: RecordSet) -> None:
+    if reply.get("status") == 0:
+        return
+    said = str(reply.get("error") or "no reason given").strip()
+    # jsoc_info.c says "series not found" for filters that it cannot read, too; the series was looked up before
+    hint = " The series exists, so it is a filter that the server cannot read." if "series not found" in said else ""
+    kind = UnknownSeries if "not found" in said and not hint else QueryError
+    text = f"the server refused {rs}: {said.splitlines()[0]}.{hint}"
+    raise kind(text, record_set=str(rs), status=reply.get("status"))

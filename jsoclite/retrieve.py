@@ -1,0 +1,327 @@
+"""
+Which way each wanted file comes: it is there already, straight from SUMS, or by an export request.
+
+`Retrieval` is what `Client.download` does, step by step; the steps themselves are in `download`, `direct` and `staged`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .checks import check_names
+from .direct import endings, located
+from .download import Batch, Job, Wanted
+from .errors import JsocError
+from .language import read_recnums, scan
+from .ledger import FileRow, RequestRow
+from .names import extension, series_of
+from .recordset import RecordSet
+from .selection import Selection, select
+from .staged import FILENAME_FORMAT, alive, staged_jobs
+from .staging import ExportRequest
+from .syntax import Slot, SlotRange, SlotSpan
+
+if TYPE_CHECKING:
+    from drms import SeriesInfo
+
+    from .export import Export
+    from .queries import Queries
+    from .transport import Transport
+
+__all__ = ["Product", "Retrieval", "Target", "targets"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Chosen records of one series, with the segments wanted of each, in the order of the rows."""
+
+    info: SeriesInfo
+    records: tuple[tuple[str, int], ...]
+    segments: tuple[str, ...]
+
+    def wanted(self) -> Iterator[Wanted]:
+        """Yield the files."""
+        ending = endings(self.info, self.segments)
+        for record, recnum in self.records:
+            for segment in self.segments:
+                yield Wanted(record, recnum, segment, ending[segment])
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """
+    What is made of the stored files.
+
+    Attributes
+    ----------
+    protocol : str
+        ``auto``, ``fits`` or ``as-is``.
+    process : str
+        Processing steps in the form of jsoc_fetch's argument, empty for none.
+    size_ratio : float
+        Output bytes over input bytes.
+    """
+
+    protocol: str
+    process: str = ""
+    size_ratio: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """How the ledger calls it: what JSOC exports as FITS and what is completed here are the same thing."""
+        return self.process or ("as-is" if self.protocol == "as-is" else "fits")
+
+    @property
+    def tag(self) -> str:
+        """What tells its files from the whole, unprocessed ones: the steps' names and a hash of their arguments."""
+        if not self.process:
+            return ""
+        steps = "-".join(step.partition(",")[0] for step in self.process.split("|"))
+        return f"{steps}-{hashlib.sha256(self.process.encode()).hexdigest()[:6]}"
+
+
+class Retrieval:
+    """
+    The ways to the files of one download.
+
+    Parameters
+    ----------
+    batch : Batch
+        The download.
+    transport : Transport
+        How to ask the server.
+    product : Product
+        What to make of the stored files.
+    new_request : callable
+        Makes an `ExportRequest` of a record set (or None), its ledger row and, where known, its id.
+    new_export : callable
+        Makes an `Export` of requests.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        transport: Transport,
+        product: Product,
+        *,
+        new_request: Callable[[str | None, RequestRow, str | None], ExportRequest],
+        new_export: Callable[[Sequence[ExportRequest]], Export],
+    ) -> None:
+        self.batch, self.transport, self.product = batch, transport, product
+        self._new_request, self._new_export = new_request, new_export
+
+    def jobs(self, targets: Sequence[Target], *, overwrite: bool = False) -> Iterator[Job]:
+        """Plan the files of all targets, and yield a job for each as it can be fetched."""
+        todo: list[tuple[Target, list[FileRow]]] = []
+        for target in targets:
+            rows = self.batch.plan(target.wanted(), self.product.name, tag=self.product.tag, overwrite=overwrite)
+            if rows:
+                todo.append((target, rows))
+        self.batch.progress.files(sum(len(rows) for _, rows in todo))
+        for target, rows in todo:
+            yield from self._fetch(target, rows)
+
+    def _fetch(self, target: Target, rows: list[FileRow]) -> Iterator[Job]:
+        if self.product.process or self.product.protocol == "fits":
+            yield from self._staged(target, rows)
+            return
+        # what an earlier run has asked JSOC to stage is not asked for twice
+        pledged = self._pledged(rows)
+        offline = [row for row in rows if row.key in pledged]
+        free = [row for row in rows if row.key not in pledged]
+        headers = self.product.protocol != "as-is"
+        if len({row.recnum for row in free}) <= 500 or not free:
+            direct: list[Job] = []
+            for jobs, staged in located(self.batch, self.transport, target.info, free, headers=headers):
+                direct += jobs
+                offline += staged
+            yield from self._staged(target, offline, direct) if offline else direct
+            return
+        for jobs, staged in located(self.batch, self.transport, target.info, free, headers=headers):
+            yield from jobs
+            offline += staged
+        if offline:
+            yield from self._staged(target, offline)
+
+    # -- exports --------------------------------------------------------------------------------------------------
+
+    def _pledged(self, rows: Iterable[FileRow]) -> set[tuple[int, str, str, str]]:
+        living = {row.key for row in self._living()}
+        return {row.key for row in rows if row.request in living}
+
+    def _living(self) -> list[RequestRow]:
+        rows = self.batch.ledger.requests(state=("planned", "pending", "done"))
+        server = self.transport.server.cgi_baseurl
+        return [row for row in rows if alive(row.state, row.request_id, row.submitted) and row.server == server]
+
+    def _staged(self, target: Target, rows: list[FileRow], meanwhile: Iterable[Job] = ()) -> Iterator[Job]:
+        """Yield the files of `rows` by way of exports; where one has expired, its rest is exported once more."""
+        for round_ in range(2):
+            requests, rows_of = self._requests(target, rows, adopt=round_ == 0)
+            export = self._new_export(requests)
+            yield from staged_jobs(
+                self.batch,
+                export,
+                lambda request, rows_of=rows_of: rows_of.get(id(request), []),  # type: ignore[misc]
+                fits=True,
+                meanwhile=meanwhile,
+            )
+            rows = [row for row in rows if row.key not in self.batch.status]
+            meanwhile = ()
+            if not rows:
+                return
+        for row in rows:
+            self.batch.fail(row, "the export expired twice")
+
+    def _requests(
+        self, target: Target, rows: Sequence[FileRow], *, adopt: bool
+    ) -> tuple[list[ExportRequest], dict[int, list[FileRow]]]:
+        """Take over the requests that are under way for these rows, and plan new ones for the rest."""
+        requests: list[ExportRequest] = []
+        rows_of: dict[int, list[FileRow]] = {}
+        left = {row.key: row for row in rows}
+        for known in self._living() if adopt else ():
+            mine = [row for row in left.values() if row.request == known.key]
+            if not mine or known.process != self.product.process:
+                continue
+            request = self._new_request(known.record_set, known, known.request_id)
+            requests.append(request)
+            rows_of[id(request)] = mine
+            for row in mine:
+                del left[row.key]
+        for record_set, covered in self._pack(target, list(left.values())):
+            protocol = "as-is" if self.product.protocol == "as-is" else "fits"
+            with self.batch.ledger.transaction():
+                noted = self.batch.ledger.add_request(
+                    self.transport.server.cgi_baseurl,
+                    record_set,
+                    method="url",
+                    protocol=protocol,
+                    process=self.product.process,
+                    filename=FILENAME_FORMAT,
+                )
+                for row in covered:
+                    row.request = noted.key
+                self.batch.ledger.save_files(covered)
+            request = self._new_request(record_set, noted, None)
+            requests.append(request)
+            rows_of[id(request)] = covered
+        return requests, rows_of
+
+    def _pack(self, target: Target, rows: Sequence[FileRow]) -> Iterator[tuple[str, list[FileRow]]]:
+        """Yield record sets with the rows that each stands for; rows that want the same segments go together."""
+        by_record: dict[int, list[FileRow]] = {}
+        for row in rows:
+            by_record.setdefault(row.recnum, []).append(row)
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for recnum, files in by_record.items():
+            segments = tuple(name for name in target.segments if any(file.segment == name for file in files))
+            groups.setdefault(segments, []).append(recnum)
+        for segments, recnums in groups.items():
+            chosen = Selection(target.info.name, (), np.array(recnums, dtype=np.int64))
+            for text in chosen.texts(segments):
+                yield text, [row for recnum in numbers_in(text) for row in by_record[recnum]]
+
+    # -- exports that somebody else has made ----------------------------------------------------------------------
+
+    def attached(self, export: Export) -> Iterator[Job]:
+        """Yield the files of requests whose rows only their replies, or the ledger of the directory, know."""
+        known = {row.request_id: row for row in self.batch.ledger.requests() if row.request_id}
+        rows_of: dict[int, list[FileRow]] = {}
+
+        def rows(request: ExportRequest) -> list[FileRow]:
+            if id(request) not in rows_of:
+                noted = known.get(request.id or "")
+                files = [] if noted is None else [r for r in self.batch.ledger.files() if r.request == noted.key]
+                rows_of[id(request)] = self._replan(files) if files else self._plan_reply(request)
+            return rows_of[id(request)]
+
+        yield from staged_jobs(self.batch, export, rows, fits=True)
+        for request in export.requests:
+            if request.error is not None and not rows_of.get(id(request)):
+                raise request.error
+
+    def _replan(self, files: Sequence[FileRow]) -> list[FileRow]:
+        todo = []
+        by_product: dict[str, list[Wanted]] = {}
+        for file in files:
+            by_product.setdefault(file.product, []).append(
+                Wanted(file.record, file.recnum, file.segment, extension(file.path))
+            )
+        for product, wanted in by_product.items():
+            todo += self.batch.plan(wanted, product)
+        return todo
+
+    def _plan_reply(self, request: ExportRequest) -> list[FileRow]:
+        """Make rows of what a reply lists: record and file name are all that is known."""
+        wanted = []
+        for file in request.files:
+            name = file.filename.rpartition("/")[2]
+            prefix, _, rest = name.removeprefix(series_of(file.record) + ".").partition(".")
+            recnum = int(prefix) if prefix.isdigit() and rest else -1
+            ending = extension(name)
+            segment = file.segment or (rest if recnum >= 0 else name).removesuffix(ending).rpartition(".")[2]
+            wanted.append(Wanted(file.record, recnum, segment, ending))
+        product = "as-is" if request.protocol == "as-is" else "fits"
+        return self.batch.plan(wanted, request.process or product)
+
+
+def targets(queries: Queries, rows: Any, segments: list[str] | None) -> list[Target]:
+    """
+    Find out which records rows are, and which segments of them are wanted.
+
+    Parameters
+    ----------
+    queries : Queries
+        For what the rows do not say themselves.
+    rows : object
+        See `Client.download`.
+    segments : list of str or None
+        The segments asked for.
+    """
+    if isinstance(rows, str):
+        rows = RecordSet.parse(rows)
+    if isinstance(rows, RecordSet):
+        segments = segments or list(rows.segments or ()) or None
+        rows = queries.query(rows, keywords=queries.prime_keys(rows.series))
+    elif segments is None:
+        segments = queries.segment_columns(rows)
+    found = []
+    for chosen in select(rows):
+        info = queries.info(chosen.series)
+        known = list(info.segments.index)
+        wanted = check_names(segments, known, "segment", info.name) if segments and "**ALL**" not in segments else known
+        if not wanted:
+            raise JsocError(f"{info.name} has no segments: its records have no files, all is in the keywords")
+        if chosen.recnums is None:
+            records = queries.numbers(chosen.names)
+        else:
+            records = tuple(zip(chosen.names, (int(number) for number in chosen.recnums), strict=True))
+        found.append(Target(info, records, tuple(wanted)))
+    return found
+
+
+def numbers_in(record_set: str) -> list[int]:
+    """
+    Return the record numbers that a set of ours (``series[:#1,#5-#9@2]{…}``) names.
+
+    >>> numbers_in("hmi.M_720s[:#3,#10-#16@3]{magnetogram}")
+    [3, 10, 13, 16]
+    """
+    (element,) = scan(record_set)
+    numbers: list[int] = []
+    for item in read_recnums(element.filters[0]).items:
+        if isinstance(item, Slot):
+            numbers.append(item.number)
+        elif isinstance(item, SlotRange):
+            assert item.start is not None
+            assert item.end is not None
+            numbers += range(item.start, item.end + 1, item.step or 1)
+        elif isinstance(item, SlotSpan):
+            numbers += range(item.start, item.start + item.count, item.step or 1)
+    return numbers

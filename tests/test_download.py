@@ -1,0 +1,466 @@
+"""Downloads over a real socket: exactly these rows, whole or not at all, and never twice."""
+
+import concurrent.futures
+import errno
+import json
+import os
+import warnings
+from collections import Counter
+
+import pandas as pd
+import pytest
+from astropy.io import fits
+from conftest import GOLDEN
+
+import jsoclite
+from jsoclite.errors import DownloadError, EmailError, JsocError, JsocWarning
+from jsoclite.fitscheck import looks_like_fits
+from jsoclite.ledger import Ledger
+from jsoclite.progress import Silence
+from jsoclite.sandbox import Fault, Sandbox
+
+SET = "hmi.M_720s[2014.01.01_TAI/36m][3]{magnetogram}"
+
+
+@pytest.fixture
+def sandbox(hand_clock):
+    with Sandbox(catalog=GOLDEN / "catalog", clock=hand_clock.now, staging_s=5) as made:
+        yield made
+
+
+@pytest.fixture
+def client(sandbox, hand_clock):
+    with make_client(sandbox, hand_clock) as made:
+        yield made
+
+
+def make_client(sandbox, hand_clock, **options):
+    made = jsoclite.Client(sandbox.url, **({"email": sandbox.email, "timeout": 5} | options))
+    made._clock = hand_clock.clock
+    return made
+
+
+def fetched(sandbox):
+    """File paths with the number of times that they were sent."""
+    return Counter(
+        entry.path for entry in sandbox.requests if entry.path.startswith("/SUM") and entry.status in (200, 206)
+    )
+
+
+def asked(sandbox, endpoint):
+    return [entry for entry in sandbox.requests if entry.endpoint == endpoint]
+
+
+def only_whole_files(directory):
+    """Whatever has a final name must be a whole file."""
+    names = [path for path in directory.rglob("*.fits") if not path.name.startswith(".")]
+    assert [name for name in names if looks_like_fits(name)] == []
+    return len(names)
+
+
+def header_of(path):
+    """The header with the record's keywords: that of the image, or of the file if it has none."""
+    with fits.open(path) as hdus:
+        return next((hdu.header for hdu in hdus if hdu.data is not None), hdus[0].header).copy()
+
+
+def image_of(path):
+    with fits.open(path) as hdus:
+        return b"".join(hdu.data.tobytes() for hdu in hdus if hdu.data is not None)
+
+
+# -- straight from SUMS ----------------------------------------------------------------------------------------------
+
+
+def test_straight_from_sums(client, sandbox, tmp_path):
+    df = client.query(SET)
+    files = client.download(df, tmp_path)
+    assert list(files.index) == list(df.index)
+    assert files.status.tolist() == ["downloaded"] * 3
+    assert files.request_id.isna().all()
+    assert list(files.columns) == ["segment", "path", "status", "bytes", "url", "request_id", "error"]
+    assert [os.path.getsize(path) for path in files.path] == files.bytes.tolist()
+    # no address, no staging; one query, and one request for the headers of all files
+    assert not asked(sandbox, "exp_request")
+    assert not asked(sandbox, "check_address")
+    assert len(asked(sandbox, "query")) == 2
+    assert set(fetched(sandbox).values()) == {1}
+    header = header_of(files.path.iloc[0])
+    assert header["T_REC"].startswith("2014.01.01_00:00:00")
+    assert header["RECNUM"] == df.recnum.iloc[0]
+    assert header["QUALITY"] == 0
+    assert header["CTYPE1"] == "HPLN-TAN"
+
+
+def test_the_second_run_transfers_nothing(client, sandbox, tmp_path):
+    client.download(SET, tmp_path)
+    before = fetched(sandbox)
+    files = client.download(SET, tmp_path)
+    assert files.status.tolist() == ["present"] * 3
+    assert files.path.notna().all()
+    assert fetched(sandbox) == before
+
+
+def test_exactly_these_rows(client, sandbox, tmp_path):
+    df = client.query("aia.lev1_euv_12s[2014-01-01T00:00:01Z-2014-01-01T00:01:01Z][171,304]", segments="image")
+    df = df[df.online]
+    rows = df[df.WAVELNTH == 304].iloc[::2].sort_index(ascending=False)
+    files = client.download(rows, tmp_path)
+    assert list(files.index) == list(rows.index)
+    assert len(fetched(sandbox)) == len(rows)
+    assert sorted(fetched(sandbox)) == sorted("/" + url.split("/", 3)[3] for url in rows.image)
+
+
+@pytest.mark.parametrize("how", ["row", "names", "recordset", "string", "csv", "parquet", "pickle", "concat"])
+def test_every_kind_of_rows(client, sandbox, tmp_path, how):
+    df = client.query(SET)
+    rows = {
+        "row": lambda: df.iloc[1],
+        "names": lambda: list(df.index[:2]),
+        "recordset": lambda: jsoclite.RecordSet.parse(SET),
+        "string": lambda: SET,
+        "csv": lambda: pd.read_csv(_saved(df, tmp_path, "csv"), index_col="record"),
+        "parquet": lambda: pd.read_parquet(_saved(df, tmp_path, "parquet")),
+        "pickle": lambda: pd.read_pickle(_saved(df, tmp_path, "pickle")),
+        "concat": lambda: pd.concat([df.iloc[2:], df.iloc[:1], df.iloc[2:]]),
+    }[how]()
+    files = client.download(rows, tmp_path / "files")
+    wanted = {"row": [1], "names": [0, 1], "concat": [2, 0]}.get(how, [0, 1, 2])
+    assert list(files.index) == [df.index[n] for n in wanted]
+    assert (files.status == "downloaded").all()
+
+
+def _saved(df, directory, kind):
+    path = directory / f"rows.{kind}"
+    {"csv": df.to_csv, "parquet": df.to_parquet, "pickle": df.to_pickle}[kind](path)
+    return path
+
+
+def test_an_empty_selection_sends_nothing(client, sandbox, tmp_path):
+    df = client.query(SET)
+    before = len(sandbox.requests)
+    files = client.download(df.iloc[:0], tmp_path)
+    assert len(files) == 0
+    assert files.columns[0] == "segment"
+    assert len(sandbox.requests) == before
+
+
+def test_as_is_files_are_left_alone(client, sandbox, tmp_path):
+    files = client.download(SET, tmp_path, protocol="as-is")
+    assert "T_REC" not in header_of(files.path.iloc[0])
+    assert (files.status == "downloaded").all()
+
+
+def test_overwrite(client, sandbox, tmp_path):
+    client.download(SET, tmp_path)
+    files = client.download(SET, tmp_path, overwrite=True)
+    assert files.status.tolist() == ["downloaded"] * 3
+    assert set(fetched(sandbox).values()) == {2}
+
+
+def test_whole_files_are_recognised_without_the_ledger(client, sandbox, tmp_path):
+    first = client.download(SET, tmp_path)
+    (tmp_path / ".jsoclite.sqlite").unlink()
+    with open(first.path.iloc[1], "r+b") as file:
+        file.truncate(2880)
+    files = client.download(SET, tmp_path)
+    assert files.status.tolist() == ["present", "downloaded", "present"]
+
+
+def test_a_file_that_was_cut_short_is_fetched_anew(client, sandbox, tmp_path):
+    first = client.download(SET, tmp_path)
+    with open(first.path.iloc[0], "r+b") as file:
+        file.truncate(100)
+    os.unlink(first.path.iloc[1])
+    files = client.download(SET, tmp_path)
+    assert files.status.tolist() == ["downloaded", "downloaded", "present"]
+
+
+def test_records_without_an_image_are_missing_with_the_reason(client, sandbox, tmp_path):
+    df = client.query("hmi.M_720s[][3]", segments="magnetogram", keywords="QUALITY")
+    bad = df[(df.QUALITY & 0x80000000) != 0]
+    assert len(bad)
+    with pytest.warns(JsocWarning, match="do not exist at JSOC.*QUALITY bit 31"):
+        files = client.download(bad, tmp_path)
+    assert (files.status == "missing").all()
+    assert files.error.str.contains("QUALITY bit 31").all()
+    assert not fetched(sandbox)
+
+
+def test_two_versions_of_a_record_are_two_files(client, sandbox, tmp_path):
+    df = client.query("hmi.M_720s[! 1=1 !]", segments="magnetogram")
+    twice = df[df.index.duplicated(keep=False) & df.online]
+    twice = twice[twice.QUALITY == 0]
+    assert len(twice) > 1
+    files = client.download(twice, tmp_path)
+    assert files.path.nunique() == len(twice)
+    with_number = files.path.str.contains(rf"\.r(?:{'|'.join(map(str, twice.recnum))})\.", regex=True)
+    assert with_number.sum() == len(twice) - twice.index.nunique()
+
+
+# -- staging ---------------------------------------------------------------------------------------------------------
+
+
+def test_staged(client, sandbox, tmp_path):
+    df = client.query(SET)
+    files = client.download(df, tmp_path, protocol="fits")
+    assert files.status.tolist() == ["downloaded"] * 3
+    assert files.request_id.nunique() == 1
+    (sent,) = asked(sandbox, "exp_request")
+    low, high = df.recnum.min(), df.recnum.max()
+    assert sent.params["ds"] == f"hmi.M_720s[:#{low}-#{high}]{{magnetogram}}"
+    assert client.download(df, tmp_path, protocol="fits").status.tolist() == ["present"] * 3
+    # a file completed here and one that JSOC has staged are the same product
+    assert client.download(df, tmp_path).status.tolist() == ["present"] * 3
+    assert len(asked(sandbox, "exp_request")) == 1
+
+
+def test_both_ways_give_the_same_header(client, sandbox, tmp_path):
+    direct = client.download(SET, tmp_path / "direct")
+    staged = client.download(SET, tmp_path / "staged", protocol="fits")
+    one, two = header_of(direct.path.iloc[0]), header_of(staged.path.iloc[0])
+    skip = {"CHECKSUM", "DATASUM", "COMMENT", "HISTORY", ""}
+    assert {key: one[key] for key in one if key not in skip} == {key: two[key] for key in two if key not in skip}
+    assert image_of(direct.path.iloc[0]) == image_of(staged.path.iloc[0])
+
+
+def test_what_is_offline_is_staged_and_the_rest_is_not(client, sandbox, tmp_path):
+    df = client.query("hmi.M_720s[][3]", segments="magnetogram", keywords="QUALITY")
+    df = df[(df.QUALITY & 0x80000000) == 0]
+    offline, online = df[~df.online], df[df.online].head(2)
+    assert len(offline)
+    offline = offline.head(1)
+    with pytest.raises(DownloadError, match="jsoc@sun.stanford.edu|Storage Units are invalid") as caught:
+        client.download(pd.concat([offline, online]), tmp_path)
+    files = caught.value.manifest
+    assert files.status.tolist() == ["failed"] * len(offline) + ["downloaded"] * 2
+    assert len(asked(sandbox, "exp_request")) == 1
+
+
+def test_a_staged_file_that_the_quality_filter_drops_is_missing(client, sandbox, tmp_path):
+    df = client.query("hmi.M_720s[][3]", segments="magnetogram", keywords="QUALITY")
+    rows = pd.concat([df[(df.QUALITY & 0x80000000) != 0].head(1), df[(df.QUALITY == 0) & df.online].head(1)])
+    with pytest.warns(JsocWarning, match="do not exist"):
+        files = client.download(rows, tmp_path, protocol="fits")
+    assert files.status.tolist() == ["missing", "downloaded"]
+    assert "quality" in files.error.iloc[0].lower()
+
+
+def test_no_address_is_said_before_anything_happens(sandbox, hand_clock, tmp_path):
+    with make_client(sandbox, hand_clock, email=None) as nobody:
+        assert (nobody.download(SET, tmp_path).status == "downloaded").all()
+        with pytest.raises(EmailError, match="register_email"):
+            nobody.download(SET, tmp_path / "x", protocol="fits")
+        with pytest.raises(EmailError, match="register_email"):
+            nobody.export(SET)
+    with (
+        make_client(sandbox, hand_clock, email="stranger@example.org") as stranger,
+        pytest.raises(EmailError) as caught,
+    ):
+        stranger.export(SET)
+    assert "stranger" not in str(caught.value)
+
+
+def test_export_attach_download(client, sandbox, tmp_path):
+    export = client.export(client.query(SET).iloc[:2])
+    assert len(export.ids) == 1
+    export.wait()
+    files = client.attach(export.ids[0]).download(tmp_path)
+    assert files.status.tolist() == ["downloaded"] * 2
+    assert set(files.request_id) == set(export.ids)
+    assert files.segment.tolist() == ["magnetogram"] * 2
+    again = client.download(client.attach(export.ids[0]), tmp_path)
+    assert again.status.tolist() == ["present"] * 2
+    assert len(asked(sandbox, "exp_request")) == 1
+
+
+def test_a_crash_while_staging_loses_no_request(client, sandbox, hand_clock, tmp_path):
+    class Crash(BaseException):
+        pass
+
+    class Bomb(Silence):
+        def staging(self, request):
+            raise Crash
+
+    with pytest.raises(Crash):
+        client.download(SET, tmp_path, protocol="fits", progress=Bomb())
+    with Ledger(tmp_path) as ledger:
+        (row,) = ledger.requests()
+        assert row.request_id
+    with make_client(sandbox, hand_clock) as second:
+        files = second.download(SET, tmp_path, protocol="fits")
+    assert (files.status == "downloaded").all()
+    assert len(asked(sandbox, "exp_request")) == 1
+
+
+def test_a_crash_between_files_fetches_none_twice(client, sandbox, hand_clock, tmp_path):
+    class Crash(BaseException):
+        pass
+
+    class Bomb(Silence):
+        left = 2
+
+        def file(self):
+            self.left -= 1
+            if not self.left:
+                raise Crash
+
+    with pytest.raises(Crash):
+        client.download(SET, tmp_path, protocol="fits", progress=Bomb())
+    with make_client(sandbox, hand_clock) as second:
+        files = second.download(SET, tmp_path, protocol="fits")
+    assert files.status.tolist() == ["present", "present", "downloaded"]
+    assert len(asked(sandbox, "exp_request")) == 1
+    assert set(fetched(sandbox).values()) == {1}
+
+
+def test_an_expired_export_is_made_anew(client, sandbox, tmp_path):
+    sandbox.add_fault(Fault("expired", "exp_status", nth=1, times=1))
+    files = client.download(SET, tmp_path, protocol="fits")
+    assert (files.status == "downloaded").all()
+    assert len(asked(sandbox, "exp_request")) == 2
+
+
+# -- faults ----------------------------------------------------------------------------------------------------------
+
+RECOVERED = ["500", "503", "429", "404", "reset", "reset-body", "truncated", "html", "short", "changed", "no-range"]
+
+
+@pytest.mark.parametrize("kind", RECOVERED)
+@pytest.mark.parametrize("protocol", ["auto", "fits"])
+def test_a_file_that_breaks_once_comes_whole(client, sandbox, tmp_path, kind, protocol):
+    whole = client.download(SET, tmp_path / "whole", protocol=protocol)
+    for fault in [Fault(kind, "file", nth=2)] + (
+        [Fault("reset-body", "file", nth=1)] if kind in ("changed", "no-range") else []
+    ):
+        sandbox.add_fault(fault)
+    files = client.download(SET, tmp_path / "faulty", protocol=protocol)
+    assert (files.status == "downloaded").all()
+    assert only_whole_files(tmp_path / "faulty") == 3
+    for one, two in zip(whole.path, files.path, strict=True):
+        # "changed" means that the server has another image now, which must not be mixed with the old one
+        assert kind == "changed" or image_of(one) == image_of(two)
+    assert not list((tmp_path / "faulty").glob("*.part*"))
+
+
+@pytest.mark.parametrize("kind", ["500", "404", "reset", "truncated", "html", "short"])
+def test_a_file_that_stays_broken_is_told_and_never_named(client, sandbox, tmp_path, kind):
+    sandbox.add_fault(
+        Fault(kind, "file", nth=1, times=1000, at=0.0)
+        if kind == "truncated"
+        else Fault(kind, "file", nth=1, times=1000)
+    )
+    with pytest.raises(DownloadError) as caught:
+        client.download(SET, tmp_path)
+    manifest = caught.value.manifest
+    assert (manifest.status == "failed").all()
+    assert manifest.error.notna().all()
+    assert manifest.path.isna().all()
+    assert only_whole_files(tmp_path) == 0
+    sandbox.clear_faults()
+    assert (client.download(SET, tmp_path).status == "downloaded").all()
+
+
+def test_a_broken_body_is_resumed_not_restarted(client, sandbox, tmp_path):
+    sandbox.add_fault(Fault("reset-body", "file", nth=1, at=0.6))
+    files = client.download("hmi.M_720s[2014.01.01_TAI][3]{magnetogram}", tmp_path, protocol="as-is")
+    first, second = (entry for entry in sandbox.requests if entry.path.startswith("/SUM"))
+    assert second.status == 206
+    assert first.status == 200
+    assert second.headers["if-range"]
+    have = int(second.headers["range"].removeprefix("bytes=").removesuffix("-"))
+    assert have > 0
+    assert have + second.bytes == files.bytes.iloc[0]
+
+
+def test_a_part_of_an_earlier_run_is_resumed(client, sandbox, tmp_path):
+    one = "hmi.M_720s[2014.01.01_TAI][3]{magnetogram}"
+
+    class Crash(BaseException):
+        pass
+
+    class Bomb(Silence):
+        def bytes(self, count):
+            raise Crash
+
+    with pytest.raises(Crash):
+        client.download(one, tmp_path, progress=Bomb())
+    (part,) = tmp_path.glob("*.part")
+    assert part.stat().st_size > 0
+    assert not list(tmp_path.glob("*.fits"))
+    client.download(one, tmp_path)
+    assert [entry.status for entry in sandbox.requests if entry.path.startswith("/SUM")][-1] == 206
+    assert only_whole_files(tmp_path) == 1
+
+
+def test_names_from_the_server_lead_nowhere(client, sandbox, tmp_path):
+    sandbox.add_fault(Fault("evil-name", "exp_status", nth=1, times=1000))
+    inside = tmp_path / "a" / "b"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", JsocWarning)
+        client.download(SET, inside, protocol="fits", on_error="ignore")
+    everything = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert all(path.parent == inside for path in everything)
+
+
+@pytest.mark.parametrize("endpoint", ["query", "info", "exp_status", "check_address"])
+@pytest.mark.parametrize("kind", ["500", "503", "reset", "reset-body", "truncated", "html", "bad-json"])
+def test_questions_that_break_once_are_asked_again(sandbox, hand_clock, tmp_path, endpoint, kind):
+    sandbox.add_fault(Fault(kind, endpoint, nth=1))
+    with make_client(sandbox, hand_clock) as client:
+        assert (client.download(SET, tmp_path, protocol="fits").status == "downloaded").all()
+    assert len(asked(sandbox, "exp_request")) == 1
+
+
+@pytest.mark.parametrize("kind", ["500", "reset", "reset-body", "truncated", "html", "bad-json"])
+def test_a_submission_that_breaks_makes_one_export(sandbox, hand_clock, tmp_path, kind):
+    sandbox.add_fault(Fault(kind, "exp_request", nth=1))
+    with make_client(sandbox, hand_clock) as client:
+        files = client.download(SET, tmp_path, protocol="fits")
+    assert (files.status == "downloaded").all()
+    assert files.request_id.nunique() == 1
+    assert len(sandbox.staging) == 1
+
+
+# -- this side -------------------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_stops_everything_with_a_clear_word(client, sandbox, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    df = client.query(SET)
+    monkeypatch.setattr("jsoclite.transfer.os.fsync", full)
+    with pytest.raises(DownloadError, match="the disk is full") as caught:
+        client.download(df, tmp_path)
+    assert (caught.value.manifest.status == "failed").all()
+    assert len(fetched(sandbox)) == 1
+    assert only_whole_files(tmp_path) == 0
+
+
+def test_a_directory_that_is_a_file(client, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(JsocError, match="cannot write to directory"):
+        client.download(SET, tmp_path / "file")
+
+
+@pytest.mark.parametrize("pool", [concurrent.futures.ThreadPoolExecutor, concurrent.futures.ProcessPoolExecutor])
+def test_an_executor(client, sandbox, tmp_path, pool):
+    options = (
+        {}
+        if pool is concurrent.futures.ThreadPoolExecutor
+        else {"mp_context": __import__("multiprocessing").get_context("spawn")}
+    )
+    with pool(2, **options) as executor:
+        files = client.download(SET, tmp_path, executor=executor)
+    assert (files.status == "downloaded").all()
+    assert only_whole_files(tmp_path) == 3
+
+
+def test_the_manifest_is_plain_data(client, tmp_path):
+    files = client.download(SET, tmp_path)
+    json.dumps(files.reset_index().to_dict("records"), default=int)
+    assert str(files.bytes.dtype) == "Int64"
+    data, header = jsoclite.read(files.iloc[0])
+    assert data.ndim == 2
+    assert header["TELESCOP"] == "SDO/HMI"

@@ -1,0 +1,129 @@
+"""Who may import whom: data flows one way, and the network, pandas and files stay where they belong."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jsoclite
+
+PACKAGE = Path(jsoclite.__file__).parent
+
+# the record-set language and times: pure text and numbers
+LANGUAGE = {"syntax", "scanner", "reader", "language", "recordset", "traps"}
+TIMES = {"times", "timescale", "timescan", "timeprint", "timegrammar", "timecolumn"}
+
+# module -> modules of jsoclite that it may import, `errors` always
+MAY_IMPORT = {
+    "errors": set(),
+    "retry": set(),
+    "names": set(),
+    "progress": {"staging"},
+    "ledger": set(),
+    "transport": {"retry"},
+    "replies": {"retry"},
+    "checks": {"transport"},
+    "staging": {"transport", "replies", "ledger"},
+    "export": {"staging", "replies", "retry"},
+    "orders": {"staging", "export", "transport", "ledger", "progress"},
+    "fitscard": set(),
+    "fitscheck": set(),
+    "transfer": {"transport", "retry", "fitscheck", "fitsfile"},
+    "download": {"transfer", "transport", "ledger", "names", "progress", "fitscheck"},
+    "staged": {"download", "ledger", "names", "replies", "export", "staging"},
+    "direct": {"download", "ledger", "names", "headers", "replies", "selection", "transport"},
+    "retrieve": {
+        "checks", "direct", "download", "export", "language", "ledger", "names", "queries", "recordset", "selection",
+        "staged", "staging", "syntax", "transport",
+    },
+    "queries": {"checks", "names", "recordset", "selection", "table", "transport"},
+}  # fmt: skip
+
+# third-party packages and who may import them
+ONLY = {
+    "requests": {"retry", "transport", "transfer", "client"},
+    "urllib3": {"retry"},
+    "socket": {"sandbox"},
+    "http": {"sandbox"},
+    "sqlite3": {"ledger", "sandbox"},
+    "tqdm": {"progress"},
+}
+
+
+def imports(path):
+    """Yield (internal module or None, top-level package) of each import, also those for type checkers."""
+    inside = path.relative_to(PACKAGE).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield (None, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            if not node.level:
+                yield (None, node.module)
+                continue
+            base = list(inside)[: len(inside) - node.level + 1]
+            if node.module:
+                yield (".".join([*base, node.module]), None)
+            else:
+                for alias in node.names:
+                    yield (".".join([*base, alias.name]), None)
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def area(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return "sandbox" if parts[0] == "sandbox" else parts[0]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_module(path):
+    name = area(path)
+    for internal, package in imports(path):
+        top = (internal or "").partition(".")[0]
+        if name == "sandbox":
+            allowed = {"sandbox", "errors", *LANGUAGE, *TIMES}
+            if path.name == "sandbox.py":
+                allowed |= {"client"}  # Sandbox.client() is the one way back
+            assert not internal or top in allowed, internal
+            assert package != "pandas"
+        elif name in LANGUAGE:
+            assert not internal or top in {"errors", *LANGUAGE, *TIMES}, internal
+            assert package not in ("pandas", "requests")
+        elif name in TIMES:
+            assert not internal or top in {"errors", *TIMES}, internal
+        elif name in MAY_IMPORT:
+            assert not internal or top in {"errors", "__version__", *MAY_IMPORT[name]}, internal
+        if name not in ("client", "cli", "__init__", "__main__"):
+            assert top not in ("client", "cli") or name == "sandbox", internal
+        head = (package or "").partition(".")[0]
+        if head in ONLY:
+            assert name in ONLY[head], f"{name} imports {head}"
+        assert head != "sunpy"
+
+
+def test_all_is_what_there_is():
+    for name in jsoclite.__all__:
+        assert getattr(jsoclite, name) is not None
+    assert len(set(jsoclite.__all__)) == len(jsoclite.__all__)
+    assert set(jsoclite.__all__) <= set(dir(jsoclite))
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    heavy = "pandas astropy drms requests numpy sqlite3 urllib.request"
+    code = f"import sys, jsoclite; print([m for m in {heavy.split()!r} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.strip() == "[]"
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys, contextlib\nfrom jsoclite.cli import main\n"
+        "with contextlib.suppress(SystemExit): main(['--help'])\n"
+        "print([m for m in ('pandas', 'astropy', 'drms', 'requests', 'numpy') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.strip().endswith("[]")
