@@ -273,11 +273,14 @@ def _rows(text: str) -> Any:
     """Read what follows ``get``: a record set, or the name of a file of rows."""
     import pandas as pd
 
-    if text.endswith(".csv"):
-        return pd.read_csv(text, index_col="record")
-    if text.endswith((".parquet", ".pq")):
-        return pd.read_parquet(text)
-    return text
+    from .errors import JsocError
+
+    if not text.endswith((".csv", ".parquet", ".pq")):
+        return text
+    try:
+        return pd.read_csv(text, index_col="record") if text.endswith(".csv") else pd.read_parquet(text)
+    except (OSError, ValueError, ImportError) as error:
+        raise JsocError(f"cannot read rows from {text} ({error}); it must have a column 'record'") from error
 
 
 def _export(options: argparse.Namespace) -> int:

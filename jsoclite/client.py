@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import re
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import JsocError, JsocWarning
+from .errors import JsocError
 from .orders import Orders
 from .queries import Queries, as_list
 from .retry import Clock
@@ -454,7 +453,7 @@ class Client:
                 batch = Batch(ledger, self.transport, shown)
                 retrieval = Retrieval(
                     batch,
-                    self.transport,
+                    self._queries,
                     Product(protocol, text, ratio),
                     new_request=functools.partial(self._orders.noted, ledger=ledger, progress=shown, size_ratio=ratio),
                     new_export=self._orders.export,
@@ -468,7 +467,7 @@ class Client:
                 manifest = batch.manifest()
         finally:
             shown.close()
-        complain(manifest, on_error, lambda message: warnings.warn(message, JsocWarning, stacklevel=4))
+        complain(manifest, on_error)
         return manifest
 
     @functools.cached_property

@@ -8,14 +8,14 @@ brings the files (SUMS, an export) hands over jobs; the manifest has a row for e
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import DownloadError
+from .errors import DownloadError, warn
 from .fitscheck import looks_like_fits
 from .ledger import FileRow, Ledger
 from .names import Namer
@@ -212,7 +212,7 @@ class Batch:
         ).set_axis(pd.Index([row.record for row in rows], name="record", dtype="str"))
 
 
-def complain(manifest: pd.DataFrame, on_error: str, warn: Callable[[str], None]) -> None:
+def complain(manifest: pd.DataFrame, on_error: str) -> None:
     """
     Raise or warn about files that are not there.
 

@@ -26,6 +26,8 @@ Errors and warnings.
 from __future__ import annotations
 
 import logging
+import sys
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 def _drms_bases() -> tuple[type[Exception], type[Exception], type[Exception]]:
     """
-    Import drms without its side effect: it calls `logging.basicConfig`, which would add a handler to the user's root logger.
+    Import drms without its side effect: it calls `logging.basicConfig`, which adds a handler to the root logger.
 
     Every module of jsoclite that uses drms imports this one first, so this is the one place that has to care.
     """
@@ -239,3 +241,13 @@ class DownloadError(JsocError):
 
 class JsocWarning(UserWarning):
     """What the server would do, or leave out, without a word."""
+
+
+def warn(message: str) -> None:
+    """Warn at the line of the caller's own code, however deep inside jsoclite the reason was found."""
+    level = 1
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, JsocWarning, stacklevel=level)

@@ -8,12 +8,11 @@ is sent.
 from __future__ import annotations
 
 import datetime as dt
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from .checks import check_names, find_name, find_series, prime_time_key
-from .errors import JsocWarning, QueryError, UnknownName, UnknownSeries
+from .errors import QueryError, UnknownName, UnknownSeries, warn
 from .names import series_of
 from .recordset import RecordSet
 
@@ -228,7 +227,7 @@ class Queries:
 
     def _warn(self, rs: RecordSet, info: SeriesInfo) -> None:
         for problem in rs.problems(info):
-            warnings.warn(problem, JsocWarning, stacklevel=4)
+            warn(problem)
 
 
 def as_list(names: str | Sequence[str] | None) -> list[str] | None:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from .export import Export
     from .queries import Queries
-    from .transport import Transport
 
 __all__ = ["Product", "Retrieval", "Target", "targets"]
 
@@ -93,8 +92,8 @@ class Retrieval:
     ----------
     batch : Batch
         The download.
-    transport : Transport
-        How to ask the server.
+    queries : Queries
+        For what rows and replies do not say themselves.
     product : Product
         What to make of the stored files.
     new_request : callable
@@ -106,13 +105,14 @@ class Retrieval:
     def __init__(
         self,
         batch: Batch,
-        transport: Transport,
+        queries: Queries,
         product: Product,
         *,
         new_request: Callable[[str | None, RequestRow, str | None], ExportRequest],
         new_export: Callable[[Sequence[ExportRequest]], Export],
     ) -> None:
-        self.batch, self.transport, self.product = batch, transport, product
+        self.batch, self.queries, self.product = batch, queries, product
+        self.transport = queries.transport
         self._new_request, self._new_export = new_request, new_export
 
     def jobs(self, targets: Sequence[Target], *, overwrite: bool = False) -> Iterator[Job]:
@@ -264,11 +264,22 @@ class Retrieval:
             name = file.filename.rpartition("/")[2]
             prefix, _, rest = name.removeprefix(series_of(file.record) + ".").partition(".")
             recnum = int(prefix) if prefix.isdigit() and rest else -1
-            ending = extension(name)
-            segment = file.segment or (rest if recnum >= 0 else name).removesuffix(ending).rpartition(".")[2]
-            wanted.append(Wanted(file.record, recnum, segment, ending))
+            stored = rest if recnum >= 0 else name
+            wanted.append(
+                Wanted(file.record, recnum, file.segment or self._segment(file.record, stored), extension(name))
+            )
         product = "as-is" if request.protocol == "as-is" else "fits"
         return self.batch.plan(wanted, request.process or product)
+
+    def _segment(self, record: str, stored: str) -> str:
+        """Find the segment that a stored file (image_lev1.fits) belongs to; its own name where there is none."""
+        own = stored.removesuffix(extension(stored)).rpartition(".")[2]
+        try:
+            known = list(self.queries.info(series_of(record)).segments.index)
+        except JsocError:  # the series of a processing step is not public
+            return own
+        begun = [name for name in known if own.lower().startswith(name.lower())]
+        return max(begun, key=len, default=own)
 
 
 def targets(queries: Queries, rows: Any, segments: list[str] | None) -> list[Target]:

@@ -17,7 +17,7 @@ import logging
 import platform
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -204,6 +204,27 @@ class Transport(drms.HttpJsonClient):  # type: ignore[misc]
         base, _, query = url.partition("?")
         private = "notify=" in query or "address=" in query
         return self.request(base, query, post=private, once="op=exp_request" in query)
+
+    def show_series(self, ds_filter: str | None = None) -> Any:
+        """
+        List series.
+
+        Parameters
+        ----------
+        ds_filter : str, optional
+            POSIX regular expression.
+
+        Notes
+        -----
+        show_series.c decodes ``%xx`` but takes ``+`` as it is, so blanks must not become one. A pattern that begins
+        with ``^ns\\.`` is taken for a namespace there, and ends the program; ``[.]`` means the same and does not.
+        """
+        url = self.server.url_show_series
+        if ds_filter is None:
+            return self.request(url, "").data
+        if ds_filter.startswith("^"):
+            ds_filter = ds_filter.replace("\\.", "[.]")
+        return self.request(url, "filter=" + quote(ds_filter, safe="")).data
 
     # -- what jsoclite asks for ---------------------------------------------------------------------------------------
 

@@ -1,0 +1,302 @@
+"""The client as users meet it, on the sandbox's own catalogue."""
+
+import json
+import logging
+import pickle
+import warnings
+
+import astropy.units as u
+import drms
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+import jsoclite
+from jsoclite.errors import JsocError, JsocWarning, QueryError, RecordSetError, ServerError, UnknownName, UnknownSeries
+from jsoclite.sandbox import Fault, Sandbox
+
+AIA_SERIES = """aia.flatfield aia.lev1 aia.lev1_euv_12s aia.lev1_uv_24s aia.lev1_vis_1h aia.master_pointing3h aia.response
+aia.temperature_summary_300s""".split()
+HMI_B_SERIES = """hmi.B_720s hmi.B_720s_dcon hmi.B_720s_dconS hmi.Bharp_720s hmi.Bharp_720s_nrt hmi.b_135s
+hmi.b_720s_e15w1332_cea hmi.b_720s_e15w1332_cutout hmi.b_synoptic hmi.b_synoptic_small
+hmi.bmap_lowres_latlon_720s""".split()
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(staging_s=0) as made:
+        yield made
+
+
+@pytest.fixture
+def client(sandbox):
+    with sandbox.client() as made:
+        yield made
+
+
+# -- the example of the README ---------------------------------------------------------------------------------------
+
+
+def test_the_example_that_everything_begins_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    client = jsoclite.Client("sandbox")
+    df = client.search(
+        "aia.lev1_euv_12s", "2014-01-01T00:00:00", "2014-01-01T00:00:30", wavelength=[304, 171] * u.AA
+    )
+    rows = df[df.WAVELNTH == 304].iloc[::2]
+    files = client.download(rows, "data/")
+    data, header = jsoclite.read(files.path.iloc[0])
+    assert df.T_REC.tolist() == [f"2014-01-01T00:00:{s}Z" for s in ("01", "01", "13", "13", "25", "25")]
+    assert df.attrs["jsoc"]["record_set"].startswith("aia.lev1_euv_12s[2014.01.01_00:00:35_TAI-")
+    assert df.attrs["jsoc"]["record_set"].endswith("[304,171]")
+    assert list(files.index.unique()) == list(rows.index)
+    assert (files.status == "downloaded").all()
+    assert data.ndim == 2
+    assert np.isfinite(data).any()
+    assert header["WAVELNTH"] == 304
+    client.close()
+
+
+# -- series ----------------------------------------------------------------------------------------------------------
+
+
+def test_series(client):
+    assert client.series(r"aia\..*") == AIA_SERIES
+    assert client.series(r"hmi\.b.*") == HMI_B_SERIES
+    table = client.series(r"hmi\.b_720s$", full=True)
+    assert list(table.columns) == ["name", "primekeys", "note"]
+    assert table.primekeys.iloc[0] == ["T_REC"]
+    assert client.series("there is none") == []
+
+
+def test_info_is_that_of_drms_and_asked_once(client, sandbox):
+    info = client.info("HMI.b_720S")
+    assert isinstance(info, drms.SeriesInfo)
+    assert info.name == "hmi.B_720s"
+    assert {"field", "azimuth"} <= set(info.segments.index)
+    before = len(sandbox.requests)
+    assert client.info("hmi.B_720s") is info
+    assert client.pkeys("hmi.b_720s") == ["T_REC"]
+    assert "T_REC" in client.keys("hmi.b_720s")  # noqa: SIM118
+    assert len(sandbox.requests) == before
+
+
+@pytest.mark.parametrize("name", ["hmi.M_720", "hmi.nosuch", "nosuch.M_720s"])
+def test_an_unknown_series(client, name):
+    with pytest.raises(UnknownSeries, match=name) as caught:
+        client.info(name)
+    assert isinstance(caught.value, drms.DrmsQueryError)
+    assert isinstance(caught.value, LookupError)
+    if name == "hmi.M_720":
+        assert "Did you mean hmi.M_720s" in str(caught.value)
+
+
+# -- queries ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_cadence_is_rounded_to_slots_and_said_so(client):
+    with pytest.warns(JsocWarning, match="10m|600"):
+        df = client.search(
+            "hmi.B_720s",
+            jsoclite.tai("2015-08-27T05:00:00"),
+            jsoclite.tai("2015-08-27T06:00:00"),
+            "10m",
+            segments=["field", "azimuth"],
+        )
+    assert df.T_REC.tolist() == [f"2015.08.27_0{t}:00_TAI" for t in ("5:00", "5:12", "5:24", "5:36", "5:48", "6:00")]
+    assert list(df.columns[-3:]) == ["field", "azimuth", "online"]
+    assert df.online.all()
+
+
+def test_types_do_not_depend_on_the_rows(client):
+    full = client.search("hmi.M_720s", "2014-01-01", "2014-01-02", segments="magnetogram")
+    none = client.search("hmi.M_720s", "1970-01-01", "1970-01-02", segments="magnetogram")
+    assert len(none) == 0
+    assert (none.dtypes == full.dtypes).all()
+    assert list(none.columns) == list(full.columns)
+    assert str(full.QUALITY.dtype) == "Int64"
+    assert full.index.name == "record"
+    assert str(full.time.dt.tz) == "UTC"
+
+
+def test_times(client):
+    df = client.search("hmi.M_720s", "2014-01-01", "2014-01-01T01:00", keywords="T_REC, T_OBS", times="utc")
+    assert str(df.T_REC.dtype) == "datetime64[ns, UTC]"
+    assert (df.T_REC == df.time).all()
+    df = client.search("hmi.M_720s", "2014-01-01", "2014-01-01T01:00", keywords="T_REC", times="tai")
+    assert df.T_REC.iloc[0] == pd.Timestamp("2014-01-01T00:00:00")
+
+
+def test_keyword_conditions_and_other_prime_keys(client):
+    df = client.search("hmi.sharp_cea_720s", "2011-02-14", "2011-02-14T02:00", HARPNUM=377, keywords="HARPNUM,T_REC,NOAA_AR")
+    assert (df.HARPNUM == 377).all()
+    assert (df.NOAA_AR == 11158).all()
+    assert client.search("hmi.M_720s", "2014-01-01", "2014-01-02", where="QUALITY = 0").QUALITY.eq(0).all()
+    lower = client.search("hmi.sharp_cea_720s", "2011-02-14", harpnum=377)
+    assert len(lower) == 1
+
+
+def test_limit_count_and_all_keywords(client):
+    day = "hmi.M_720s[2014.01.01_TAI/1d]"
+    assert client.count(day) == len(client.query(day))
+    first, last = client.query(day, limit=2), client.query(day, limit=-2)
+    assert list(first.index) == list(client.query(day).index[:2])
+    assert list(last.index) == list(client.query(day).index[-2:])
+    everything = client.query(day, keywords="**ALL**", limit=1)
+    assert len(everything.columns) > 60
+    with pytest.raises(ValueError, match="limit=0"):
+        client.query(day, limit=0)
+
+
+def test_record_sets_links_and_segments(client):
+    df = client.query("hmi.B_720s[2015.08.27_05:00:00_TAI]{field}", links="**ALL**")
+    assert df.field.str.startswith("http").all()
+    links = list(client.info("hmi.B_720s").links.index)
+    assert set(links) <= set(df.columns)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda c: c.query("hmi.M_720s[2014.01.01_TAI]", keywords="QUALTY"), UnknownName, "QUALITY"),
+        (lambda c: c.query("hmi.M_720s[2014.01.01_TAI]", segments="magnetogrm"), UnknownName, "magnetogram"),
+        (lambda c: c.search("hmi.M_720s", "2014-01-01", CAMRA=3), UnknownName, "CAMERA"),
+        (lambda c: c.search("hmi.M_720s", "2014-01-01", wavelength=171), UnknownName, "WAVELNTH"),
+        (lambda c: c.search("hmi.M_720s", "yesterday-ish"), RecordSetError, "yesterday-ish"),
+        (lambda c: c.search("hmi.synoptic_mr_polfil_720s", "2014-01-01"), UnknownName, "CAR_ROT"),
+        (lambda c: c.query("hmi.M_720s[2014.13.01_TAI]"), RecordSetError, "hmi.M_720s"),
+        (lambda c: c.query("hmi.M_720s[2014.01.01_TAI"), RecordSetError, "hmi.M_720s"),
+        (lambda c: c.query("hmi.M_720s[],hmi.B_720s[]"), QueryError, "one at a time"),
+        (lambda c: c.attach("12345"), JsocError, "JSOC_20141117_001"),
+        (lambda c: c.download("hmi.M_720s[2014.01.01_TAI]", "x", protocol="fitz"), ValueError, "fitz"),
+        (lambda c: c.export("hmi.M_720s[2014.01.01_TAI]", method="url_quick"), ValueError, "as-is"),
+    ],
+)
+def test_bad_input_is_named_with_the_remedy(client, call, error, words):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", JsocWarning)
+        with pytest.raises(error, match=words):
+            call(client)
+
+
+def test_traps_are_told(client):
+    with pytest.warns(JsocWarning, match="zone"):
+        client.query("hmi.M_720s[2012-01-01T00:00:00-2012-01-02T00:00:00]")
+
+
+def test_a_server_error_is_told_with_the_record_set(sandbox, client):
+    sandbox.add_fault(Fault("status", "query", nth=1, status=1, error="query failed: out of memory for query result"))
+    with pytest.raises(QueryError, match="out of memory") as caught:
+        client.query("hmi.M_720s[2014.01.01_TAI]")
+    assert caught.value.record_set == "hmi.M_720s[2014.01.01_TAI]"
+    sandbox.clear_faults()
+
+
+# -- the client itself -----------------------------------------------------------------------------------------------
+
+
+def test_making_a_client_sends_nothing():
+    with jsoclite.Client("http://127.0.0.1:9/", email="someone@example.org") as client:
+        assert "127.0.0.1" in repr(client)
+        assert "example.org" not in repr(client)
+
+
+@pytest.mark.parametrize("options", [{"timeout": 0}, {"retries": -1}, {"connections": 0}, {"server": "jsok"}])
+def test_a_client_that_cannot_be(options):
+    with pytest.raises(ValueError, match=str(next(iter(options.values())))):
+        jsoclite.Client(**options)
+
+
+def test_the_environment_names_server_and_address(monkeypatch, sandbox, tmp_path):
+    monkeypatch.setenv("JSOCLITE_SERVER", sandbox.url)
+    monkeypatch.setenv("JSOC_EMAIL", sandbox.email)
+    with jsoclite.Client() as client:
+        export = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")
+        assert export.wait().urls
+
+
+def test_no_server_no_answer(hand_clock):
+    client = jsoclite.Client("http://127.0.0.1:9/", retries=1)
+    client._clock = hand_clock.clock
+    with pytest.raises(ServerError, match="no answer from 127.0.0.1:9"):
+        client.series()
+
+
+def test_check_email(client, sandbox):
+    assert client.check_email(sandbox.email)
+    assert not client.check_email("stranger@example.org")
+    assert not client.check_email("no address")
+
+
+def test_a_plain_drms_client_on_our_connection(client, sandbox):
+    before = len(sandbox.requests)
+    keys = client.drms.query("hmi.M_720s[2014.01.01_TAI]", key="T_REC, CAMERA")
+    assert keys.T_REC.tolist() == ["2014.01.01_00:00:00_TAI"]
+    new = list(sandbox.requests)[before:]
+    assert new
+    assert all(entry.headers["user-agent"].startswith("jsoclite/") for entry in new)
+
+
+def test_one_connection_is_enough(sandbox, tmp_path):
+    with sandbox.client() as client:
+        df = client.search("hmi.M_720s", "2014-01-01", "2014-01-01T01:00", segments="magnetogram")
+        client.download(df, tmp_path)
+        pools = client.transport.session.get_adapter(sandbox.url).poolmanager.pools
+        assert [pools[key].num_connections for key in pools.keys()] == [1]  # noqa: SIM118
+
+
+def test_errors_survive_pickling():
+    error = jsoclite.DownloadError("two failed", pd.DataFrame({"status": ["failed"]}))
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert str(again) == "two failed"
+    assert again.manifest.status.tolist() == ["failed"]
+
+
+def test_no_address_in_logs(sandbox, caplog, tmp_path):
+    caplog.set_level(logging.DEBUG)
+    with sandbox.client() as client:
+        client.download("hmi.M_720s[2014.01.01_TAI]{magnetogram}", tmp_path, protocol="fits")
+    assert sandbox.email not in caplog.text
+    assert "example.com" not in caplog.text
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", ["auto", "fits"])
+def test_files_open_with_full_headers(client, tmp_path, protocol):
+    df = client.query("hmi.B_720s[2015.08.27_05:00:00_TAI-2015.08.27_06:00:00_TAI@24m]{field,azimuth}")
+    assert len(df) == 3
+    files = client.download(df, tmp_path, protocol=protocol)
+    assert len(files) == 6
+    assert files.segment.tolist() == ["field", "azimuth"] * 3
+    for (record, row), t_rec in zip(files.iterrows(), np.repeat(df.T_REC.to_numpy(), 2), strict=True):
+        with fits.open(row.path) as hdus:
+            header = next(hdu.header for hdu in hdus if hdu.data is not None)
+        assert header["T_REC"][:19] == t_rec[:19]
+        assert header["QUALITY"] == df.QUALITY[record]
+        assert header["DRMS_ID"].endswith(f":{row.segment}")
+        assert WCS(header).celestial.naxis == 2
+        data, again = jsoclite.read(row)
+        assert data.shape == WCS(again).array_shape
+
+
+def test_images_differ_by_record_and_wavelength(client, tmp_path):
+    df = client.search("aia.lev1_euv_12s", "2014-01-01T00:00:00", "2014-01-01T00:00:30", segments="image")
+    files = client.download(df, tmp_path)
+    assert len(df) == 21
+    assert files.sha256.nunique() == 21 if "sha256" in files else True
+    images = [jsoclite.read(path)[0] for path in files.path]
+    assert len({image.tobytes() for image in images}) == 21
+
+
+def test_the_manifest_is_json_safe(client, tmp_path):
+    files = client.download("hmi.M_720s[2014.01.01_TAI]{magnetogram}", tmp_path)
+    assert json.loads(files.reset_index().to_json(orient="records"))[0]["status"] == "downloaded"
+
+
+def test_patterns_that_end_the_real_program_are_rewritten(client, sandbox):
+    assert client.series(r"^aia\.") == AIA_SERIES
+    assert all(not name.startswith("hmi") for name in client.series("NOT hmi"))
