@@ -7,6 +7,8 @@ brings the files (SUMS, an export) hands over jobs; the manifest has a row for e
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from .transport import Transport
 
 __all__ = ["Batch", "Job", "Wanted"]
+
+WRITE_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class Batch:
         self.rows: list[FileRow] = []
         self.status: dict[tuple[int, str, str, str], str] = {}
         self.request_ids: dict[tuple[int, str, str, str], str] = {}
+        self._unwritten: list[FileRow] = []
+        self._written = time.monotonic()
 
     # -- plan -----------------------------------------------------------------------------------------------------
 
@@ -85,22 +91,26 @@ class Batch:
         items = list(dict.fromkeys(wanted))
         known = {row.key: row for row in self.ledger.files((item.recnum for item in items), product=product)}
         namer = Namer(self.ledger.paths().get)
-        fresh: list[FileRow] = []
+        changed: list[FileRow] = []
         todo: list[FileRow] = []
         for item in items:
             key = (item.recnum, item.record, item.segment, product)
             row = known.get(key)
             if row is None:
                 row = FileRow(item.record, item.recnum, item.segment, product, namer.path(key, item.ending, tag=tag))
-                self._recognise(row)
-                fresh.append(row)
+                changed.append(row)
+                if (self.ledger.directory / row.path).exists():
+                    # the ledger was lost, or somebody else has put it there
+                    row.state = "planned" if self._names_its_record(row) else "stale"
+            if row.state == "planned" and self._recognise(row) and key in known:
+                changed.append(row)
             self.rows.append(row)
             if not overwrite and row.state == "done" and self._lies_there(row):
                 self.status[key] = "present"
             else:
-                row.state, row.error = "planned", None
+                row.error = None
                 todo.append(row)
-        self.ledger.save_files(fresh)
+        self.ledger.save_files(changed)
         self.progress.files(len(todo))
         return todo
 
@@ -110,15 +120,28 @@ class Batch:
         except OSError:
             return False
 
-    def _recognise(self, row: FileRow) -> None:
-        """Take over a whole file that the ledger does not know, because the ledger was lost, if it names its record."""
+    def _recognise(self, row: FileRow) -> bool:
+        """
+        Take over a file that was finished, though the ledger does not say so.
+
+        Rows are written in batches; a crash loses the last ones. What has the planned name is whole, because nothing
+        gets it before.
+        """
         path = self.ledger.directory / row.path
-        if row.product != "fits" or not path.is_file() or looks_like_fits(path) is not None:
-            return
-        card = f"RECNUM  = {row.recnum:>20}".encode()
+        if not row.path.endswith(".fits") or not path.is_file() or looks_like_fits(path) is not None:
+            return False
         with path.open("rb") as file:
-            if card in file.read(1 << 20):
-                row.state, row.bytes = "done", path.stat().st_size
+            row.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            row.state, row.bytes = "done", os.fstat(file.fileno()).st_size
+        return True
+
+    def _names_its_record(self, row: FileRow) -> bool:
+        card = f"RECNUM  = {row.recnum:>20}".encode()
+        path = self.ledger.directory / row.path
+        if row.product != "fits" or not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return card in file.read(1 << 20)
 
     # -- fetch ----------------------------------------------------------------------------------------------------
 
@@ -132,7 +155,13 @@ class Batch:
         try:
             if executor is None:
                 for job in jobs:
-                    self._settle(job, fetch(self._task(job), self.transport, self.progress.bytes))
+                    outcome = fetch(
+                        self._task(job),
+                        self.transport,
+                        self.progress.bytes,
+                        lambda done, job=job: self._note(job, done),
+                    )
+                    self._settle(job, outcome, noted=True)
             else:
                 self._run_wide(jobs, executor)
         except LocalError as error:
@@ -140,6 +169,8 @@ class Batch:
             for row in self.rows:
                 if row.key not in self.status:
                     self.fail(row, str(error))
+        finally:
+            self._write()
 
     def _run_wide(self, jobs: Iterator[Job], executor: Executor) -> None:
         running: dict[Future[Outcome], Job] = {}
@@ -164,22 +195,39 @@ class Batch:
         target = str(self.ledger.directory.absolute() / job.row.path)
         return Task(job.url, target, job.fits, job.header, self.transport.timeout, self.transport.retries)
 
-    def _settle(self, job: Job, outcome: Outcome) -> None:
+    def _note(self, job: Job, outcome: Outcome) -> None:
+        """
+        Write down a file that is whole, soon.
+
+        Each commit syncs the disk; one per file would slow down small files. What a crash forgets, `_recognise` finds
+        again, where the file can be recognised.
+        """
         row = job.row
-        row.url = job.url
+        row.url, row.state, row.finished = job.url, "done", time.time()
+        row.bytes, row.sha256, row.error = outcome.bytes, outcome.sha256, outcome.note or None
+        self._unwritten.append(row)
+        if not row.path.endswith(".fits") or time.monotonic() - self._written > WRITE_EVERY_S:
+            self._write()
+
+    def _write(self) -> None:
+        if self._unwritten:
+            self.ledger.save_files(self._unwritten)
+        self._unwritten, self._written = [], time.monotonic()
+
+    def _settle(self, job: Job, outcome: Outcome, *, noted: bool = False) -> None:
         if outcome.error:
-            self.fail(row, outcome.error)
+            job.row.url = job.url
+            self.fail(job.row, outcome.error)
             return
-        row.state, row.bytes, row.sha256, row.error = "done", outcome.bytes, outcome.sha256, outcome.note or None
-        row.finished = time.time()
-        self.ledger.save_file(row)
-        self.status[row.key] = "downloaded"
+        if not noted:
+            self._note(job, outcome)
+        self.status[job.row.key] = "downloaded"
         self.progress.file()
 
     def fail(self, row: FileRow, reason: str, *, missing: bool = False) -> None:
         """Say why a file is not there: JSOC has none (`missing`), or something went wrong."""
         row.state, row.error = ("missing" if missing else "failed"), reason
-        self.ledger.save_file(row)
+        self._unwritten.append(row)
         self.status[row.key] = row.state
         self.progress.file()
 

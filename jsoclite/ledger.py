@@ -49,7 +49,7 @@ create table if not exists files (
     segment text not null,
     product text not null,              -- fits, as-is, or the processing steps
     path text not null unique,          -- relative to the directory
-    state text not null,                -- planned, done, missing, failed
+    state text not null,                -- planned, done, missing, failed; stale: something else has its name
     bytes integer,
     sha256 text,
     url text,

@@ -94,7 +94,12 @@ class _Broken(Exception):
         self.again, self.wait = again, wait
 
 
-def fetch(task: Task, transport: Transport, on_bytes: Callable[[int], None] = lambda count: None) -> Outcome:
+def fetch(
+    task: Task,
+    transport: Transport,
+    on_bytes: Callable[[int], None] = lambda count: None,
+    before_naming: Callable[[Outcome], None] = lambda outcome: None,
+) -> Outcome:
     """
     Fetch a file, resuming what an earlier try or run has left.
 
@@ -106,6 +111,9 @@ def fetch(task: Task, transport: Transport, on_bytes: Callable[[int], None] = la
         Whose session, time-outs and clock are used.
     on_bytes : callable
         Called with the number of bytes whenever some have arrived.
+    before_naming : callable
+        Called with the outcome when the file is whole and durable, just before it gets its final name: what is written
+        down then is true after a crash at any moment, together with a look at whether the file is there.
 
     Returns
     -------
@@ -135,7 +143,7 @@ def fetch(task: Task, transport: Transport, on_bytes: Callable[[int], None] = la
             try:
                 _receive(task, part, transport, arrived)
                 _check(task, part)
-                return _finish(task, part, target, received)
+                return _finish(task, part, target, received, before_naming)
             except _Broken as broken:
                 if _size(part) > before:
                     waits = backoff(task.retries, transport.clock)  # it moves: the count starts anew
@@ -191,8 +199,6 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
                     file.write(piece)
                     have += len(piece)
                     arrived(len(piece))
-                file.flush()
-                os.fsync(file.fileno())
         except OSError as error:
             if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
                 raise
@@ -240,7 +246,7 @@ def _check(task: Task, part: Path) -> None:
         raise _Broken(f"what arrived is not the file: {reason}")
 
 
-def _finish(task: Task, part: Path, target: Path, received: int) -> Outcome:
+def _finish(task: Task, part: Path, target: Path, received: int, before_naming: Callable[[Outcome], None]) -> Outcome:
     """Write the header, make it durable, and only then give it its name."""
     final, note = part, ""
     if task.header is not None and not has_image(part):
@@ -250,15 +256,16 @@ def _finish(task: Task, part: Path, target: Path, received: int) -> Outcome:
 
         final = target.with_name(target.name + ".header.part")
         write_fits(part, final, task.header)
-        with final.open("rb+") as file:
-            os.fsync(file.fileno())
-    with final.open("rb") as file:
+    with final.open("rb+") as file:
+        os.fsync(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = os.fstat(file.fileno()).st_size
+    outcome = Outcome(size, digest, received, note=note)
+    before_naming(outcome)
     os.replace(final, target)
     for leftover in (part, part.with_name(part.name + ".etag")):
         leftover.unlink(missing_ok=True)
-    return Outcome(size, digest, received, note=note)
+    return outcome
 
 
 def has_image(path: Path) -> bool:

@@ -314,6 +314,34 @@ def test_a_crash_between_files_fetches_none_twice(client, sandbox, hand_clock, t
     assert set(fetched(sandbox).values()) == {1}
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("protocol", ["auto", "fits"])
+def test_a_crash_while_a_file_gets_its_name_fetches_none_twice(
+    client, sandbox, hand_clock, tmp_path, monkeypatch, when, protocol
+):
+    class Crash(BaseException):
+        pass
+
+    replace = os.replace
+
+    def crash(source, target):
+        if when == "after":
+            replace(source, target)
+        raise Crash
+
+    df = client.query(SET)
+    monkeypatch.setattr("jsoclite.transfer.os.replace", crash)
+    with pytest.raises(Crash):
+        client.download(df, tmp_path, protocol=protocol)
+    monkeypatch.undo()
+    with make_client(sandbox, hand_clock) as second:
+        files = second.download(df, tmp_path, protocol=protocol)
+    assert files.status.isin(["present", "downloaded"]).all()
+    # asked again for a part that is complete, the server answers 416 and sends nothing
+    assert set(fetched(sandbox).values()) == {1}
+    assert only_whole_files(tmp_path) == 3
+
+
 def test_an_expired_export_is_made_anew(client, sandbox, tmp_path):
     sandbox.add_fault(Fault("expired", "exp_status", nth=1, times=1))
     files = client.download(SET, tmp_path, protocol="fits")
