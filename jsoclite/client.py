@@ -346,6 +346,7 @@ class Client:
         SelectionError
             If the rows do not say which records they stand for.
         """
+        from .retrieve import processing
         from .selection import to_record_sets
         from .staged import FILENAME_FORMAT
 
@@ -354,11 +355,20 @@ class Client:
                 f"method='url_quick' with protocol={protocol!r}: JSOC answers at once only with files as they are "
                 "stored; write protocol='as-is', or method='url' and wait for staging"
             )
-        text, ratio = _steps(process)
-        names = as_list(segments) or self._queries.segment_columns(rows)
-        sets = [str(rs) for rs in to_record_sets(rows, segments=names)]
-        options = {"method": method, "protocol": protocol, "process": text, "size_ratio": ratio}
-        requests = [self._orders.request(one, filename=filename or FILENAME_FORMAT, **options) for one in sets]
+        requests = []
+        for record_set in to_record_sets(rows, segments=as_list(segments) or self._queries.segment_columns(rows)):
+            info = None if process is None else self.info(record_set.series)
+            text, ratio = processing(process, info, record_set.segments or ())
+            requests.append(
+                self._orders.request(
+                    str(record_set),
+                    method=method,
+                    protocol=protocol,
+                    process=text,
+                    size_ratio=ratio,
+                    filename=filename or FILENAME_FORMAT,
+                )
+            )
         export = self._orders.export(requests)
         export.advance()
         return export
@@ -439,14 +449,13 @@ class Client:
         from .export import Export
         from .ledger import Ledger
         from .progress import choose
-        from .retrieve import Product, Retrieval, targets
+        from .retrieve import Retrieval, targets
 
         if protocol not in ("auto", "fits", "as-is"):
             raise ValueError(f"protocol={protocol!r}: write 'auto', 'fits' or 'as-is'; Client.export knows more")
-        text, ratio = _steps(process)
-        if text and protocol == "as-is":
+        if process is not None and protocol == "as-is":
             raise ValueError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
-        wanted = [] if isinstance(rows, Export) else targets(self._queries, rows, as_list(segments))
+        wanted = [] if isinstance(rows, Export) else targets(self._queries, rows, as_list(segments), protocol, process)
         shown = choose(progress)
         try:
             with Ledger(directory) as ledger:
@@ -454,8 +463,7 @@ class Client:
                 retrieval = Retrieval(
                     batch,
                     self._queries,
-                    Product(protocol, text, ratio),
-                    new_request=functools.partial(self._orders.noted, ledger=ledger, progress=shown, size_ratio=ratio),
+                    new_request=functools.partial(self._orders.noted, ledger=ledger, progress=shown),
                     new_export=self._orders.export,
                 )
                 jobs = (
@@ -483,15 +491,6 @@ class Client:
         client._json = self.transport
         client._email = self._email  # the property would ask the server at once
         return client
-
-
-def _steps(process: Any) -> tuple[str, float]:
-    """Return processing steps as jsoc_fetch takes them, and the ratio of output to input bytes."""
-    if process is None:
-        return "", 1.0
-    from .processing import chain
-
-    return chain(process)
 
 
 @functools.cache

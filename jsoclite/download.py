@@ -7,6 +7,7 @@ brings the files (SUMS, an export) hands over jobs; the manifest has a row for e
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import time
@@ -159,7 +160,7 @@ class Batch:
                         self._task(job),
                         self.transport,
                         self.progress.bytes,
-                        lambda done, job=job: self._note(job, done),
+                        functools.partial(self._note, job),
                     )
                     self._settle(job, outcome, noted=True)
             else:

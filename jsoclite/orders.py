@@ -76,10 +76,10 @@ class Orders:
         record_set: str | None,
         row: RequestRow,
         request_id: str | None,
+        size_ratio: float,
         *,
         ledger: Ledger,
         progress: Progress,
-        size_ratio: float,
     ) -> ExportRequest:
         """Make a request that writes each of its steps into a row of a ledger."""
         request = self.request(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .staging import ExportRequest
 
-__all__ = ["Bars", "Progress", "Silence", "choose"]
+__all__ = ["Bars", "Progress", "Silence", "choose", "records"]
 
 
 class Progress(Protocol):
@@ -85,6 +85,13 @@ class Bars:
     def close(self) -> None:
         """Leave the bar as it is."""
         self._bar.close()
+
+
+def records(total: int) -> Any:
+    """Return a bar that counts records: it shows up after a second, on a terminal, and goes when it is done."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="record", unit_scale=True, delay=1.0, file=sys.stderr, disable=None, leave=False)
 
 
 def choose(progress: bool | Progress | None) -> Progress:

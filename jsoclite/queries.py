@@ -8,11 +8,12 @@ is sent.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from .bigquery import SMALLEST, fetch_in_pieces
 from .checks import check_names, find_name, find_series, prime_time_key
-from .errors import QueryError, UnknownName, UnknownSeries, warn
+from .errors import QueryError, ServerError, UnknownName, UnknownSeries, warn
 from .names import series_of
 from .recordset import RecordSet
 
@@ -26,6 +27,10 @@ __all__ = ["Queries", "as_list"]
 
 # the keywords that most people look at first, where a series has them
 DEFAULT_KEYWORDS = ("T_OBS", "TELESCOP", "INSTRUME", "WAVELNTH", "CAR_ROT", "QUALITY")
+
+
+# From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
+SUSPICIOUS = 20_000
 
 
 class Queries:
@@ -142,15 +147,12 @@ class Queries:
         named = as_list(segments)
         segs = self._names(list(rs.segments or ()) if named is None else named, info, "segment")
         lnks = self._names(as_list(links) or [], info, "link")
-        df = from_reply(
-            self._rs_list(rs, keys, segs, lnks, limit),
-            info,
-            times=times,
-            base_url=self.files,
-            keywords=keys,
-            segments=segs,
-            links=lnks,
-        )
+
+        def fetch(part: RecordSet, names: Sequence[str] = keys, *, patient: bool = True) -> pd.DataFrame:
+            reply = self._rs_list(part, names, segs, lnks, limit, patient=patient)
+            return from_reply(reply, info, times=times, base_url=self.files, keywords=names, segments=segs, links=lnks)
+
+        df = self._all(rs, info, keys, fetch) if limit is None else fetch(rs)
         df.attrs["jsoc"] = {
             "series": info.name,
             "record_set": str(rs),
@@ -159,11 +161,36 @@ class Queries:
         }
         return df
 
+    def _all(
+        self, rs: RecordSet, info: SeriesInfo, keys: list[str], fetch: Callable[..., pd.DataFrame]
+    ) -> pd.DataFrame:
+        """Fetch all records in one answer if that works, else in pieces."""
+        bare = rs.with_segments(None)
+        try:
+            df = fetch(bare, patient=False)
+            # an answer that is cut off at the record limit looks like any other
+            if len(df) < SUSPICIOUS or len(df) == self._size(bare):
+                return df
+        except QueryError as error:
+            if "out of memory" not in str(error):
+                raise
+        except ServerError:
+            if self._size(bare) < SMALLEST:
+                return fetch(bare)
+        # the pieces are put in order by prime key, whether these were asked for or not
+        order = self.prime_keys(info.name)
+        extra = [key for key in order if key not in keys]
+        df = fetch_in_pieces(bare, lambda part: fetch(part, [*keys, *extra]), self._size, order)
+        return df.drop(columns=extra)
+
     def count(self, record_set: str | RecordSet) -> int:
         """Count the records of a record set without fetching them."""
         rs = one_series(record_set)
         self._warn(rs, self.info(rs.series))
-        params = {"op": "rs_summary", "ds": str(rs.with_segments(None))}
+        return self._size(rs.with_segments(None))
+
+    def _size(self, rs: RecordSet) -> int:
+        params = {"op": "rs_summary", "ds": str(rs)}
         reply = self.transport.ask(self.transport.server.url_jsoc_info, params).data
         _raise(reply, rs)
         return int(reply["count"])
@@ -202,7 +229,14 @@ class Queries:
         return known if "**ALL**" in names else check_names(names, known, what, info.name)
 
     def _rs_list(
-        self, rs: RecordSet, keys: Sequence[str], segs: Sequence[str], links: Sequence[str], limit: int | None
+        self,
+        rs: RecordSet,
+        keys: Sequence[str],
+        segs: Sequence[str],
+        links: Sequence[str],
+        limit: int | None,
+        *,
+        patient: bool,
     ) -> bytearray:
         params = {
             "op": "rs_list",
@@ -219,7 +253,9 @@ class Queries:
             if limit == 0:
                 raise ValueError("limit=0 asks for nothing; leave it out for all records")
             params["n"] = str(int(limit))
-        reply = self.transport.ask(self.transport.server.url_jsoc_info, params)
+        # a set that is too big ends the server program each time; one that is not gets its retries later
+        retries = None if patient else 0
+        reply = self.transport.ask(self.transport.server.url_jsoc_info, params, retries=retries)
         # errors are short; a big answer is not decoded here
         if len(reply.content) < 4000:
             _raise(reply.data, rs)

@@ -7,6 +7,7 @@ Which way each wanted file comes: it is there already, straight from SUMS, or by
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,23 +33,7 @@ if TYPE_CHECKING:
     from .export import Export
     from .queries import Queries
 
-__all__ = ["Product", "Retrieval", "Target", "targets"]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Chosen records of one series, with the segments wanted of each, in the order of the rows."""
-
-    info: SeriesInfo
-    records: tuple[tuple[str, int], ...]
-    segments: tuple[str, ...]
-
-    def wanted(self) -> Iterator[Wanted]:
-        """Yield the files."""
-        ending = endings(self.info, self.segments)
-        for record, recnum in self.records:
-            for segment in self.segments:
-                yield Wanted(record, recnum, segment, ending[segment])
+__all__ = ["Product", "Retrieval", "Target", "processing", "targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +65,25 @@ class Product:
         """What tells its files from the whole, unprocessed ones: the steps' names and a hash of their arguments."""
         if not self.process:
             return ""
-        steps = "-".join(step.partition(",")[0] for step in self.process.split("|"))
+        steps = "-".join(step.partition(",")[0] for step in self.process.split("|") if not step.startswith("n="))
         return f"{steps}-{hashlib.sha256(self.process.encode()).hexdigest()[:6]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Chosen records of one series in the order of the rows, the segments wanted of each, and what to make of them."""
+
+    info: SeriesInfo
+    records: tuple[tuple[str, int], ...]
+    segments: tuple[str, ...]
+    product: Product
+
+    def wanted(self) -> Iterator[Wanted]:
+        """Yield the files."""
+        ending = endings(self.info, self.segments)
+        for record, recnum in self.records:
+            for segment in self.segments:
+                yield Wanted(record, recnum, segment, ending[segment])
 
 
 class Retrieval:
@@ -94,10 +96,8 @@ class Retrieval:
         The download.
     queries : Queries
         For what rows and replies do not say themselves.
-    product : Product
-        What to make of the stored files.
     new_request : callable
-        Makes an `ExportRequest` of a record set (or None), its ledger row and, where known, its id.
+        Makes an `ExportRequest` of a record set (or None), its ledger row, its id where known, and the size ratio.
     new_export : callable
         Makes an `Export` of requests.
     """
@@ -106,12 +106,11 @@ class Retrieval:
         self,
         batch: Batch,
         queries: Queries,
-        product: Product,
         *,
-        new_request: Callable[[str | None, RequestRow, str | None], ExportRequest],
+        new_request: Callable[[str | None, RequestRow, str | None, float], ExportRequest],
         new_export: Callable[[Sequence[ExportRequest]], Export],
     ) -> None:
-        self.batch, self.queries, self.product = batch, queries, product
+        self.batch, self.queries = batch, queries
         self.transport = queries.transport
         self._new_request, self._new_export = new_request, new_export
 
@@ -119,7 +118,8 @@ class Retrieval:
         """Plan the files of all targets, and yield a job for each as it can be fetched."""
         todo: list[tuple[Target, list[FileRow]]] = []
         for target in targets:
-            rows = self.batch.plan(target.wanted(), self.product.name, tag=self.product.tag, overwrite=overwrite)
+            product = target.product
+            rows = self.batch.plan(target.wanted(), product.name, tag=product.tag, overwrite=overwrite)
             if rows:
                 todo.append((target, rows))
         self.batch.progress.files(sum(len(rows) for _, rows in todo))
@@ -127,14 +127,14 @@ class Retrieval:
             yield from self._fetch(target, rows)
 
     def _fetch(self, target: Target, rows: list[FileRow]) -> Iterator[Job]:
-        if self.product.process or self.product.protocol == "fits":
+        if target.product.process or target.product.protocol == "fits":
             yield from self._staged(target, rows)
             return
         # what an earlier run has asked JSOC to stage is not asked for twice
         pledged = self._pledged(rows)
         offline = [row for row in rows if row.key in pledged]
         free = [row for row in rows if row.key not in pledged]
-        headers = self.product.protocol != "as-is"
+        headers = target.product.protocol != "as-is"
         if len({row.recnum for row in free}) <= 500 or not free:
             direct: list[Job] = []
             for jobs, staged in located(self.batch, self.transport, target.info, free, headers=headers):
@@ -187,28 +187,28 @@ class Retrieval:
         left = {row.key: row for row in rows}
         for known in self._living() if adopt else ():
             mine = [row for row in left.values() if row.request == known.key]
-            if not mine or known.process != self.product.process:
+            if not mine or known.process != target.product.process:
                 continue
-            request = self._new_request(known.record_set, known, known.request_id)
+            request = self._new_request(known.record_set, known, known.request_id, target.product.size_ratio)
             requests.append(request)
             rows_of[id(request)] = mine
             for row in mine:
                 del left[row.key]
         for record_set, covered in self._pack(target, list(left.values())):
-            protocol = "as-is" if self.product.protocol == "as-is" else "fits"
+            protocol = "as-is" if target.product.protocol == "as-is" else "fits"
             with self.batch.ledger.transaction():
                 noted = self.batch.ledger.add_request(
                     self.transport.server.cgi_baseurl,
                     record_set,
                     method="url",
                     protocol=protocol,
-                    process=self.product.process,
+                    process=target.product.process,
                     filename=FILENAME_FORMAT,
                 )
                 for row in covered:
                     row.request = noted.key
                 self.batch.ledger.save_files(covered)
-            request = self._new_request(record_set, noted, None)
+            request = self._new_request(record_set, noted, None, target.product.size_ratio)
             requests.append(request)
             rows_of[id(request)] = covered
         return requests, rows_of
@@ -282,7 +282,7 @@ class Retrieval:
         return max(begun, key=len, default=own)
 
 
-def targets(queries: Queries, rows: Any, segments: list[str] | None) -> list[Target]:
+def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any) -> list[Target]:
     """
     Find out which records rows are, and which segments of them are wanted.
 
@@ -294,6 +294,10 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None) -> list[Tar
         See `Client.download`.
     segments : list of str or None
         The segments asked for.
+    protocol : str
+        ``auto``, ``fits`` or ``as-is``.
+    steps : step, iterable of them, or None
+        Processing steps.
     """
     if isinstance(rows, str):
         rows = RecordSet.parse(rows)
@@ -313,8 +317,21 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None) -> list[Tar
             records = queries.numbers(chosen.names)
         else:
             records = tuple(zip(chosen.names, (int(number) for number in chosen.recnums), strict=True))
-        found.append(Target(info, records, tuple(wanted)))
+        found.append(Target(info, records, tuple(wanted), Product(protocol, *processing(steps, info, wanted))))
     return found
+
+
+def processing(steps: Any, info: SeriesInfo | None, segments: Sequence[str] = ()) -> tuple[str, float]:
+    """Return processing steps as jsoc_fetch takes them, and the ratio of output to input bytes."""
+    if steps is None:
+        return "", 1.0
+    from .processing import chain
+
+    if info is None:
+        return chain(steps)
+    sizes = [info.segments.loc[name, "dims"] for name in segments]
+    dims = next((re.fullmatch(r"(\d+)x(\d+)", str(size)) for size in sizes if size), None)
+    return chain(steps, series=info.name, dims=(int(dims[1]), int(dims[2])) if dims else None)
 
 
 def numbers_in(record_set: str) -> list[int]:

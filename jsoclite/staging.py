@@ -49,7 +49,7 @@ class ExportRequest:
     record_set : str or None
         What to export; None for a request that was made elsewhere.
     method, protocol, process, filename : str
-        Arguments of `jsoc_fetch`: ``method``, ``protocol``, ``process``, ``filenamefmt``.
+        Arguments of `jsoc_fetch`: ``method``, ``protocol``, ``process`` (empty for none), ``filenamefmt``.
     size_ratio : float
         Output bytes over input bytes, so that JSOC's size limit counts what comes out of a cutout.
     email : callable
@@ -156,7 +156,7 @@ class ExportRequest:
             "notify": self._email(),
             "method": self.method,
             "protocol": self.protocol,
-            "process": f"n=0|{self.process}" if self.process else "n=0",
+            "process": self.process or "n=0",
             "requestor": "none",
         }
         if self.filename:

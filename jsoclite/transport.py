@@ -228,7 +228,15 @@ class Transport(drms.HttpJsonClient):  # type: ignore[misc]
 
     # -- what jsoclite asks for ---------------------------------------------------------------------------------------
 
-    def ask(self, url: str, params: Mapping[str, str], *, private: bool = False, once: bool = False) -> Reply:
+    def ask(
+        self,
+        url: str,
+        params: Mapping[str, str],
+        *,
+        private: bool = False,
+        once: bool = False,
+        retries: int | None = None,
+    ) -> Reply:
         """
         Send `params` to the endpoint `url`.
 
@@ -242,10 +250,14 @@ class Transport(drms.HttpJsonClient):  # type: ignore[misc]
             Send by POST, because an e-mail address is among the parameters.
         once : bool
             Never send it twice unless the first surely did not arrive.
+        retries : int, optional
+            Fewer or more than usual.
         """
-        return self.request(url, urlencode(params), post=private, once=once)
+        return self.request(url, urlencode(params), post=private, once=once, retries=retries)
 
-    def request(self, url: str, query: str, *, post: bool = False, once: bool = False) -> Reply:
+    def request(
+        self, url: str, query: str, *, post: bool = False, once: bool = False, retries: int | None = None
+    ) -> Reply:
         """
         Send an encoded query by GET, or by POST where it is long or private; retry what failed for the moment.
 
@@ -257,7 +269,8 @@ class Transport(drms.HttpJsonClient):  # type: ignore[misc]
             If there is still no usable answer after all retries.
         """
         post = post or len(query) > LONGEST_QUERY
-        waits = backoff(self.retries, self.clock)
+        retries = self.retries if retries is None else retries
+        waits = backoff(retries, self.clock)
         while True:
             try:
                 response = self._send(url, query, post)
@@ -271,7 +284,7 @@ class Transport(drms.HttpJsonClient):  # type: ignore[misc]
                 wait = next(waits, None) if is_transient(error) else None
                 if wait is None:
                     # "from None": the original text holds the whole URL, and with it maybe an e-mail address
-                    raise ServerError(_why(url, error, self.retries), url=url) from None
+                    raise ServerError(_why(url, error, retries), url=url) from None
                 log.info("%s; next try in %.1f s", _why(url, error), wait)
                 self.clock.sleep(wait)
                 continue

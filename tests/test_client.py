@@ -17,11 +17,29 @@ import jsoclite
 from jsoclite.errors import JsocError, JsocWarning, QueryError, RecordSetError, ServerError, UnknownName, UnknownSeries
 from jsoclite.sandbox import Fault, Sandbox
 
-AIA_SERIES = """aia.flatfield aia.lev1 aia.lev1_euv_12s aia.lev1_uv_24s aia.lev1_vis_1h aia.master_pointing3h aia.response
-aia.temperature_summary_300s""".split()
-HMI_B_SERIES = """hmi.B_720s hmi.B_720s_dcon hmi.B_720s_dconS hmi.Bharp_720s hmi.Bharp_720s_nrt hmi.b_135s
-hmi.b_720s_e15w1332_cea hmi.b_720s_e15w1332_cutout hmi.b_synoptic hmi.b_synoptic_small
-hmi.bmap_lowres_latlon_720s""".split()
+AIA_SERIES = [
+    "aia.flatfield",
+    "aia.lev1",
+    "aia.lev1_euv_12s",
+    "aia.lev1_uv_24s",
+    "aia.lev1_vis_1h",
+    "aia.master_pointing3h",
+    "aia.response",
+    "aia.temperature_summary_300s",
+]
+HMI_B_SERIES = [
+    "hmi.B_720s",
+    "hmi.B_720s_dcon",
+    "hmi.B_720s_dconS",
+    "hmi.Bharp_720s",
+    "hmi.Bharp_720s_nrt",
+    "hmi.b_135s",
+    "hmi.b_720s_e15w1332_cea",
+    "hmi.b_720s_e15w1332_cutout",
+    "hmi.b_synoptic",
+    "hmi.b_synoptic_small",
+    "hmi.bmap_lowres_latlon_720s",
+]
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +60,7 @@ def client(sandbox):
 def test_the_example_that_everything_begins_with(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     client = jsoclite.Client("sandbox")
-    df = client.search(
-        "aia.lev1_euv_12s", "2014-01-01T00:00:00", "2014-01-01T00:00:30", wavelength=[304, 171] * u.AA
-    )
+    df = client.search("aia.lev1_euv_12s", "2014-01-01T00:00:00", "2014-01-01T00:00:30", wavelength=[304, 171] * u.AA)
     rows = df[df.WAVELNTH == 304].iloc[::2]
     files = client.download(rows, "data/")
     data, header = jsoclite.read(files.path.iloc[0])
@@ -79,7 +95,7 @@ def test_info_is_that_of_drms_and_asked_once(client, sandbox):
     before = len(sandbox.requests)
     assert client.info("hmi.B_720s") is info
     assert client.pkeys("hmi.b_720s") == ["T_REC"]
-    assert "T_REC" in client.keys("hmi.b_720s")  # noqa: SIM118
+    assert "T_REC" in client.keys("hmi.b_720s")
     assert len(sandbox.requests) == before
 
 
@@ -124,13 +140,15 @@ def test_types_do_not_depend_on_the_rows(client):
 def test_times(client):
     df = client.search("hmi.M_720s", "2014-01-01", "2014-01-01T01:00", keywords="T_REC, T_OBS", times="utc")
     assert str(df.T_REC.dtype) == "datetime64[ns, UTC]"
-    assert (df.T_REC == df.time).all()
+    assert (df.time == df.T_REC).all()
     df = client.search("hmi.M_720s", "2014-01-01", "2014-01-01T01:00", keywords="T_REC", times="tai")
     assert df.T_REC.iloc[0] == pd.Timestamp("2014-01-01T00:00:00")
 
 
 def test_keyword_conditions_and_other_prime_keys(client):
-    df = client.search("hmi.sharp_cea_720s", "2011-02-14", "2011-02-14T02:00", HARPNUM=377, keywords="HARPNUM,T_REC,NOAA_AR")
+    df = client.search(
+        "hmi.sharp_cea_720s", "2011-02-14", "2011-02-14T02:00", HARPNUM=377, keywords="HARPNUM,T_REC,NOAA_AR"
+    )
     assert (df.HARPNUM == 377).all()
     assert (df.NOAA_AR == 11158).all()
     assert client.search("hmi.M_720s", "2014-01-01", "2014-01-02", where="QUALITY = 0").QUALITY.eq(0).all()
@@ -187,8 +205,8 @@ def test_traps_are_told(client):
 
 
 def test_a_server_error_is_told_with_the_record_set(sandbox, client):
-    sandbox.add_fault(Fault("status", "query", nth=1, status=1, error="query failed: out of memory for query result"))
-    with pytest.raises(QueryError, match="out of memory") as caught:
+    sandbox.add_fault(Fault("status", "query", nth=1, status=1, error="ERROR:  division by zero"))
+    with pytest.raises(QueryError, match="division by zero") as caught:
         client.query("hmi.M_720s[2014.01.01_TAI]")
     assert caught.value.record_set == "hmi.M_720s[2014.01.01_TAI]"
     sandbox.clear_faults()
@@ -249,7 +267,7 @@ def test_one_connection_is_enough(sandbox, tmp_path):
 
 def test_errors_survive_pickling():
     error = jsoclite.DownloadError("two failed", pd.DataFrame({"status": ["failed"]}))
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    again = pickle.loads(pickle.dumps(error))
     assert str(again) == "two failed"
     assert again.manifest.status.tolist() == ["failed"]
 

@@ -12,8 +12,23 @@ import jsoclite
 PACKAGE = Path(jsoclite.__file__).parent
 
 # the record-set language and times: pure text and numbers
-LANGUAGE = {"syntax", "scanner", "reader", "language", "recordset", "traps"}
-TIMES = {"times", "timescale", "timescan", "timeprint", "timegrammar", "timecolumn"}
+LANGUAGE = {
+    "syntax",
+    "scanner",
+    "reader",
+    "language",
+    "lookup",
+    "values",
+    "conditions",
+    "setbuilder",
+    "setparts",
+    "recordset",
+    "traps",
+    "valuetraps",
+}
+TIMES = {
+    "times", "timescale", "timescan", "timeprint", "timegrammar", "timecolumn", "bytecolumn", "durations", "cnumbers",
+}  # fmt: skip
 
 # module -> modules of jsoclite that it may import, `errors` always
 MAY_IMPORT = {
@@ -30,15 +45,24 @@ MAY_IMPORT = {
     "orders": {"staging", "export", "transport", "ledger", "progress"},
     "fitscard": set(),
     "fitscheck": set(),
+    "fitsnames": {"fitscard"},
+    "fitsfile": {"fitscard", "fitscheck"},
+    "fitsread": {"fitscard", "fitscheck"},
+    "headers": {"fitscard", "fitsnames", "fitsfile", "fitsread", *TIMES},
+    "quantities": TIMES,
+    "steps": {"quantities"},
+    "regions": {"quantities", "steps", *TIMES},
+    "processing": {"steps", "regions"},
+    "bigquery": {"progress", "recordset"},
     "transfer": {"transport", "retry", "fitscheck", "fitsfile"},
     "download": {"transfer", "transport", "ledger", "names", "progress", "fitscheck"},
     "staged": {"download", "ledger", "names", "replies", "export", "staging"},
     "direct": {"download", "ledger", "names", "headers", "replies", "selection", "transport"},
     "retrieve": {
         "checks", "direct", "download", "export", "language", "ledger", "names", "queries", "recordset", "selection",
-        "staged", "staging", "syntax", "transport",
+        "staged", "staging", "syntax", "processing",
     },
-    "queries": {"checks", "names", "recordset", "selection", "table", "transport"},
+    "queries": {"bigquery", "checks", "names", "recordset", "selection", "table", "transport"},
 }  # fmt: skip
 
 # third-party packages and who may import them
