@@ -16,11 +16,13 @@ __version__ = "0.1.0"
 _HOME = {
     "Client": "client",
     "RecordSet": "recordset",
+    "KEYWORD_SETS": "queries",
     "Sandbox": "sandbox",
     "Export": "export",
     "ExportRequest": "staging",
     "ExportStatus": "staging",
-    "read": "headers",
+    "read": "reading",
+    "verify": "reading",
     "tai": "times",
     "utc": "times",
     "parse_time": "times",
@@ -114,9 +116,6 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from .export import (
         Export as Export,
     )
-    from .headers import (
-        read as read,
-    )
     from .processing import (
         AIAScale as AIAScale,
     )
@@ -134,6 +133,15 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     )
     from .processing import (
         VectorToPtr as VectorToPtr,
+    )
+    from .queries import (
+        KEYWORD_SETS as KEYWORD_SETS,
+    )
+    from .reading import (
+        read as read,
+    )
+    from .reading import (
+        verify as verify,
     )
     from .recordset import (
         RecordSet as RecordSet,

@@ -28,6 +28,49 @@ __all__ = ["Queries", "as_list"]
 # the keywords that most people look at first, where a series has them
 DEFAULT_KEYWORDS = ("T_OBS", "TELESCOP", "INSTRUME", "WAVELNTH", "CAR_ROT", "QUALITY")
 
+#: Sets of keywords by name, for ``keywords="sharp"`` or ``keywords=["T_REC", "sharp"]``.
+KEYWORD_SETS: dict[str, tuple[str, ...]] = {
+    # the parameters of Bobra et al. (2014), Solar Physics 289, 3549, that flare forecasts use
+    "sharp": (
+        "USFLUX",
+        "MEANGAM",
+        "MEANGBT",
+        "MEANGBZ",
+        "MEANGBH",
+        "MEANJZD",
+        "TOTUSJZ",
+        "MEANALP",
+        "MEANJZH",
+        "TOTUSJH",
+        "ABSNJZH",
+        "SAVNCPP",
+        "MEANPOT",
+        "TOTPOT",
+        "MEANSHR",
+        "SHRGT45",
+        "R_VALUE",
+        "AREA_ACR",
+    ),
+    "wcs": (
+        "CTYPE1",
+        "CTYPE2",
+        "CRPIX1",
+        "CRPIX2",
+        "CRVAL1",
+        "CRVAL2",
+        "CDELT1",
+        "CDELT2",
+        "CUNIT1",
+        "CUNIT2",
+        "CROTA2",
+        "DSUN_OBS",
+        "RSUN_OBS",
+        "CRLN_OBS",
+        "CRLT_OBS",
+    ),
+    "statistics": ("DATAMIN", "DATAMAX", "DATAMEDN", "DATAMEAN", "DATARMS", "DATASKEW", "DATAKURT", "MISSVALS"),
+}
+
 
 # From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
 SUSPICIOUS = 20_000
@@ -140,9 +183,9 @@ class Queries:
         self._warn(rs, info)
         asked = as_list(keywords)
         keys = (
-            self._default_keywords(info)
+            self.default_keywords(info)
             if asked is None
-            else check_names(asked, info.keywords.index, "keyword", info.name)
+            else check_names(expand_sets(asked, list(info.keywords.index)), info.keywords.index, "keyword", info.name)
         )
         named = as_list(segments)
         segs = self._names(list(rs.segments or ()) if named is None else named, info, "segment")
@@ -220,7 +263,8 @@ class Queries:
         known = set(self.info(record).segments.index)
         return [name for name in (rows.columns if rows.ndim == 2 else rows.index) if name in known] or None
 
-    def _default_keywords(self, info: SeriesInfo) -> list[str]:
+    def default_keywords(self, info: SeriesInfo) -> list[str]:
+        """Return the prime keys, and what most people look at first, as far as the series has them."""
         wanted = [*self.prime_keys(info.name), *DEFAULT_KEYWORDS]
         return [name for name in dict.fromkeys(wanted) if name in info.keywords.index]
 
@@ -264,6 +308,15 @@ class Queries:
     def _warn(self, rs: RecordSet, info: SeriesInfo) -> None:
         for problem in rs.problems(info):
             warn(problem)
+
+
+def expand_sets(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Put the keywords of a named set that the series has in the place of its name; a keyword of that name wins."""
+    found = []
+    for name in names:
+        members = KEYWORD_SETS.get(name.lower()) if name not in known else None
+        found += [name] if members is None else [one for one in members if one in known and one not in names]
+    return found
 
 
 def as_list(names: str | Sequence[str] | None) -> list[str] | None:
