@@ -550,6 +550,7 @@ class Client:
         EmailError
             If files must be staged and there is no registered address.
         """
+        from .claim import Claim
         from .download import Batch, complain
         from .export import Export
         from .ledger import Ledger
@@ -563,8 +564,8 @@ class Client:
         wanted = [] if isinstance(rows, Export) else targets(self._queries, rows, as_list(segments), protocol, process)
         shown = choose(progress)
         try:
-            with Ledger(directory) as ledger:
-                batch = Batch(ledger, self.transport, shown)
+            with Ledger(directory) as ledger, (claim := Claim(ledger, self._clock)).held():
+                batch = Batch(ledger, self.transport, shown, claim.beat)
                 retrieval = Retrieval(
                     batch,
                     self._queries,

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
@@ -68,10 +68,14 @@ class Batch:
         How they are fetched, in this thread.
     progress : Progress
         What is told meanwhile.
+    beat : callable
+        Called often, to show that this download is alive.
     """
 
-    def __init__(self, ledger: Ledger, transport: Transport, progress: Progress) -> None:
-        self.ledger, self.transport, self.progress = ledger, transport, progress
+    def __init__(
+        self, ledger: Ledger, transport: Transport, progress: Progress, beat: Callable[[], None] = lambda: None
+    ) -> None:
+        self.ledger, self.transport, self.progress, self.beat = ledger, transport, progress, beat
         self.rows: list[FileRow] = []
         self.status: dict[tuple[int, str, str, str], str] = {}
         self.request_ids: dict[tuple[int, str, str, str], str] = {}
@@ -159,7 +163,7 @@ class Batch:
                     outcome = fetch(
                         self._task(job),
                         self.transport,
-                        self.progress.bytes,
+                        self._arrived,
                         functools.partial(self._note, job),
                     )
                     self._settle(job, outcome, noted=True)
@@ -172,6 +176,10 @@ class Batch:
                     self.fail(row, str(error))
         finally:
             self._write()
+
+    def _arrived(self, count: int) -> None:
+        self.progress.bytes(count)
+        self.beat()
 
     def _run_wide(self, jobs: Iterator[Job], executor: Executor) -> None:
         running: dict[Future[Outcome], Job] = {}

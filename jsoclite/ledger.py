@@ -59,6 +59,12 @@ create table if not exists files (
     finished real,
     primary key (recnum, record, segment, product)
 );
+create table if not exists claim (
+    one integer primary key check (one = 1),
+    host text not null,
+    pid integer not null,
+    beat real not null                  -- Unix time of the last sign of life
+);
 create index if not exists files_request on files(request);
 """
 
@@ -182,6 +188,24 @@ class Ledger:
                 self._db.execute("rollback")
                 raise
             self._db.execute("commit")
+
+    # -- who writes into the directory (see claim.py) ---------------------------------------------------------------
+
+    def holder(self) -> tuple[str, int, float] | None:
+        """Return host, process and last sign of life of who holds the directory."""
+        with self._lock:
+            row = self._db.execute("select host, pid, beat from claim").fetchone()
+        return None if row is None else (row[0], row[1], row[2])
+
+    def hold(self, who: tuple[str, int], now: float) -> None:
+        """Write down who holds the directory."""
+        with self.transaction():
+            self._db.execute("insert or replace into claim values (1, ?, ?, ?)", (*who, now))
+
+    def release(self, who: tuple[str, int]) -> None:
+        """Let go of the directory."""
+        with self.transaction():
+            self._db.execute("delete from claim where host = ? and pid = ?", who)
 
     # -- files ----------------------------------------------------------------------------------------------------
 

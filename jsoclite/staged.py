@@ -150,6 +150,7 @@ def staged_jobs(
         delay = export.advance()
         if delay is None and len(settled) == len(export.requests):
             return
+        batch.beat()
         if delay:
             clock.sleep(delay)
 

@@ -37,6 +37,9 @@ MAY_IMPORT = {
     "names": set(),
     "progress": {"staging"},
     "ledger": set(),
+    "claim": {"ledger", "retry"},
+    "reading": {"fitscheck", "fitsread", "ledger", "transfer"},
+    "find": {"checks", "queries", "recordset", *TIMES},
     "transport": {"retry"},
     "replies": {"retry"},
     "checks": {"transport"},
@@ -69,7 +72,7 @@ MAY_IMPORT = {
 ONLY = {
     "requests": {"retry", "transport", "transfer", "client"},
     "urllib3": {"retry"},
-    "socket": {"sandbox"},
+    "socket": {"claim", "sandbox"},
     "http": {"sandbox"},
     "sqlite3": {"ledger", "sandbox"},
     "tqdm": {"progress"},
