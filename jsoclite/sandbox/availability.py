@@ -1,0 +1,167 @@
+"""
+What the archive has and has not: gaps, eclipses, bad images, reprocessed stretches and data that went to tape.
+
+Everything follows from the time alone, so that all series of an instrument agree. Days that published print-outs of
+the archive show are kept whole: what they show is true here, too.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cache
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .ephemeris import eclipsed
+from .noise import salt, uniform
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+DAY: Final = 86400.0
+_ORIGIN: Final = date(1977, 1, 1)
+
+
+def day_number(text: str) -> int:
+    """Days since 1977.01.01 of a date written ``2014.01.01``."""
+    year, month, day = (int(part) for part in text.split("."))
+    return (date(year, month, day) - _ORIGIN).days
+
+
+def moment(text: str) -> float:
+    """TAI seconds since 1977 of a date, or of a date and minute written ``2014.01.01_12:36`` (TAI)."""
+    day, _, clock = text.partition("_")
+    hour, minute = (int(part) for part in clock.split(":")) if clock else (0, 0)
+    return day_number(day) * DAY + hour * 3600.0 + minute * 60.0
+
+
+#: The archive's "now": no record is younger, whenever it is asked.
+END: Final = moment("2026.11.01")
+
+# Days of which print-outs of the archive were published (first, last).
+_WHOLE: Final = (
+    ("2010.05.01", "2010.05.01"),
+    ("2010.06.25", "2010.06.25"),
+    ("2010.10.15", "2010.10.15"),
+    ("2011.02.10", "2011.02.21"),
+    ("2011.04.14", "2011.04.14"),
+    ("2012.01.01", "2012.01.01"),
+    ("2012.03.06", "2012.03.07"),
+    ("2012.07.01", "2012.07.15"),
+    ("2012.07.22", "2012.07.22"),
+    ("2012.07.30", "2012.07.30"),
+    ("2012.09.17", "2012.09.17"),
+    ("2013.04.26", "2013.04.26"),
+    ("2013.06.12", "2013.06.12"),
+    ("2013.07.03", "2013.07.03"),
+    ("2013.12.30", "2014.01.20"),
+    ("2014.02.21", "2014.02.21"),
+    ("2014.03.01", "2014.03.01"),
+    ("2014.03.14", "2014.03.14"),
+    ("2014.04.10", "2014.04.10"),
+    ("2014.06.09", "2014.06.09"),
+    ("2014.07.27", "2014.07.27"),
+    ("2014.11.25", "2014.12.05"),
+    ("2014.12.09", "2014.12.09"),
+    ("2015.06.17", "2015.06.17"),
+    ("2015.08.26", "2015.08.28"),
+    ("2015.10.17", "2015.10.17"),
+    ("2016.04.01", "2016.04.01"),
+    ("2016.09.22", "2016.09.22"),
+    ("2017.01.07", "2017.01.08"),
+    ("2017.02.08", "2017.02.09"),
+    ("2017.09.06", "2017.09.06"),
+    ("2020.01.01", "2020.01.01"),
+    ("2020.10.17", "2020.10.17"),
+    ("2023.12.07", "2023.12.07"),
+    ("2024.01.01", "2024.01.01"),
+    ("2024.06.28", "2024.06.28"),
+    ("2024.09.19", "2024.09.19"),
+    ("2025.01.01", "2025.01.01"),
+)
+_FIRST_DAY: Final = day_number("1996.01.01")
+_LAST_DAY: Final = day_number("2026.11.01")
+
+
+@cache
+def _whole_days() -> npt.NDArray[np.int64]:
+    return np.concatenate([np.arange(day_number(first), day_number(last) + 1) for first, last in _WHOLE])
+
+
+def published(times: FloatArray) -> BoolArray:
+    """Whether a time lies in a day that published print-outs show."""
+    return np.asarray(np.isin(np.floor(times / DAY).astype(np.int64), _whole_days()))
+
+
+@cache
+def intervals(instrument: str, purpose: str, chance: float, shortest: float, longest: float) -> FloatArray:
+    """
+    Stretches of time, at most one a day, none in published days.
+
+    Returns
+    -------
+    ndarray
+        Shape (n, 2): start and end, TAI seconds since 1977, ascending and apart.
+    """
+    days = np.arange(_FIRST_DAY, _LAST_DAY)
+    name = f"{instrument} {purpose}"
+    days = days[(uniform(days, name) < chance) & ~np.isin(days, _whole_days())]
+    length = shortest * (longest / shortest) ** uniform(days, name + " length")
+    start = days * DAY + uniform(days, name + " start") * np.maximum(0.0, DAY - length - 1.0)
+    return np.stack([start, start + length], axis=1)
+
+
+def outages(instrument: str) -> FloatArray:
+    """Stretches without any record: manoeuvres, calibrations, lost telemetry (SOHO also lost 1998's summer)."""
+    found = intervals(instrument, "outage", 0.03, 240.0, 7200.0)
+    if instrument == "mdi":
+        lost = (("1998.06.25", "1998.10.22"), ("1998.12.21", "1999.02.02"))
+        vacation = np.array([[moment(first), moment(last)] for first, last in lost])
+        inside = ((found[:, :1] < vacation[:, 1]) & (found[:, 1:] > vacation[:, 0])).any(axis=1)
+        found = np.concatenate([found[~inside], vacation])
+        found = found[np.argsort(found[:, 0])]
+    return found
+
+
+def reprocessed(instrument: str) -> FloatArray:
+    """Stretches whose records were made a second time."""
+    return intervals(instrument, "reprocessed", 0.02, 3600.0, 20000.0)
+
+
+def inside(times: FloatArray, stretches: FloatArray) -> BoolArray:
+    """Whether each time lies in one of the stretches."""
+    which = np.searchsorted(stretches[:, 0], times, side="right") - 1
+    return np.asarray((which >= 0) & (times < stretches[np.maximum(which, 0), 1]))
+
+
+def _eclipsed(instrument: str, times: FloatArray) -> BoolArray:
+    return eclipsed(times) if instrument in ("hmi", "aia") else np.zeros(len(times), dtype=bool)
+
+
+def quality(instrument: str, times: FloatArray) -> npt.NDArray[np.int64]:
+    """
+    QUALITY as the signed 32-bit number of the database.
+
+    Bit 31 says that there is no image, as ``drms.image_exists`` reads it: SDO was in the Earth's shadow (which sets bit
+    9, too), or a frame was lost.
+    """
+    key = np.floor(times).astype(np.int64)
+    chance = uniform(key, instrument + " quality")
+    dark = _eclipsed(instrument, times)
+    word = np.zeros(len(times), dtype=np.int64)
+    word[chance < 0.004] = 0x400
+    word[chance < 0.001] = 0x10000
+    word[dark] |= 0x200
+    word[dark | (chance > 0.9992)] -= 2**31
+    flawed = np.flatnonzero(word)
+    word[flawed[published(times[flawed])]] = 0
+    return word
+
+
+def on_tape(series: str, times: FloatArray) -> BoolArray:
+    """Whether a series' files of that day are on tape only: one day in twenty until 2019, not the published ones."""
+    days = np.floor(times / DAY).astype(np.int64)
+    old = days < day_number("2019.01.01")
+    return np.asarray(old & (uniform(days ^ (salt(series) & 0xFFFFFFFF), "tape") < 0.05) & ~published(times))

@@ -1,0 +1,206 @@
+"""
+Where on the Sun a pixel is, and the other way round.
+
+Angles in degrees, positions on the sky in arcseconds from the centre of the disk, pixels counted from 1 as in FITS.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+#: Astronomical unit in solar radii, for images that do not say how large their Sun is.
+_AU_RADII = 215.032
+
+
+class NoPointingError(ValueError):
+    """An image whose keywords do not say where it points."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """
+    Pointing of a full-disk image.
+
+    Attributes
+    ----------
+    crpix1, crpix2 : float
+        Pixel at (`crval1`, `crval2`).
+    crval1, crval2 : float
+        Arcseconds.
+    cdelt : float
+        Arcseconds a pixel.
+    crota : float
+        Rotation of the image, degrees.
+    radius : float
+        Angular radius of the Sun, arcseconds.
+    latitude, longitude : float
+        Carrington coordinates of the disk centre, degrees.
+    """
+
+    crpix1: float
+    crpix2: float
+    crval1: float
+    crval2: float
+    cdelt: float
+    crota: float
+    radius: float
+    latitude: float
+    longitude: float
+
+    @classmethod
+    def of(cls, header: Mapping[str, Any]) -> View:
+        """
+        Read a header.
+
+        Raises
+        ------
+        NoPointingError
+            If CRPIX or CDELT are missing, or the image is not on the sky (a map).
+        """
+
+        def number(name: str, default: float | None = None) -> float:
+            value = header.get(name)
+            if isinstance(value, (int, float)) and math.isfinite(value):
+                return float(value)
+            if default is None:
+                raise NoPointingError(f"the image has no {name}; this processing step needs it")
+            return default
+
+        if "CRLN" in str(header.get("CTYPE1", "")):
+            raise NoPointingError("the image is a map already; this processing step needs one of the disk")
+        cdelt = number("CDELT1")
+        distance = number("DSUN_OBS", 149597870691.0) / number("RSUN_REF", 149597870691.0 / _AU_RADII)
+        radius = number("RSUN_OBS", math.degrees(math.asin(min(1.0, 1 / distance))) * 3600)
+        return cls(
+            number("CRPIX1"),
+            number("CRPIX2"),
+            number("CRVAL1", 0.0),
+            number("CRVAL2", 0.0),
+            cdelt,
+            number("CROTA2", 0.0),
+            radius,
+            number("CRLT_OBS", 0.0),
+            number("CRLN_OBS", 0.0),
+        )
+
+    def sky(self, x: FloatArray | float, y: FloatArray | float) -> tuple[FloatArray, FloatArray]:
+        """Arcseconds west and north of the disk centre, of pixels."""
+        u, v = (np.asarray(x) - self.crpix1) * self.cdelt, (np.asarray(y) - self.crpix2) * self.cdelt
+        sine, cosine = math.sin(math.radians(self.crota)), math.cos(math.radians(self.crota))
+        return u * cosine - v * sine + self.crval1, u * sine + v * cosine + self.crval2
+
+    def pixel(self, west: FloatArray | float, north: FloatArray | float) -> tuple[FloatArray, FloatArray]:
+        """Pixels of positions on the sky."""
+        u, v = np.asarray(west) - self.crval1, np.asarray(north) - self.crval2
+        sine, cosine = math.sin(math.radians(self.crota)), math.cos(math.radians(self.crota))
+        return (u * cosine + v * sine) / self.cdelt + self.crpix1, (v * cosine - u * sine) / self.cdelt + self.crpix2
+
+    def heliographic(self, west: FloatArray | float, north: FloatArray | float) -> tuple[FloatArray, FloatArray]:
+        """Stonyhurst longitude and latitude of positions on the sky; NaN beyond the limb."""
+        sine = math.sin(math.radians(self.radius / 3600))
+        tx, ty = (np.radians(np.asarray(angle, dtype=np.float64) / 3600) for angle in (west, north))
+        # unit vector from the observer, x towards the Sun's centre; the sphere has radius `sine` at distance 1
+        direction = np.cos(ty) * np.cos(tx), np.cos(ty) * np.sin(tx), np.sin(ty)
+        inside = direction[0] ** 2 - 1 + sine**2
+        with np.errstate(invalid="ignore"):
+            along = direction[0] - np.sqrt(inside)
+        towards = (1 - along * direction[0]) / sine
+        right, up = along * direction[1] / sine, along * direction[2] / sine
+        tilt = math.radians(self.latitude)
+        z = up * math.cos(tilt) + towards * math.sin(tilt)
+        x = towards * math.cos(tilt) - up * math.sin(tilt)
+        return np.degrees(np.arctan2(right, x)), np.degrees(np.arcsin(np.clip(z, -1, 1)))
+
+    def project(self, longitude: FloatArray | float, latitude: FloatArray | float) -> tuple[FloatArray, FloatArray]:
+        """Position on the sky of Stonyhurst longitude and latitude; NaN on the far side."""
+        sine = math.sin(math.radians(self.radius / 3600))
+        lon, lat = (np.radians(np.asarray(angle, dtype=np.float64)) for angle in (longitude, latitude))
+        tilt = math.radians(self.latitude)
+        x, right, z = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)
+        towards = x * math.cos(tilt) + z * math.sin(tilt)
+        up = z * math.cos(tilt) - x * math.sin(tilt)
+        visible = towards >= sine
+        depth = 1 - sine * towards
+        west = np.degrees(np.arctan2(sine * right, depth)) * 3600
+        north = np.degrees(np.arctan2(sine * up, np.hypot(depth, sine * right))) * 3600
+        return np.where(visible, west, np.nan), np.where(visible, north, np.nan)
+
+
+def rotation(latitude: float) -> float:
+    """Synodic rotation of magnetic features at a latitude, degrees a day (Snodgrass)."""
+    square = math.sin(math.radians(latitude)) ** 2
+    return 14.3713 - 2.3229 * square - 1.5990 * square**2 - 0.9856
+
+
+def sample(image: FloatArray, x: FloatArray, y: FloatArray, method: str = "cubic") -> FloatArray:
+    """
+    Values of an image between its pixels; NaN outside and next to missing pixels.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, columns)
+        The image.
+    x, y : ndarray
+        Pixels counted from 1.
+    method : str
+        ``nearest``, ``linear`` or ``cubic`` (cubic convolution).
+    """
+    rows, columns = image.shape
+    # an inch outside still counts, or rounding would eat the border of a grid that fits exactly
+    inside = (x > 0.999) & (x < columns + 0.001) & (y > 0.999) & (y < rows + 0.001)
+    if method == "nearest":
+        inside = (x >= 0.5) & (x < columns + 0.5) & (y >= 0.5) & (y < rows + 0.5)
+    column, row = np.where(inside, x - 1, 0.0), np.where(inside, y - 1, 0.0)
+    if method == "nearest":
+        value = np.asarray(image[np.floor(row + 0.5).astype(int), np.floor(column + 0.5).astype(int)])
+        return np.where(inside, value, np.nan)
+    left, below = np.floor(column).astype(int), np.floor(row).astype(int)
+    reach = range(-1, 3) if method == "cubic" else range(2)
+    value = np.zeros(np.broadcast(x, y).shape)
+    for j in reach:
+        line = np.zeros_like(value)
+        weight_y = _kernel(row - (below + j), method)
+        for i in reach:
+            weight = _kernel(column - (left + i), method)
+            picked = image[np.clip(below + j, 0, rows - 1), np.clip(left + i, 0, columns - 1)]
+            line += np.where(weight == 0, 0.0, weight * picked)
+        value += np.where(weight_y == 0, 0.0, weight_y * line)
+    return np.where(inside, value, np.nan)
+
+
+def by_rows(shape: tuple[int, int], value: Callable[[FloatArray, FloatArray], FloatArray]) -> FloatArray:
+    """
+    An image computed some rows at a time, so that large ones do not need many times their size.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns.
+    value : callable
+        Values at columns and rows (x, y), counted from 1.
+    """
+    rows, columns = shape
+    made = np.empty(shape)
+    step = max(1, 2**19 // columns)
+    for start in range(0, rows, step):
+        stop = min(rows, start + step)
+        y, x = np.mgrid[start + 1.0 : stop + 1.0, 1.0 : columns + 1.0]
+        made[start:stop] = value(x, y)
+    return made
+
+
+def _kernel(distance: FloatArray, method: str) -> FloatArray:
+    away = np.abs(distance)
+    if method == "linear":
+        return np.asarray(np.maximum(0.0, 1 - away))
+    near = (1.5 * away - 2.5) * away**2 + 1
+    far = ((-0.5 * away + 2.5) * away - 4) * away + 2
+    return np.where(away < 1, near, np.where(away < 2, far, 0.0))

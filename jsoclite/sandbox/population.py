@@ -1,0 +1,250 @@
+"""
+The active regions of three solar cycles: where they were, how they grew, and which HARP and NOAA numbers they bore.
+
+Numbers and dates of HARPs that print-outs of the archive show (377, 1834, 3604, 4864, 11465 …) are those of the
+archive; between them the population is invented: latitudes follow the butterfly diagram, polarities Hale's law, tilts
+Joy's law, and a region crosses the disk with the rotation of its latitude. Regions before May 2010 have no HARP number
+(they are in MDI's images only).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .availability import DAY, inside, moment, outages
+from .ephemeris import view
+from .harps import EPOCH, STEP, Regions, activity, cycle
+from .noise import normal, uniform
+from .rows import FloatArray, IntArray
+
+# First appearance of HARPs: number and time.
+_ANCHORS: Final = (
+    (1, "2010.05.01"),
+    (377, "2011.02.10_21:00"),
+    (1834, "2012.07.04_03:24"),
+    (1879, "2012.07.22_21:12"),
+    (1907, "2012.07.30_22:24"),
+    (2040, "2012.09.17_23:24"),
+    (2696, "2013.04.26_15:36"),
+    (2852, "2013.06.12_17:24"),
+    (3376, "2013.11.22_14:00"),
+    (3563, "2013.12.30_21:00"),
+    (3604, "2014.01.06_18:00"),
+    (3647, "2014.01.17_09:00"),
+    (3784, "2014.02.21_04:36"),
+    (3856, "2014.03.14_21:24"),
+    (4000, "2014.04.10_23:00"),
+    (4071, "2014.05.01_06:00"),
+    (4225, "2014.06.05_02:00"),
+    (4396, "2014.07.27_01:00"),
+    (4800, "2014.11.05_08:00"),
+    (4864, "2014.11.25_05:00"),
+    (4920, "2014.12.09_05:12"),
+    (5127, "2015.01.27_12:00"),
+    (5692, "2015.06.12_10:00"),
+    (6063, "2015.10.26_17:00"),
+    (10490, "2023.12.03_02:00"),
+    (11465, "2024.06.26_18:00"),
+    (14450, "2026.11.01"),
+)
+
+
+class _Known(NamedTuple):
+    """A HARP of the archive; latitude and longitude from the central meridian in degrees, largest flux in Mx."""
+
+    number: int
+    noaa: str
+    records: int
+    latitude: float
+    meridian: float
+    flux: float
+
+
+_KNOWN: Final = (
+    _Known(377, "11158", 1550, -20.5, -42.0, 2.7e22),
+    _Known(1834, "11519,11520,11521", 1820, -16.5, -76.0, 7.5e22),
+    _Known(1879, "11529,11530,11532,11533,11536", 1883, -19.0, -77.0, 4.5e22),
+    _Known(1907, "11538,11539,11540,11541,11544,11545", 1809, -22.0, -77.0, 3.2e22),
+    _Known(2040, "11575,11577,11583", 1986, 9.0, -77.0, 3.5e22),
+    _Known(2696, "11732,11734", 1846, -18.0, -77.0, 3.8e22),
+    _Known(2852, "11769,11770,11771,11772,11774,11775", 1864, -14.0, -77.0, 4.0e22),
+    _Known(3376, "11904", 820, -16.0, -35.0, 1.1e22),
+    _Known(3563, "11943,11944", 1822, -9.0, -77.0, 7.0e22),
+    _Known(3604, "11946", 1336, 9.0, -68.0, 2.1e22),
+    _Known(3647, "11958,11959,11960,11963,11964", 1813, 8.0, -77.0, 3.0e22),
+    _Known(3784, "11987,11989,11993,11994,12001", 2018, -4.0, -78.0, 3.4e22),
+    _Known(3856, "12008,12010,12012,12015,12019,12023", 1838, -15.0, -77.0, 3.3e22),
+    _Known(4000, "12035,12038,12043,12046", 1878, -15.0, -77.0, 4.1e22),
+    _Known(4071, "12051", 1200, -9.0, -60.0, 4.0e22),
+    _Known(4225, "12085", 1150, -19.0, -45.0, 2.6e22),
+    _Known(4396, "12127,12128,12130,12131,12132", 1927, -10.0, -77.0, 3.6e22),
+    _Known(4800, "12205", 1500, 15.0, -74.0, 4.1e22),
+    _Known(4864, "12219,12221", 1400, 4.0, -72.0, 2.4e22),
+    _Known(4920, "12235,12237,12238,12242", 1841, -16.0, -77.0, 4.2e22),
+    _Known(5127, "12277", 1400, 8.0, -70.0, 4.8e22),
+    _Known(5692, "12367,12371", 1450, 12.0, -72.0, 4.7e22),
+    _Known(6063, "12443", 1450, 7.0, -74.0, 5.4e22),
+    _Known(10490, "13510,13511,13513", 1700, -18.0, -76.0, 3.9e22),
+    _Known(11465, "13733", 1501, 9.0, -71.0, 4.0e21),
+)
+# NOAA's own count of regions.
+_NOAA: Final = (
+    ("1996.01.01", 7945),
+    ("2000.01.01", 8816),
+    ("2002.06.15", 10001),
+    ("2010.05.01", 11065),
+    ("2011.02.11", 11157),
+    ("2012.07.04", 11517),
+    ("2014.01.01", 11940),
+    ("2014.12.10", 12236),
+    ("2015.10.26", 12441),
+    ("2017.01.01", 12620),
+    ("2019.06.01", 12743),
+    ("2020.12.01", 12787),
+    ("2021.12.01", 12900),
+    ("2023.01.01", 13175),
+    ("2023.12.01", 13509),
+    ("2024.06.26", 13731),
+    ("2026.11.01", 14560),
+)
+_EDGE: Final = 78.0
+
+
+@cache
+def regions() -> Regions:
+    """All regions from 1996 to the end of the archive."""
+    anchors = np.array([[number, moment(text)] for number, text in _ANCHORS])
+    numbers = np.arange(1, int(anchors[-1, 0]) + 1)
+    known = {row.number: row for row in _KNOWN}
+    numbers = numbers[(uniform(numbers, "harp kept") < 0.5) | np.isin(numbers, list(known))]
+    spread = (uniform(numbers, "harp time") - 0.5) * 0.8
+    times = np.interp(numbers + spread, anchors[:, 0], anchors[:, 1])
+    # before the HARPs: one region a day at maximum
+    early = np.arange(-5200, 0)
+    days = moment("1996.01.01") + (early + 5200) * (moment("2010.05.01") - moment("1996.01.01")) / 5200
+    chosen = uniform(early, "region kept") < 0.06 + 0.9 * activity(days)
+    numbers = np.concatenate([early[chosen], numbers])
+    times = np.concatenate([days[chosen], times])
+    return _build(numbers, times, known)
+
+
+def _build(numbers: IntArray, times: FloatArray, known: dict[int, _Known]) -> Regions:
+    draw = uniform
+    phase, hale = cycle(times)
+    north = draw(numbers, "hemisphere") < 0.5
+    latitude = np.maximum(2.0, 27.0 - 24.0 * phase**0.8 + 5.0 * normal(numbers, "latitude"))
+    latitude = np.where(north, latitude, -latitude)
+    limb = draw(numbers, "from the limb") < 0.55
+    meridian = np.where(limb, -_EDGE + 3 * draw(numbers, "limb"), -65.0 + 125.0 * draw(numbers, "emergence"))
+    flux = 10 ** np.clip(21.65 + 0.45 * normal(numbers, "flux"), 20.5, 22.6)
+    lifetime = np.clip(0.6 - 6.5 * np.log(1 - draw(numbers, "life")) * (flux / 3e21) ** 0.25, 0.4, 40.0)
+    begun = times - np.where(limb, 3.0 * DAY + 4.0 * DAY * draw(numbers, "age"), 0.1 * DAY)
+    records = (lifetime * DAY / STEP).astype(np.int64)
+    place = {int(number): index for index, number in enumerate(numbers)}
+    noaa = _noaa(numbers, times, flux)
+    first = np.ceil((times - EPOCH) / STEP).astype(np.int64)
+    appeared = {number: moment(text) for number, text in _ANCHORS}
+    for one in known.values():
+        index = place[one.number]
+        latitude[index], meridian[index], flux[index] = one.latitude, one.meridian, one.flux
+        records[index], noaa[index] = one.records, one.noaa
+        first[index] = round((appeared[one.number] - EPOCH) / STEP)
+        begun[index] = times[index] - (0.1 if one.meridian > -65 else 4.0) * DAY
+    sine = np.sin(np.radians(latitude)) ** 2
+    drift = 14.38 - 1.95 * sine - 2.17 * sine**2 - 14.1844
+    # a region that the archive does not know longer leaves at the western limb
+    transit = ((_EDGE - meridian) / (13.2 + drift) * DAY / STEP).astype(np.int64)
+    fixed = np.isin(numbers, list(known))
+    count = np.where(fixed, records, np.maximum(1, np.minimum(records, transit)))
+    horizon = int((moment("2026.11.01") - EPOCH) / STEP)
+    count = np.minimum(count, horizon - first)
+    width = np.clip(2.2 + 3.4 * (flux / 3e21) ** 0.4 * (0.8 + 0.4 * draw(numbers, "width")), 2.5, 16.0)
+    height = np.clip(width * (0.45 + 0.15 * draw(numbers, "height")), 1.5, 9.0)
+    several = np.array([name.count(",") for name in noaa])
+    width = np.clip(width + 1.5 * several, 2.5, 18.0)
+    found = Regions(
+        numbers,
+        first,
+        count,
+        begun,
+        latitude,
+        (view(EPOCH + STEP * first).longitude + meridian) % 360.0,
+        drift,
+        width,
+        height,
+        flux,
+        np.clip(4.0 + 6.0 * draw(numbers, "decay") * (flux / 3e21) ** 0.3, 3.0, 30.0),
+        np.where(latitude > 0, hale, -hale) * np.where(draw(numbers, "hale") < 0.04, -1, 1),
+        0.5 * np.abs(latitude) + 6.0 * normal(numbers, "tilt"),
+        tuple(noaa),
+    )
+    return _as_published(found)
+
+
+def _noaa(numbers: IntArray, times: FloatArray, flux: FloatArray) -> list[str]:
+    """NOAA numbers of the stronger regions, as many a year as NOAA counted; large HARPs span two regions."""
+    table = np.array([[moment(day), number] for day, number in _NOAA])
+    named = flux > 2.5e21
+    guess = np.floor(np.interp(times, table[:, 0], table[:, 1])).astype(np.int64)
+    names = [""] * len(numbers)
+    used = 0
+    taken = {int(number) for row in _KNOWN for number in row.noaa.split(",")}
+    for index in np.flatnonzero(named).tolist():
+        number = int(guess[index])
+        wide = flux[index] > 2.2e22
+        if number <= used or taken & {number, number + int(wide)}:
+            continue
+        names[index] = f"{number},{number + 1}" if wide else str(number)
+        used = number + int(wide)
+    return names
+
+
+def _as_published(found: Regions) -> Regions:
+    """
+    As a published print-out has it: 61 HARP records between 00:00 and 01:00 TAI on 2014.01.01.
+
+    Ten regions are there for all of its six slots; an eleventh is seen for the first time at 01:00.
+    """
+    start, end = (int((moment(text) - EPOCH) / STEP) for text in ("2014.01.01", "2014.01.01_01:00"))
+    whole = (found.number > 0) & (found.first <= start) & (found.last >= end)
+    part = (found.number > 0) & (found.first <= end) & (found.last >= start) & ~whole
+    known = np.isin(found.number, [row.number for row in _KNOWN])
+    surplus = np.flatnonzero(whole & ~known)[max(0, 10 - int((whole & known).sum())) :]
+    drop = np.zeros(len(found.number), dtype=bool)
+    drop[surplus] = True
+    drop |= (part & ~known) | (found.count < 1)
+    late = np.flatnonzero((found.first > end) & (found.number > 3563) & ~known)[0]
+    first, count = found.first.copy(), found.count.copy()
+    first[late] = end
+    kept: dict[str, Any] = {
+        name: value[~drop] if isinstance(value, np.ndarray) else value for name, value in vars(found).items()
+    }
+    kept["first"], kept["count"] = first[~drop], count[~drop]
+    kept["noaa"] = tuple(name for name, gone in zip(found.noaa, drop, strict=True) if not gone)
+    return Regions(**kept)
+
+
+@cache
+def present_slots() -> tuple[IntArray, IntArray]:
+    """
+    The records of all HARPs: for each region with a number its row in `regions`, and where its records begin.
+
+    Returns
+    -------
+    rows : ndarray
+        Row of each HARP in `regions`, ascending by HARP number.
+    offsets : ndarray
+        Position of the first record of each HARP in the list of all slots of all HARPs; one more element, the total.
+    """
+    rows = np.flatnonzero(regions().number > 0)
+    offsets = np.concatenate([[0], np.cumsum(regions().count[rows])])
+    return rows, offsets.astype(np.int64)
+
+
+def in_outage(slots: IntArray) -> npt.NDArray[np.bool_]:
+    """Whether HMI made nothing in these slots of 720 s."""
+    return inside(np.asarray(EPOCH + STEP * slots, dtype=np.float64), outages("hmi"))

@@ -1,0 +1,277 @@
+"""
+`Sandbox`: the parts put together, started and stopped.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from functools import cache
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from .address import Addresses
+from .app import Answer, App
+from .faults import Fault, Faults
+from .fetch import Fetch
+from .requestlog import MAX_LOGGED, MAX_VALUE, LoggedRequest, line
+from .server import HttpServer
+from .staging import Staging
+from .submission import Limits
+from .sums import Sums
+from .web import Request, Response
+
+if TYPE_CHECKING:
+    from ..client import Client
+    from .catalog import Catalog
+
+
+class Sandbox:
+    """
+    An embedded JSOC on this machine.
+
+    It answers on 127.0.0.1 what the programs of JSOC answer: queries, exports with staging, files. Everything it
+    knows is computed or stored; the same question gives the same answer on any machine.
+
+    Parameters
+    ----------
+    catalog : path or Catalog, optional
+        Directory with ``SERIES.definition.json``, ``SERIES.records.jsonl`` and ``sums.jsonl``, or a catalogue object;
+        without one the well-known series of HMI, AIA, MDI and IRIS for the whole mission.
+    port : int
+        Port to listen on, 0 for any free one.
+    email : str or iterable of str
+        Addresses that may export; `check_email` of others is False.
+    staging_s : float
+        Seconds that an export takes; ``math.inf`` for until ``sandbox.staging.finish()``.
+    faults : iterable of Fault or str
+        What goes wrong, see `Fault`.
+    clock : callable
+        Unix time; a test may step it by hand.
+    pending_limit, host_limit : int
+        Pending export requests that an address and a host may have, 0 for any number.
+    record_limit : int
+        Most records that one query may give; beyond it, JSOC gives no reply.
+    size_limit_mb : int
+        Most megabytes of one export.
+    max_connections : int
+        Connections served at a time; further ones wait.
+    log : callable, optional
+        Called with one line of text for each request; addresses are left out.
+
+    Attributes
+    ----------
+    requests : deque of LoggedRequest
+        The last 5000 requests.
+    counts : Counter
+        Requests by endpoint.
+    staging : Staging
+        Export requests; `finish`, `fail` and `expire` move them by hand.
+    addresses : Addresses
+        Registered addresses; `register` adds one.
+
+    Raises
+    ------
+    RecordSetError
+        If the catalogue cannot be read, or a fault is not one.
+
+    Examples
+    --------
+    >>> with Sandbox() as sandbox:          # doctest: +SKIP
+    ...     df = sandbox.client().query("hmi.M_720s[2014.01.01_TAI/1h]")
+    """
+
+    def __init__(
+        self,
+        catalog: str | PathLike[str] | Catalog | None = None,
+        *,
+        port: int = 0,
+        email: str | Iterable[str] = "demo@example.com",
+        staging_s: float = 2.0,
+        faults: Iterable[Fault | str] = (),
+        clock: Callable[[], float] = time.time,
+        pending_limit: int = 1,
+        host_limit: int = 10,
+        record_limit: int = 75_000,
+        size_limit_mb: int = 100_000,
+        max_connections: int = 128,
+        log: Callable[[str], object] | None = None,
+    ) -> None:
+        from .engine import Engine
+
+        addresses = [email] if isinstance(email, str) else list(email)
+        self.email = addresses[0] if addresses else ""
+        self.requests: deque[LoggedRequest] = deque(maxlen=MAX_LOGGED)
+        self.counts: Counter[str] = Counter()
+        self.addresses = Addresses(addresses, clock)
+        self.staging = Staging(clock, staging_s, pending_limit=pending_limit, host_limit=host_limit)
+        self._faults = Faults(faults)
+        series = _catalog(catalog)
+        engine = Engine(series, record_limit=record_limit)
+        sums = Sums(series)
+        fetch = Fetch(engine, sums, self.staging, self.addresses, Limits(megabytes=size_limit_mb))
+        self._app = App(engine, sums, fetch, self.addresses, self._faults, self.email)
+        self._port, self._max_connections, self._log = port, max_connections, log
+        self._server: HttpServer | None = None
+        self._finalizer: weakref.finalize[..., Any] | None = None
+        self._current, self._counting = threading.local(), threading.Lock()
+
+    # ---- life
+    def start(self) -> Sandbox:
+        """Listen; returns the sandbox itself. Ends with `stop`, or with the process."""
+        if self._server is None:
+            # the server must not keep the sandbox alive: an unused one is then stopped by its finalizer
+            me = weakref.ref(self)
+
+            def handle(request: Request) -> Response:
+                sandbox = me()
+                return sandbox._handle(request) if sandbox else Response(503)
+
+            def done(request: Request, status: int, sent: int) -> None:
+                sandbox = me()
+                if sandbox:
+                    sandbox._sent(sent)
+
+            server = HttpServer(handle, self._port, max_connections=self._max_connections, done=done)
+            server.start()
+            self._server = server
+            self._finalizer = weakref.finalize(self, server.stop)
+        return self
+
+    def stop(self) -> None:
+        """Close the port and all connections. Harmless when stopped already."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
+            if self._finalizer is not None:
+                self._finalizer.detach()
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Sandbox at {self.url}>" if self._server else "<Sandbox, not started>"
+
+    @property
+    def url(self) -> str:
+        """
+        Where it listens: ``http://127.0.0.1:PORT/``.
+
+        Raises
+        ------
+        RuntimeError
+            If it is not started.
+        """
+        if self._server is None:
+            raise RuntimeError("the sandbox is not started; use 'with Sandbox() as sandbox:' or sandbox.start()")
+        return f"http://127.0.0.1:{self._server.port}/"
+
+    @property
+    def errors(self) -> list[str]:
+        """Tracebacks of requests on which the sandbox itself failed; clients saw HTTP 500."""
+        return list(self._server.errors) if self._server else []
+
+    # ---- using it
+    def client(self, **options: Any) -> Client:
+        """A `jsoclite.Client` of this sandbox with its first registered address; `options` as for `Client`."""
+        import jsoclite
+
+        return jsoclite.Client(self.url, **({"email": self.email} | options))  # type: ignore[no-any-return, attr-defined, unused-ignore]
+
+    def drms_config(self, name: str = "sandbox") -> dict[str, str]:
+        """Keyword arguments that make a `drms.ServerConfig` of this sandbox."""
+        return {
+            "name": name,
+            "cgi_baseurl": f"{self.url}cgi-bin/ajax/",
+            "cgi_show_series": "show_series",
+            "cgi_jsoc_info": "jsoc_info",
+            "cgi_jsoc_fetch": "jsoc_fetch",
+            "cgi_check_address": "checkAddress.sh",
+            "cgi_show_series_wrapper": "showextseries",
+            "show_series_wrapper_dbhost": "hmidb2",
+            "http_download_baseurl": self.url,
+        }
+
+    def add_fault(self, fault: Fault | str, endpoint: str | None = None, **options: Any) -> Fault:
+        """
+        Let something go wrong from now on.
+
+        Parameters
+        ----------
+        fault : Fault or str
+            A `Fault`; ``KIND@ENDPOINT:NTHxTIMES``; or a kind, with `endpoint` and `options` as for `Fault`.
+        endpoint : str, optional
+            See `Fault`.
+
+        Returns
+        -------
+        Fault
+            What was added.
+        """
+        if isinstance(fault, str) and (endpoint is not None or options):
+            fault = Fault(fault, endpoint or "*", **options)
+        return self._faults.add(fault)
+
+    def clear_faults(self) -> None:
+        """Let everything go well again."""
+        self._faults.clear()
+
+    def fault_hits(self) -> dict[Fault, int]:
+        """How often each fault has hit."""
+        return self._faults.hits()
+
+    # ---- requests
+    def _handle(self, request: Request) -> Response:
+        try:
+            answer = self._app.handle(request)
+        except Exception:
+            self._remember(request, Answer(Response(500), "page"))
+            raise
+        self._remember(request, answer)
+        return answer.response
+
+    def _remember(self, request: Request, answer: Answer) -> None:
+        logged = LoggedRequest(
+            request.method,
+            request.path[:MAX_VALUE],
+            {name[:100]: value[:MAX_VALUE] for name, value in list(answer.params.items())[:50]},
+            answer.response.status,
+            0,
+            answer.endpoint,
+            answer.fault.kind if answer.fault else "",
+            {name: value[:1000] for name, value in list(request.headers.items())[:50]},
+        )
+        self.requests.append(logged)
+        with self._counting:
+            self.counts[answer.endpoint] += 1
+        self._current.request = logged
+
+    def _sent(self, sent: int) -> None:
+        """The answer to this thread's request has gone out."""
+        logged: LoggedRequest = self._current.request
+        logged.bytes = sent
+        if self._log is not None:
+            self._log(line(logged))
+
+
+def _catalog(catalog: str | PathLike[str] | Catalog | None) -> Catalog:
+    from .catalog import Catalog as Loaded
+    from .catalog import StoredCatalog
+
+    if catalog is None:
+        return _mission()
+    return catalog if isinstance(catalog, Loaded) else StoredCatalog(str(catalog))
+
+
+@cache
+def _mission() -> Catalog:
+    """The computed catalogue; it never changes, so all sandboxes of a process share one and what it has worked out."""
+    from .mission import MissionCatalog
+
+    return MissionCatalog()

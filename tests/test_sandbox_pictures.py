@@ -1,0 +1,307 @@
+"""Pictures, films and vector components: the remaining protocols and steps of exports."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from io import BytesIO
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+
+from jsoclite.sandbox import Sandbox
+from jsoclite.sandbox.fitsfile import read_units
+from jsoclite.sandbox.geometry import View
+from jsoclite.sandbox.imagefile import Image, ProcessError
+from jsoclite.sandbox.jpeg import film, jpeg, png
+from jsoclite.sandbox.pictures import Look
+from jsoclite.sandbox.vectors import components
+from jsoclite.sandbox.web import Request
+
+SET = "hmi.M_720s[2014.01.01_TAI/36m]{magnetogram}"
+
+
+@pytest.fixture
+def desk():
+    return Desk()
+
+
+class Desk:
+    """A sandbox of the whole mission, without sockets."""
+
+    def __init__(self) -> None:
+        self.now = 1_795_329_000.0
+        self.sandbox = Sandbox(clock=lambda: self.now, pending_limit=0)
+
+    def get(self, path: str):
+        return self.sandbox._app.handle(Request("GET", "/" + path.lstrip("/"))).response
+
+    def export(self, ds: str = SET, **params: str) -> dict:
+        given = {"op": "exp_request", "ds": ds, "notify": "demo@example.com", "method": "url", "protocol": "fits"}
+        answer = json.loads(self.get(f"cgi-bin/ajax/jsoc_fetch?{urlencode(given | params)}").content())
+        assert answer["status"] == 2, answer
+        self.now += 3
+        query = urlencode({"op": "exp_status", "requestid": answer["requestid"]})
+        return json.loads(self.get(f"cgi-bin/ajax/jsoc_fetch?{query}").content())
+
+    def file(self, answer: dict, number: int = 0) -> bytes:
+        response = self.get(f"{answer['dir']}/{answer['data'][number]['filename']}")
+        assert response.status == 200
+        return response.content()
+
+
+def gradient(rows: int = 37, columns: int = 50, colour: bool = False) -> np.ndarray:
+    y, x = np.mgrid[0:rows, 0:columns]
+    planes = [x * 255 // columns, y * 255 // rows, (x + y) * 255 // (rows + columns)]
+    return np.stack(planes, axis=-1).astype(np.uint8) if colour else planes[2].astype(np.uint8)
+
+
+def decoded(content: bytes) -> np.ndarray:
+    """A plain reader of baseline JPEGs without subsampling, written from the standard and not from the writer."""
+    place, tables, counts = 2, {}, 1
+    quantiser = np.zeros(64)
+    while True:
+        marker, size = struct.unpack(">HH", content[place : place + 4])
+        segment = content[place + 4 : place + 2 + size]
+        place += 2 + size
+        if marker == 0xFFDB:
+            quantiser = np.frombuffer(segment[1:65], dtype=np.uint8).astype(float)
+        elif marker == 0xFFC0:
+            rows, columns, counts = struct.unpack(">HHB", segment[1:6])
+        elif marker == 0xFFC4:
+            code, used, table = 0, 17, {}
+            for length in range(1, 17):
+                for _ in range(segment[length]):
+                    table[length, code] = segment[used]
+                    code, used = code + 1, used + 1
+                code *= 2
+            tables[segment[0] >> 4] = table
+        elif marker == 0xFFDA:
+            break
+    data = content[place:-2].replace(b"\xff\0", b"\xff")
+    bits = iter(np.unpackbits(np.frombuffer(data, dtype=np.uint8)).tolist())
+
+    def symbol(kind: int) -> int:
+        code = 0
+        for length in range(1, 17):
+            code = 2 * code + next(bits)
+            if (length, code) in tables[kind]:
+                return tables[kind][length, code]
+        raise ValueError("no such code")
+
+    def number(size: int) -> int:
+        value = 0
+        for _ in range(size):
+            value = 2 * value + next(bits)
+        return value if not size or value >> (size - 1) else value - (1 << size) + 1
+
+    order = sorted(range(64), key=lambda n: (n // 8 + n % 8, n // 8 if (n // 8 + n % 8) % 2 else n % 8))
+    k, x = np.mgrid[0:8, 0:8]
+    basis = np.cos((2 * x + 1) * k * np.pi / 16) / 2 * np.where(k == 0, np.sqrt(0.5), 1.0)
+    high, wide = -(-rows // 8), -(-columns // 8)
+    planes, before = np.zeros((counts, high * 8, wide * 8)), [0] * counts
+    for block in range(high * wide):
+        for plane in range(counts):
+            values = np.zeros(64)
+            before[plane] += number(symbol(0))
+            values[0], at = before[plane], 1
+            while at < 64 and (found := symbol(1)):
+                at += found >> 4
+                values[at] = number(found & 15)
+                at += 1
+            square = np.zeros(64)
+            square[order] = values * quantiser
+            row, column = divmod(block, wide)
+            pixels = basis.T @ square.reshape(8, 8) @ basis + 128
+            planes[plane, row * 8 : row * 8 + 8, column * 8 : column * 8 + 8] = pixels
+    planes = planes[:, :rows, :columns]
+    if counts == 1:
+        return np.clip(planes[0], 0, 255)
+    bright, blue, red = planes[0], planes[1] - 128, planes[2] - 128
+    green = bright - 0.344136 * blue - 0.714136 * red
+    return np.clip(np.stack([bright + 1.402 * red, green, bright + 1.772 * blue], axis=-1), 0, 255)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_jpeg_shows_the_image(colour):
+    image = gradient(colour=colour)
+    image[5:20, 10:20] = 255 - image[5:20, 10:20]
+    shown = decoded(jpeg(image, 95))
+    assert shown.shape == image.shape
+    assert np.abs(shown - image).mean() < 2.5
+
+
+def test_jpeg_of_noise_and_of_nothing():
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64)).astype(np.uint8)
+    assert np.abs(decoded(jpeg(noise, 100)) - noise).max() < 12
+    assert decoded(jpeg(np.zeros((1, 1), dtype=np.uint8))).round().tolist() == [[0]]
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_png_is_exact(colour):
+    image = gradient(colour=colour)
+    content = png(image)
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height, depth, kind = struct.unpack(">IIBB", content[16:26])
+    assert (width, height, depth, kind) == (50, 37, 8, 2 if colour else 0)
+    start = content.index(b"IDAT")
+    (length,) = struct.unpack(">I", content[start - 4 : start])
+    lines = np.frombuffer(zlib.decompress(content[start + 4 : start + 4 + length]), dtype=np.uint8).reshape(37, -1)
+    assert (lines[:, 0] == 0).all()
+    assert (lines[:, 1:].reshape(image.shape) == image).all()
+
+
+def test_film_holds_its_frames():
+    frames = [jpeg(gradient() + np.uint8(step)) for step in range(3)]
+    content = film(frames, (50, 37))
+    boxes, place = {}, 0
+    while place < len(content):
+        size, kind = struct.unpack(">I4s", content[place : place + 8])
+        boxes[kind], place = (place, size), place + size
+    assert place == len(content)
+    assert list(boxes) == [b"ftyp", b"moov", b"mdat"]
+    table = content.index(b"stco")
+    (offset,) = struct.unpack(">I", content[table + 12 : table + 16])
+    assert offset == boxes[b"mdat"][0] + 8
+    assert content[offset:] == b"".join(frames)
+
+
+def test_pictures_have_north_up_and_limits():
+    data = np.zeros((8, 8))
+    data[0, 0] = 100.0  # in the south, left
+    look = Look.parse("jpg,CT=grey.sao,scaling=MINMAX,size=1")
+    assert look.pixels(Image(data.copy(), {}, 0.0))[7, 0] == 255
+    turned = look.pixels(Image(data.copy(), {"CROTA2": 180.0}, 0.0))
+    assert turned[0, 7] == 255
+    assert Look.parse("png,min=0,max=200").pixels(Image(data.copy(), {}, 0.0))[7, 0] == 128
+    assert Look.parse("png,max=400,scaling=SQRT").pixels(Image(data.copy(), {}, 0.0))[7, 0] == 128
+    assert Look.parse("png,size=4").pixels(Image(data.copy(), {}, 0.0)).shape == (2, 2)
+    assert Look.parse("jpg,CT=aia_171.lut").pixels(Image(data.copy(), {}, 0.0)).shape == (8, 8, 3)
+    assert Look.parse("fits") is None
+    with pytest.raises(ProcessError):
+        Look.parse("png,size=16").pixels(Image(data, {}, 0.0))
+
+
+@pytest.mark.parametrize("protocol", ["jpg,size=0", "jpg,size=x", "jpg,min=nan", "png,max=inf", "gif"])
+def test_impossible_pictures_fail(desk, protocol):
+    answer = desk.export(protocol=protocol)
+    assert (answer["status"], answer["error"]) == (4, "invalid protocol")
+
+
+def test_export_of_pictures(desk):
+    answer = desk.export(protocol="jpg,CT=grey.sao,scaling=MINMAX,size=2,min=-100,max=100")
+    assert answer["protocol"] == "jpg"
+    assert answer["keywords"] == "jpg files"
+    assert "requestid" not in answer
+    assert answer["reqid"].startswith("JSOC_")
+    assert [row["filename"][-4:] for row in answer["data"]] == [".jpg"] * 3
+    content = desk.file(answer)
+    assert (content[:4], content[-2:]) == (b"\xff\xd8\xff\xe0", b"\xff\xd9")
+
+
+def test_export_of_a_film(desk):
+    answer = desk.export(protocol="mp4,CT=HMI_mag.lut,scaling=MINMAX,size=4")
+    assert answer["data"][0] == {"record": "movie of the following data", "filename": "hmi.M_720s.mp4"}
+    assert answer["movie name"] == "hmi.M_720s.mp4"
+    assert len(answer["data"]) == 4
+    movie, frame = desk.file(answer), desk.file(answer, 1)
+    assert movie[4:8] == b"ftyp"
+    assert frame in movie
+
+
+def test_vector_components_of_a_radial_field():
+    """A field straight out of the Sun, seen from the Earth, has no other component; whatever the camera's rotation."""
+    for crota in (0.0, 180.0, 30.0):
+        view = View(64.5, 64.5, 0.0, 0.0, 16.0, crota, 960.0, 5.0, 100.0)
+        header = {"CRPIX1": 64.5, "CRPIX2": 64.5, "CDELT1": 16.0, "CROTA2": crota}
+        header |= {"RSUN_OBS": 960.0, "CRLT_OBS": 5.0, "CRLN_OBS": 100.0}
+        y, x = np.mgrid[1:129, 1:129]
+        longitude, latitude = (np.radians(angle) for angle in view.heliographic(*view.sky(x, y)))
+        tilt = np.radians(5.0)
+        west = np.cos(latitude) * np.sin(longitude)
+        north = np.sin(latitude) * np.cos(tilt) - np.cos(latitude) * np.sin(tilt) * np.cos(longitude)
+        towards = np.cos(latitude) * np.cos(longitude) * np.cos(tilt) + np.sin(latitude) * np.sin(tilt)
+        turn = np.radians(crota)
+        right, up = west * np.cos(turn) + north * np.sin(turn), north * np.cos(turn) - west * np.sin(turn)
+        azimuth = np.degrees(np.arctan2(-right, up)) % 360
+        flipped = azimuth >= 180
+        inclination = np.degrees(np.arccos(np.clip(towards, -1, 1)))
+        values = {"field": np.full((128, 128), 500.0), "inclination": inclination}
+        values |= {"azimuth": azimuth % 180, "disambig": np.where(flipped, 4.0, 0.0)}
+        images = {name: Image(data, dict(header), 0.0) for name, data in values.items()}
+        found = components(images, weak=2)
+        disk = np.isfinite(longitude)
+        assert np.allclose(found["Br"][disk], 500, atol=1e-6)
+        assert np.allclose(found["Bp"][disk], 0, atol=1e-6)
+        assert np.allclose(found["Bt"][disk], 0, atol=1e-6)
+        assert np.isnan(found["Br"][0, 0])
+        with pytest.raises(ProcessError):
+            components(images, weak=7)
+
+
+def test_export_of_vector_components(desk):
+    from astropy.io import fits
+
+    answer = desk.export("hmi.B_720s[2014.01.01_TAI]", process="n=0|HmiB2ptr,l=1", filenamefmt="{T_REC:A}.{segment}")
+    assert [row["filename"] for row in answer["data"]] == [
+        f"20140101_000000_TAI.{segment}.fits" for segment in ("Bp", "Bt", "Br")
+    ]
+    assert answer["data"][0]["record"].startswith("hmi.B_720s_mod[2014.01.01_00:00:00_TAI][JSOC_")
+    squares = 0.0
+    for number in range(3):
+        with fits.open(BytesIO(desk.file(answer, number))) as units:
+            squares = squares + np.array(units[1].data, dtype=float) ** 2
+    field = desk.export("hmi.B_720s[2014.01.01_TAI]{field}", filenamefmt="{segment}")
+    with fits.open(BytesIO(desk.file(field))) as units:
+        strength = np.array(units[1].data, dtype=float)
+    both = np.isfinite(squares) & np.isfinite(strength)
+    assert both.sum() > 10_000
+    assert np.allclose(np.sqrt(squares[both]), strength[both], rtol=1e-3, atol=0.1)
+
+
+def test_vector_components_need_a_vector_series(desk):
+    answer = desk.export(process="n=0|HmiB2ptr,l=1")
+    assert answer["error"] == "Invalid process field value: n=0|HmiB2ptr,l=1."
+
+
+@pytest.mark.parametrize(
+    ("process", "shape"),
+    [
+        ("rebin,method=boxcar,scale=0.25", (64, 64)),
+        ("im_patch,x=0,y=0,width=40,height=30,boxunits=pixels,t=1", (30, 40)),
+    ],
+)
+def test_processed_exports_of_the_mission(desk, process, shape):
+    from astropy.io import fits
+
+    answer = desk.export(process=f"n=0|{process}")
+    assert all(row["record"].startswith("hmi.M_720s_mod[") for row in answer["data"])
+    with fits.open(BytesIO(desk.file(answer)), checksum=True) as units:
+        assert units[1].data.shape == shape
+        assert units[1].header["DRMS_ID"].startswith("hmi.M_720s_mod:")
+        assert units[1].header["PRIMARYK"] == "T_REC, CAMERA, RequestID"
+        assert units[1].header["REQUESTI"] == answer["requestid"]
+
+
+def test_a_cutout_takes_records_of_its_span_only(desk):
+    box = "im_patch,x=0,y=0,width=9,height=9,boxunits=pixels,t=1"
+    answer = desk.export(process=f"n=0|{box},t_start=2014.01.01_00:10:00_TAI,t_stop=NotSpecified")
+    assert [row["record"][15:34] for row in answer["data"]] == ["2014.01.01_00:12:00", "2014.01.01_00:24:00"]
+
+
+def test_exported_images_are_the_stored_ones(desk):
+    """Only the header differs: the compressed data unit is the same, byte for byte."""
+    answer = desk.export(filenamefmt="{recnum:%d}.fits")
+    stored = desk.export(protocol="as-is", filenamefmt="{recnum:%d}.fits")
+    for number in range(3):
+        new, old = read_units(desk.file(answer, number)), read_units(desk.file(stored, number))
+        assert [unit.data for unit in new] == [unit.data for unit in old]
+        assert new[1].structural == old[1].structural
+        assert len(new[1].cards) > len(old[1].cards) + 50
+
+
+def test_a_step_that_fails_leaves_no_file(desk):
+    answer = desk.export(process="n=0|im_patch,x=0")
+    assert desk.get(f"{answer['dir']}/{answer['data'][0]['filename']}").status == 404
