@@ -22,6 +22,7 @@ _HOME = {
     "ExportRequest": "staging",
     "ExportStatus": "staging",
     "read": "reading",
+    "stack": "reading",
     "verify": "reading",
     "tai": "times",
     "utc": "times",
@@ -139,6 +140,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     )
     from .reading import (
         read as read,
+    )
+    from .reading import (
+        stack as stack,
     )
     from .reading import (
         verify as verify,

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from drms import SeriesInfo, ServerConfig
 
     from .export import Export
+    from .names import Wanted
     from .progress import Progress
     from .recordset import RecordSet
     from .sandbox import Sandbox
+    from .staging import ExportRequest
 
 __all__ = ["Client"]
 
@@ -451,7 +453,8 @@ class Client:
         SelectionError
             If the rows do not say which records they stand for.
         """
-        from .retrieve import processing
+        from .recordset import RecordSet
+        from .retrieve import packed, processing, targets
         from .selection import to_record_sets
         from .staged import FILENAME_FORMAT
 
@@ -460,21 +463,23 @@ class Client:
                 f"method='url_quick' with protocol={protocol!r}: JSOC answers at once only with files as they are "
                 "stored; write protocol='as-is', or method='url' and wait for staging"
             )
-        requests = []
-        for record_set in to_record_sets(rows, segments=as_list(segments) or self._queries.segment_columns(rows)):
+        make = functools.partial(
+            self._orders.request, method=method, protocol=protocol, filename=filename or FILENAME_FORMAT
+        )
+        requests: list[ExportRequest] = []
+        wanted: list[Wanted] = []
+        if isinstance(rows, str | RecordSet):
+            (record_set,) = to_record_sets(rows, segments=as_list(segments))
             info = None if process is None else self.info(record_set.series)
             text, ratio = processing(process, info, record_set.segments or ())
-            requests.append(
-                self._orders.request(
-                    str(record_set),
-                    method=method,
-                    protocol=protocol,
-                    process=text,
-                    size_ratio=ratio,
-                    filename=filename or FILENAME_FORMAT,
-                )
-            )
-        export = self._orders.export(requests)
+            requests.append(make(str(record_set), process=text, size_ratio=ratio))
+        else:
+            for target in targets(self._queries, rows, as_list(segments), protocol, process):
+                wanted += target.wanted()
+                for text, files in packed(target, target.wanted()):
+                    steps = {"process": target.product.process, "size_ratio": target.product.size_ratio}
+                    requests.append(make(text, wanted=files, **steps))
+        export = self._orders.export(requests, wanted)
         export.advance()
         return export
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from .errors import DownloadError, warn
 from .fitscheck import looks_like_fits
 from .ledger import FileRow, Ledger
-from .names import Namer
+from .names import Namer, Wanted
 from .progress import Progress
 from .transfer import LocalError, Outcome, Task, fetch, fetch_alone
 
@@ -30,19 +30,9 @@ if TYPE_CHECKING:
 
     from .transport import Transport
 
-__all__ = ["Batch", "Job", "Wanted"]
+__all__ = ["Batch", "Job"]
 
 WRITE_EVERY_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A file that is wanted: of which record, which segment, and with which extension."""
-
-    record: str
-    recnum: int
-    segment: str
-    ending: str = ".fits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +153,8 @@ class Batch:
                     outcome = fetch(
                         self._task(job),
                         self.transport,
-                        self._arrived,
-                        functools.partial(self._note, job),
+                        self.arrived,
+                        functools.partial(self._note, job.row, job.url),
                     )
                     self._settle(job, outcome, noted=True)
             else:
@@ -177,7 +167,8 @@ class Batch:
         finally:
             self._write()
 
-    def _arrived(self, count: int) -> None:
+    def arrived(self, count: int) -> None:
+        """Count bytes that have come over the network."""
         self.progress.bytes(count)
         self.beat()
 
@@ -204,15 +195,14 @@ class Batch:
         target = str(self.ledger.directory.absolute() / job.row.path)
         return Task(job.url, target, job.fits, job.header, self.transport.timeout, self.transport.retries)
 
-    def _note(self, job: Job, outcome: Outcome) -> None:
+    def _note(self, row: FileRow, url: str, outcome: Outcome) -> None:
         """
         Write down a file that is whole, soon.
 
         Each commit syncs the disk; one per file would slow down small files. What a crash forgets, `_recognise` finds
         again, where the file can be recognised.
         """
-        row = job.row
-        row.url, row.state, row.finished = job.url, "done", time.time()
+        row.url, row.state, row.finished = url, "done", time.time()
         row.bytes, row.sha256, row.error = outcome.bytes, outcome.sha256, outcome.note or None
         self._unwritten.append(row)
         if not row.path.endswith(".fits") or time.monotonic() - self._written > WRITE_EVERY_S:
@@ -228,9 +218,16 @@ class Batch:
             job.row.url = job.url
             self.fail(job.row, outcome.error)
             return
-        if not noted:
-            self._note(job, outcome)
-        self.status[job.row.key] = "downloaded"
+        if noted:
+            self.status[job.row.key] = "downloaded"
+            self.progress.file()
+        else:
+            self.arrive(job.row, job.url, outcome)
+
+    def arrive(self, row: FileRow, url: str, outcome: Outcome) -> None:
+        """Settle a row whose file is there, by another way than a job."""
+        self._note(row, url, outcome)
+        self.status[row.key] = "downloaded"
         self.progress.file()
 
     def fail(self, row: FileRow, reason: str, *, missing: bool = False) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from .names import Wanted
+
 __all__ = ["Export"]
 
 # Something unknown is in the way (status 7 without ids, or ids that never end): offer the request again after this
@@ -40,6 +42,8 @@ class Export(Sequence[ExportRequest]):
         Makes an `ExportRequest` of an id that JSOC names as being in the way.
     download : callable, optional
         What `Export.download` calls.
+    wanted : sequence of Wanted
+        The files that the requests are to bring, in the order of the rows, where that is known.
     """
 
     def __init__(
@@ -49,8 +53,9 @@ class Export(Sequence[ExportRequest]):
         clock: Clock,
         adopt: Callable[[str], ExportRequest],
         download: Callable[..., pd.DataFrame] | None = None,
+        wanted: Sequence[Wanted] = (),
     ) -> None:
-        self.requests = tuple(requests)
+        self.requests, self.wanted = tuple(requests), tuple(wanted)
         self._clock, self._adopt, self._download = clock, adopt, download
         self._foreign: list[ExportRequest] = []
         self._not_before = 0.0

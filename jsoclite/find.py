@@ -77,7 +77,8 @@ def nearest(
         empty: pd.DataFrame = rows.iloc[:0].assign(asked=wanted[:0], offset=pd.to_timedelta([]))
         return empty
     order = np.argsort(np.concatenate([places for places, _ in found]), kind="stable")
-    return pd.concat([picked for _, picked in found]).iloc[order]
+    joined: pd.DataFrame = pd.concat([picked for _, picked in found])
+    return joined.iloc[order]
 
 
 def _is_many(times: Any) -> bool:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
-__all__ = ["Namer", "bracket_values", "extension", "file_name", "series_of", "stem"]
+__all__ = ["Namer", "Wanted", "bracket_values", "extension", "file_name", "series_of", "stem"]
 
 # Most file systems take 255 bytes; ".part.etag" and a version suffix must still fit.
 LONGEST = 200
@@ -20,6 +21,16 @@ _TIME = re.compile(r"(\d{4})[.-](\d\d)[.-](\d\d)[_T](\d\d):(\d\d)(?::(\d\d(?:\.\
 _BRACKET = re.compile(r"""\[((?:"[^"]*"|'[^']*'|[^\]"'])*)\]""")
 # names that Windows keeps for devices, whatever their extension
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file that is wanted: of which record, which segment, and with which extension."""
+
+    record: str
+    recnum: int
+    segment: str
+    ending: str = ".fits"
 
 
 def series_of(record: str) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .ledger import Ledger, RequestRow
+    from .names import Wanted
     from .progress import Progress
     from .transport import Transport
 
@@ -96,6 +97,8 @@ class Orders:
         request.on_change = progress.staging
         return request
 
-    def export(self, requests: Sequence[ExportRequest]) -> Export:
+    def export(self, requests: Sequence[ExportRequest], wanted: Sequence[Wanted] = ()) -> Export:
         """Queue requests."""
-        return Export(requests, clock=self._transport.clock, adopt=self.attached, download=self._download)
+        return Export(
+            requests, clock=self._transport.clock, adopt=self.attached, download=self._download, wanted=wanted
+        )

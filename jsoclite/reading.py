@@ -1,13 +1,15 @@
-"""`read` and `verify`: files that were downloaded, opened and checked."""
+"""`read`, `stack` and `verify`: files that were downloaded, opened and checked."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .errors import JsocError
 from .fitscheck import looks_like_fits
 from .ledger import FileRow, Ledger
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from astropy.io import fits
 
-__all__ = ["read", "verify"]
+__all__ = ["Stack", "read", "stack", "verify"]
 
 
 def read(source: Any, *, fetch: Callable[[str], bytes] | None = None) -> tuple[np.ndarray[Any, Any], fits.Header]:
@@ -68,6 +70,63 @@ def _fetch(url: str) -> bytes:
         if outcome.error:
             raise ServerError(f"cannot fetch {url}: {outcome.error}", url=url)
         return target.read_bytes()
+
+
+class Stack(NamedTuple):
+    """Images of many files: a lazy array (files, rows, columns), and the rows of the manifest that they come from."""
+
+    images: Any
+    rows: pd.DataFrame
+
+
+def stack(manifest: pd.DataFrame) -> Stack:
+    """
+    Put the images of a manifest into one lazy Dask array; a file is opened when its part of the array is computed.
+
+    Parameters
+    ----------
+    manifest : pandas.DataFrame
+        From `Client.download`, or any rows with a column ``path``; those whose file is not there are left out.
+
+    Returns
+    -------
+    Stack
+        ``images``, a `dask.array.Array` of float64 with a chunk a file, missing pixels NaN, and ``rows``, the rows of
+        the manifest in the same order.
+
+    Raises
+    ------
+    JsocError
+        If no file is there, or the images have different shapes.
+
+    Examples
+    --------
+    >>> files = client.download("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "data")
+    >>> images, rows = jsoclite.stack(files)
+    >>> images.shape, float(abs(images).max(axis=(1, 2)).compute()[0]) > 100
+    ((5, 256, 256), True)
+    """
+    try:
+        dask = importlib.import_module("dask")  # it has no complete type hints
+        importlib.import_module("dask.array")
+    except ImportError as error:
+        raise JsocError("stack needs Dask: python -m pip install 'jsoclite[dask]'") from error
+    import numpy as np
+
+    rows = manifest[manifest["path"].notna()]
+    if not len(rows):
+        raise JsocError("no file of this manifest is there, so there is nothing to stack")
+    shape = read(rows["path"].iloc[0])[0].shape
+    load = dask.delayed(_image, pure=True)
+    images = [dask.array.from_delayed(load(path, shape), shape=shape, dtype=np.float64) for path in rows["path"]]
+    return Stack(dask.array.stack(images), rows)
+
+
+def _image(path: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    data, _ = read(path)
+    if data.shape != shape:
+        raise JsocError(f"{path} has {data.shape} pixels, the first file has {shape}; stack files of one segment")
+    return data.astype("float64")
 
 
 def verify(directory: str | os.PathLike[str]) -> pd.DataFrame:

@@ -10,17 +10,17 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .checks import check_names
 from .direct import endings, located
-from .download import Batch, Job, Wanted
+from .download import Batch, Job
 from .errors import JsocError
 from .language import read_recnums, scan
 from .ledger import FileRow, RequestRow
-from .names import extension, series_of
+from .names import Wanted, extension, series_of
 from .recordset import RecordSet
 from .selection import Selection, select
 from .staged import FILENAME_FORMAT, alive, staged_jobs
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .export import Export
     from .queries import Queries
 
-__all__ = ["Product", "Retrieval", "Target", "processing", "targets"]
+__all__ = ["Product", "Retrieval", "Target", "packed", "processing", "targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class Retrieval:
             rows_of[id(request)] = mine
             for row in mine:
                 del left[row.key]
-        for record_set, covered in self._pack(target, list(left.values())):
+        for record_set, covered in packed(target, list(left.values())):
             protocol = "as-is" if target.product.protocol == "as-is" else "fits"
             with self.batch.ledger.transaction():
                 noted = self.batch.ledger.add_request(
@@ -213,38 +213,41 @@ class Retrieval:
             rows_of[id(request)] = covered
         return requests, rows_of
 
-    def _pack(self, target: Target, rows: Sequence[FileRow]) -> Iterator[tuple[str, list[FileRow]]]:
-        """Yield record sets with the rows that each stands for; rows that want the same segments go together."""
-        by_record: dict[int, list[FileRow]] = {}
-        for row in rows:
-            by_record.setdefault(row.recnum, []).append(row)
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for recnum, files in by_record.items():
-            segments = tuple(name for name in target.segments if any(file.segment == name for file in files))
-            groups.setdefault(segments, []).append(recnum)
-        for segments, recnums in groups.items():
-            chosen = Selection(target.info.name, (), np.array(recnums, dtype=np.int64))
-            for text in chosen.texts(segments):
-                yield text, [row for recnum in numbers_in(text) for row in by_record[recnum]]
-
     # -- exports that somebody else has made ----------------------------------------------------------------------
 
     def attached(self, export: Export) -> Iterator[Job]:
-        """Yield the files of requests whose rows only their replies, or the ledger of the directory, know."""
+        """Yield the files of requests whose rows only they, their replies, or the ledger of the directory know."""
         known = {row.request_id: row for row in self.batch.ledger.requests() if row.request_id}
         rows_of: dict[int, list[FileRow]] = {}
+        # planned together, so that the manifest has the order of the rows, not that of the requests
+        product = {wanted: self._product(request) for request in export.requests for wanted in request.wanted}
+        planned = {
+            row.key: row
+            for name in dict.fromkeys(product.values())
+            for row in self.batch.plan([wanted for wanted in export.wanted if product[wanted] == name], name)
+        }
 
         def rows(request: ExportRequest) -> list[FileRow]:
             if id(request) not in rows_of:
                 noted = known.get(request.id or "")
-                files = [] if noted is None else [r for r in self.batch.ledger.files() if r.request == noted.key]
-                rows_of[id(request)] = self._replan(files) if files else self._plan_reply(request)
+                if request.wanted:
+                    keys = [(one.recnum, one.record, one.segment, product[one]) for one in request.wanted]
+                    found = [planned[key] for key in keys if key in planned]
+                elif noted is not None:
+                    found = self._replan([row for row in self.batch.ledger.files() if row.request == noted.key])
+                else:
+                    found = self._plan_reply(request)
+                rows_of[id(request)] = found
             return rows_of[id(request)]
 
         yield from staged_jobs(self.batch, export, rows, fits=True)
         for request in export.requests:
             if request.error is not None and not rows_of.get(id(request)):
                 raise request.error
+
+    @staticmethod
+    def _product(request: ExportRequest) -> str:
+        return request.process or ("as-is" if request.protocol == "as-is" else "fits")
 
     def _replan(self, files: Sequence[FileRow]) -> list[FileRow]:
         todo = []
@@ -268,8 +271,7 @@ class Retrieval:
             wanted.append(
                 Wanted(file.record, recnum, file.segment or self._segment(file.record, stored), extension(name))
             )
-        product = "as-is" if request.protocol == "as-is" else "fits"
-        return self.batch.plan(wanted, request.process or product)
+        return self.batch.plan(wanted, self._product(request))
 
     def _segment(self, record: str, stored: str) -> str:
         """Find the segment that a stored file (image_lev1.fits) belongs to; its own name where there is none."""
@@ -280,6 +282,24 @@ class Retrieval:
             return own
         begun = [name for name in known if own.lower().startswith(name.lower())]
         return max(begun, key=len, default=own)
+
+
+R = TypeVar("R", Wanted, FileRow)
+
+
+def packed(target: Target, rows: Iterable[R]) -> Iterator[tuple[str, list[R]]]:
+    """Yield record sets with the files that each stands for; records that want the same segments go together."""
+    by_record: dict[int, list[R]] = {}
+    for row in rows:
+        by_record.setdefault(row.recnum, []).append(row)
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for recnum, files in by_record.items():
+        segments = tuple(name for name in target.segments if any(file.segment == name for file in files))
+        groups.setdefault(segments, []).append(recnum)
+    for segments, recnums in groups.items():
+        chosen = Selection(target.info.name, (), np.array(recnums, dtype=np.int64))
+        for text in chosen.texts(segments):
+            yield text, [row for recnum in numbers_in(text) for row in by_record[recnum]]
 
 
 def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any) -> list[Target]:

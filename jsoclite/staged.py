@@ -17,6 +17,7 @@ from .download import Batch, Job
 from .ledger import FileRow
 from .names import bracket_values, series_of
 from .replies import ExportFile, ExportStatus
+from .unpack import unpack
 
 if TYPE_CHECKING:
     from .export import Export
@@ -57,7 +58,9 @@ def match(rows: Iterable[FileRow], files: Sequence[ExportFile]) -> dict[tuple[in
     by_record: dict[str, dict[str, FileRow]] = {}
     by_values: dict[tuple[str, ...], dict[str, FileRow] | None] = {}
     for row in rows:
-        group = by_recnum.setdefault(row.recnum, {})
+        # a negative number stands for one that is not known
+        known = by_recnum.setdefault(row.recnum, {}) if row.recnum >= 0 else None
+        group = by_record.setdefault(row.record.lower(), {}) if known is None else known
         group[row.segment] = row
         by_record[row.record.lower()] = group
         # two versions of a record have the same prime keys: then those cannot tell
@@ -167,6 +170,9 @@ def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits
         return
     found = match(open_rows, request.files)
     said = "; ".join(request.messages)
+    if request.tar_url is not None:
+        unpack(batch, request, {found[row.key].filename: row for row in open_rows if row.key in found}, fits=fits)
+        open_rows = [row for row in open_rows if row.key not in batch.status]
     for row in open_rows:
         file = found.get(row.key)
         if file is not None and file.url is not None:

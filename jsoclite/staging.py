@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
@@ -13,6 +13,7 @@ from .transport import AmbiguousRequest, Transport
 
 if TYPE_CHECKING:
     from .ledger import Ledger, RequestRow
+    from .names import Wanted
 
 __all__ = ["ExportRequest", "ExportStatus", "poll_delay"]
 
@@ -58,6 +59,8 @@ class ExportRequest:
         JSOC's id, where it is known.
     ledger, row : Ledger, RequestRow, optional
         Where to write down each step.
+    wanted : sequence of Wanted
+        The files that it is to bring, where that is known.
     on_change : callable, optional
         Called with this request whenever its status has changed.
 
@@ -93,11 +96,13 @@ class ExportRequest:
         request_id: str | None = None,
         ledger: Ledger | None = None,
         row: RequestRow | None = None,
+        wanted: Sequence[Wanted] = (),
         on_change: Callable[[ExportRequest], None] | None = None,
     ) -> None:
         self._transport, self._email, self._ledger, self.row = transport, email, ledger, row
         self.record_set, self.method, self.protocol = record_set, method, protocol
         self.process, self.filename, self.size_ratio = process, filename, size_ratio
+        self.wanted = tuple(wanted)
         self.id = request_id
         self.status = ExportStatus.QUEUED if request_id else ExportStatus.PLANNED
         self.error: ExportError | None = None

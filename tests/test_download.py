@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -347,6 +348,43 @@ def test_an_expired_export_is_made_anew(client, sandbox, tmp_path):
     files = client.download(SET, tmp_path, protocol="fits")
     assert (files.status == "downloaded").all()
     assert len(asked(sandbox, "exp_request")) == 2
+
+
+def test_an_archive_is_taken_apart(client, sandbox, tmp_path):
+    df = client.query(SET)
+    plain = client.download(df, tmp_path / "plain", protocol="fits")
+    files = client.export(df, method="url-tar").download(tmp_path / "tar")
+    assert files.status.tolist() == ["downloaded"] * 3
+    assert [os.path.basename(path) for path in files.path] == [os.path.basename(path) for path in plain.path]
+    assert [image_of(path) for path in files.path] == [image_of(path) for path in plain.path]
+    assert not list((tmp_path / "tar").glob("*.tar*"))
+    assert sum(entry.path.endswith(".tar") for entry in sandbox.requests) == 1
+
+
+def test_as_is_by_export(client, sandbox, tmp_path):
+    quick = client.export(SET, method="url_quick", protocol="as-is")
+    assert quick.status == 0
+    assert quick.ids == []
+    files = quick.download(tmp_path / "quick")
+    assert files.status.tolist() == ["downloaded"] * 3
+    staged = client.export(SET, protocol="as-is").download(tmp_path / "staged")
+    assert [image_of(path) for path in files.path] == [image_of(path) for path in staged.path]
+
+
+def test_pictures(client, sandbox, tmp_path):
+    files = client.export(SET, protocol="jpg,CT=grey.sao,scaling=MINMAX,size=1").download(tmp_path)
+    assert files.status.tolist() == ["downloaded"] * 3
+    assert all(path.endswith(".jpg") for path in files.path)
+    assert all(Path(path).read_bytes()[:2] == b"\xff\xd8" for path in files.path)
+
+
+def test_an_export_says_what_it_did_not_bring(client, sandbox, tmp_path):
+    df = client.query("hmi.M_720s[][3]", segments="magnetogram", keywords="QUALITY")
+    rows = pd.concat([df[(df.QUALITY & 0x80000000) != 0].head(1), df[(df.QUALITY == 0) & df.online].head(1)])
+    with pytest.warns(JsocWarning, match="do not exist"):
+        files = client.export(rows).download(tmp_path)
+    assert list(files.index) == list(rows.index)
+    assert files.status.tolist() == ["missing", "downloaded"]
 
 
 # -- faults ----------------------------------------------------------------------------------------------------------
