@@ -476,7 +476,7 @@ class Client:
         else:
             for target in targets(self._queries, rows, as_list(segments), protocol, process):
                 wanted += target.wanted()
-                for text, files in packed(target, target.wanted()):
+                for text, files in packed(self._queries, target, target.wanted()):
                     steps = {"process": target.product.process, "size_ratio": target.product.size_ratio}
                     requests.append(make(text, wanted=files, **steps))
         export = self._orders.export(requests, wanted)

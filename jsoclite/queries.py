@@ -238,6 +238,21 @@ class Queries:
         _raise(reply, rs)
         return int(reply["count"])
 
+    def recnums(self, rs: RecordSet) -> list[int]:
+        """
+        Return the record numbers that the server lists for a set, in its order.
+
+        Raises
+        ------
+        QueryError, ServerError
+            If it refuses the set.
+        """
+        params = {"op": "rs_list", "ds": str(rs), "key": "*recnum*"}
+        reply = self.transport.ask(self.transport.server.url_jsoc_info, params).data
+        _raise(reply, rs)
+        columns = reply.get("keywords") or [{"values": []}]
+        return [int(number) for number in columns[0]["values"]]
+
     def numbers(self, names: Iterable[str]) -> tuple[tuple[str, int], ...]:
         """Look up the record numbers of record names."""
         from .selection import to_record_sets

@@ -24,7 +24,7 @@ from .names import Wanted, extension, series_of
 from .recordset import RecordSet
 from .selection import Selection, select
 from .staged import FILENAME_FORMAT, alive, staged_jobs
-from .staging import ExportRequest
+from .staging import ExportRequest, ExportStatus
 from .syntax import Slot, SlotRange, SlotSpan
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
     from .export import Export
     from .queries import Queries
+
+OFFLINE = (
+    "its file is on tape (or lost): ask jsoc@sun.stanford.edu to bring it online, naming the record, then run the same "
+    "line again"
+)
 
 __all__ = ["Product", "Retrieval", "Target", "packed", "processing", "targets"]
 
@@ -160,23 +165,37 @@ class Retrieval:
         return [row for row in rows if alive(row.state, row.request_id, row.submitted) and row.server == server]
 
     def _staged(self, target: Target, rows: list[FileRow], meanwhile: Iterable[Job] = ()) -> Iterator[Job]:
-        """Yield the files of `rows` by way of exports; where one has expired, its rest is exported once more."""
-        for round_ in range(2):
+        """
+        Yield the files of `rows` by way of exports.
+
+        What a request leaves open, because it has expired or because one of its files is on tape, is exported once
+        more, without those that are on tape.
+        """
+        for round_ in range(3):
             requests, rows_of = self._requests(target, rows, adopt=round_ == 0)
             export = self._new_export(requests)
-            yield from staged_jobs(
-                self.batch,
-                export,
-                lambda request, rows_of=rows_of: rows_of.get(id(request), []),  # type: ignore[misc]
-                fits=True,
-                meanwhile=meanwhile,
-            )
-            rows = [row for row in rows if row.key not in self.batch.status]
+
+            def brings(request: ExportRequest, rows_of: dict[int, list[FileRow]] = rows_of) -> list[FileRow]:
+                return rows_of.get(id(request), [])
+
+            yield from staged_jobs(self.batch, export, brings, fits=True, meanwhile=meanwhile)
             meanwhile = ()
+            rows = [row for row in rows if row.key not in self.batch.status]
+            if any(request.error is not None and request.status is not ExportStatus.EXPIRED for request in requests):
+                rows = self._on_disk(target, rows)
             if not rows:
                 return
         for row in rows:
-            self.batch.fail(row, "the export expired twice")
+            self.batch.fail(row, "the export expired three times")
+
+    def _on_disk(self, target: Target, rows: list[FileRow]) -> list[FileRow]:
+        """Keep the rows whose files are on disk; the others are settled with the reason."""
+        kept: list[FileRow] = []
+        for jobs, tape in located(self.batch, self.transport, target.info, rows, headers=False):
+            kept += [job.row for job in jobs]
+            for row in tape:
+                self.batch.fail(row, OFFLINE, missing=False)
+        return kept
 
     def _requests(
         self, target: Target, rows: Sequence[FileRow], *, adopt: bool
@@ -194,7 +213,7 @@ class Retrieval:
             rows_of[id(request)] = mine
             for row in mine:
                 del left[row.key]
-        for record_set, covered in packed(target, list(left.values())):
+        for record_set, covered in packed(self.queries, target, list(left.values())):
             protocol = "as-is" if target.product.protocol == "as-is" else "fits"
             with self.batch.ledger.transaction():
                 noted = self.batch.ledger.add_request(
@@ -287,8 +306,13 @@ class Retrieval:
 R = TypeVar("R", Wanted, FileRow)
 
 
-def packed(target: Target, rows: Iterable[R]) -> Iterator[tuple[str, list[R]]]:
-    """Yield record sets with the files that each stands for; records that want the same segments go together."""
+def packed(queries: Queries, target: Target, rows: Iterable[R]) -> Iterator[tuple[str, list[R]]]:
+    """
+    Yield the fewest record sets, with the files that each stands for.
+
+    Records that want the same segments go together. Where several requests would be needed, shorter forms are tried,
+    and used only if the server lists the very same record numbers for them.
+    """
     by_record: dict[int, list[R]] = {}
     for row in rows:
         by_record.setdefault(row.recnum, []).append(row)
@@ -297,9 +321,18 @@ def packed(target: Target, rows: Iterable[R]) -> Iterator[tuple[str, list[R]]]:
         segments = tuple(name for name in target.segments if any(file.segment == name for file in files))
         groups.setdefault(segments, []).append(recnum)
     for segments, recnums in groups.items():
-        chosen = Selection(target.info.name, (), np.array(recnums, dtype=np.int64))
-        for text in chosen.texts(segments):
-            yield text, [row for recnum in numbers_in(text) for row in by_record[recnum]]
+        names = tuple(by_record[recnum][0].record for recnum in recnums)
+        chosen = Selection(target.info.name, names, np.array(recnums, dtype=np.int64))
+        listed: dict[str, list[int]] = {}
+
+        def ask(record_set: RecordSet, listed: dict[str, list[int]] = listed) -> list[int]:
+            bare = record_set.with_segments(None)
+            listed[str(bare)] = queries.recnums(bare)
+            return listed[str(bare)]
+
+        for record_set in chosen.record_sets(segments, verify=ask, info=target.info):
+            found = listed.get(str(record_set.with_segments(None))) or numbers_in(str(record_set))
+            yield str(record_set), [row for recnum in found for row in by_record[recnum]]
 
 
 def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any) -> list[Target]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .export import Export
     from .staging import ExportRequest
 
-__all__ = ["FILENAME_FORMAT", "alive", "match", "staged_jobs"]
+__all__ = ["FILENAME_FORMAT", "alive", "match", "staged_jobs", "worth_another"]
 
 # The record number in the server's file names tells which record a file belongs to, whatever else the reply says.
 FILENAME_FORMAT = "{seriesname}.{recnum:%lld}.{segment}"
@@ -44,6 +44,17 @@ def alive(state: str, request_id: str | None, submitted: float | None, now: floa
     if state in ("pending", "done") and request_id and submitted:
         return (time.time() if now is None else now) - submitted < KEPT_S
     return False
+
+
+def worth_another(request: ExportRequest, rows: Sequence[FileRow]) -> bool:
+    """
+    Whether a failed request can be made again for some of its rows.
+
+    One that has expired can; and one record whose file is on tape, or lost, makes jsoc_fetch refuse the whole set.
+    """
+    lost = "Storage Units are invalid" in str(request.error)
+    poisoned = (request.status is ExportStatus.OFFLINE or lost) and len({row.recnum for row in rows}) > 1
+    return request.status is ExportStatus.EXPIRED or poisoned
 
 
 def match(rows: Iterable[FileRow], files: Sequence[ExportFile]) -> dict[tuple[int, str, str, str], ExportFile]:
@@ -163,9 +174,8 @@ def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits
     if request.id:
         batch.request_ids.update({row.key: request.id for row in open_rows})
     if request.error is not None:
-        expired = request.status is ExportStatus.EXPIRED
-        for row in open_rows:
-            if not expired:  # an expired one is exported anew
+        if not worth_another(request, open_rows):
+            for row in open_rows:
                 batch.fail(row, str(request.error))
         return
     found = match(open_rows, request.files)

@@ -93,7 +93,9 @@ def to_datetime(
         For a string that is no time (see `jsoclite.parse_time`) or that datetime64 cannot hold (years 1678 to 2261),
         unless `errors` is "coerce".
 
-    Notes ----- datetime64 has no leap seconds. In UTC ``23:59:60.5`` is the next day's ``00:00:00.5``, as in POSIX
+    Notes
+    -----
+    datetime64 has no leap seconds. In UTC ``23:59:60.5`` is the next day's ``00:00:00.5``, as in POSIX
     time; in TAI all instants are exact.
 
     Examples

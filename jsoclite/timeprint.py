@@ -30,7 +30,9 @@ def format_time(seconds: float, zone: str = "TAI", precision: int = 0) -> str:
     str
         For example ``2014.01.01_00:00:00_TAI``.
 
-    Notes ----- A second that rounds to 60 carries over, except that negative precisions cut. A leap second prints as
+    Notes
+    -----
+    A second that rounds to 60 carries over, except that negative precisions cut. A leap second prints as
     ``:60`` in civil zones.
 
     Examples

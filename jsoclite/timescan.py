@@ -98,7 +98,9 @@ def scan_time(text: str) -> float:
     float
         TAI seconds since 1977.01.01_00:00:00_TAI.
 
-    Notes ----- `sscan_time` of timeio.c. Agrees with it to the bit, also where it misreads: ``+01:00`` is one minute,
+    Notes
+    -----
+    `sscan_time` of timeio.c. Agrees with it to the bit, also where it misreads: ``+01:00`` is one minute,
     month 0 is December, unknown zones are cut to a letter. `jsoclite.parse_time` refuses these.
     """
     return scan_time_ext(text)[0]

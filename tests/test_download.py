@@ -216,6 +216,24 @@ def test_staged(client, sandbox, tmp_path):
     assert len(asked(sandbox, "exp_request")) == 1
 
 
+def test_fewer_requests_where_the_server_confirms_them(hand_clock, tmp_path):
+    with Sandbox(staging_s=0, clock=hand_clock.now) as sandbox, make_client(sandbox, hand_clock) as client:
+        df = client.search("hmi.M_720s", "2014-01-01", "2014-03-10", keywords="T_REC")
+        rows = df.sample(frac=0.4, random_state=3)
+        exact = rows.jsoc.record_sets(["magnetogram"])
+        export = client.export(rows, segments="magnetogram")
+        assert len(export) < len(exact)
+        wanted = sorted(rows.recnum)
+        listed = [
+            number
+            for request in export
+            for number in client._queries.recnums(jsoclite.RecordSet.parse(request.record_set).with_segments(None))
+        ]
+        assert sorted(listed) == wanted
+        assert len(export.wanted) == len(rows)
+        assert sum(len(request.wanted) for request in export) == len(rows)
+
+
 def test_both_ways_give_the_same_header(client, sandbox, tmp_path):
     direct = client.download(SET, tmp_path / "direct")
     staged = client.download(SET, tmp_path / "staged", protocol="fits")
@@ -236,6 +254,19 @@ def test_what_is_offline_is_staged_and_the_rest_is_not(client, sandbox, tmp_path
     files = caught.value.manifest
     assert files.status.tolist() == ["failed"] * len(offline) + ["downloaded"] * 2
     assert len(asked(sandbox, "exp_request")) == 1
+
+
+def test_one_file_on_tape_does_not_take_the_others_along(hand_clock, tmp_path):
+    with Sandbox(staging_s=0, clock=hand_clock.now) as sandbox, make_client(sandbox, hand_clock) as client:
+        df = client.search("hmi.M_720s", "2014-01-01", "2014-03-10", keywords="QUALITY", segments="magnetogram")
+        df = df[df.QUALITY == 0]
+        rows = pd.concat([df[df.online].iloc[:3], df[~df.online].iloc[:2], df[df.online].iloc[3:5]])
+        with pytest.raises(DownloadError, match="2 of 7 files failed: its file is on tape") as caught:
+            client.download(rows, tmp_path, protocol="fits")
+        files = caught.value.manifest
+        assert files.status.tolist() == ["downloaded"] * 3 + ["failed"] * 2 + ["downloaded"] * 2
+        assert list(files.index) == list(rows.index)
+        assert len(asked(sandbox, "exp_request")) == 2
 
 
 def test_a_staged_file_that_the_quality_filter_drops_is_missing(client, sandbox, tmp_path):

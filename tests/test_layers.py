@@ -32,6 +32,18 @@ TIMES = {
 
 # module -> modules of jsoclite that it may import, `errors` always
 MAY_IMPORT = {
+    "digits": set(),
+    "cells": {"digits"},
+    "bytecolumns": {"cells", "columns", "digits", *TIMES},
+    "columns": {"cells", "digits", *TIMES},
+    "scan": {"bytecolumns", "cells", "columns", "digits"},
+    "table": {"accessor", "bytecolumns", "cells", "columns", "scan", *TIMES},
+    "accessor": {"columns", "cover", "recordset", "rows", "selection", *TIMES},
+    "cover": set(),
+    "packing": {"cover"},
+    "rows": set(),
+    "shorter": {"cover", "packing", "recordset", "selection", *TIMES},
+    "selection": {"cover", "packing", "rows", "shorter", "recordset", *TIMES},
     "errors": set(),
     "retry": set(),
     "names": set(),
