@@ -142,8 +142,8 @@ class Client:
 
         Examples
         --------
-        >>> client.series(r"hmi\.m_")
-        ['hmi.M_45s', 'hmi.M_45s_nrt', 'hmi.M_720s', 'hmi.M_720s_nrt']
+        >>> client.series(r"aia\.lev1_")
+        ['aia.lev1_euv_12s', 'aia.lev1_uv_24s', 'aia.lev1_vis_1h']
         """
         listed = self._queries.series(pattern)
         if not full:
