@@ -16,6 +16,7 @@ from .checks import check_names, find_name, find_series, prime_time_key
 from .errors import QueryError, ServerError, UnknownName, UnknownSeries, warn
 from .names import series_of
 from .recordset import RecordSet
+from .traps import refuse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,7 +181,7 @@ class Queries:
 
         rs = one_series(record_set)
         info = self.info(rs.series)
-        self._warn(rs, info)
+        self._check(rs, info)
         asked = as_list(keywords)
         keys = (
             self.default_keywords(info)
@@ -229,7 +230,7 @@ class Queries:
     def count(self, record_set: str | RecordSet) -> int:
         """Count the records of a record set without fetching them."""
         rs = one_series(record_set)
-        self._warn(rs, self.info(rs.series))
+        self._check(rs, self.info(rs.series))
         return self._size(rs.with_segments(None))
 
     def _size(self, rs: RecordSet) -> int:
@@ -320,7 +321,8 @@ class Queries:
             _raise(reply.data, rs)
         return reply.content
 
-    def _warn(self, rs: RecordSet, info: SeriesInfo) -> None:
+    def _check(self, rs: RecordSet, info: SeriesInfo) -> None:
+        refuse(rs, info)
         for problem in rs.problems(info):
             warn(problem)
 

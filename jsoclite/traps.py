@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import RecordSetError
-from .language import Element, FilterKind, Kind, RawFilter, filter_name
+from .language import Element, FatalSetError, FilterKind, Kind, RawFilter, filter_name, read_filter
 from .timegrammar import read_time_string
 from .valuetraps import Key, filter_problems, reason_of
 
@@ -63,6 +63,40 @@ def problems(record_set: RecordSet, info: drms.SeriesInfo | None = None) -> list
             found.extend(_element(element, keys, rows, info))
     found.extend(_whole(record_set))
     return list(dict.fromkeys(found))
+
+
+def refuse(record_set: RecordSet, info: drms.SeriesInfo) -> None:
+    """
+    Refuse a set that would end the server program, as far as only the types of the prime keys can tell.
+
+    Parameters
+    ----------
+    record_set : RecordSet
+        About to be sent.
+    info : drms.SeriesInfo
+        Definition of its series.
+
+    Raises
+    ------
+    FatalSetError
+        For a value that ends the program instead of being refused: the client would see an empty HTTP 500.
+    """
+    keys = _keys(info, info.keywords[["type", "recscope", "defval", "linkinfo"]].to_dict("index"))
+    for element in record_set.elements:
+        position = 0
+        for raw in element.filters:
+            if raw.kind not in (FilterKind.KEY, FilterKind.EMPTY):
+                continue
+            name = filter_name(raw)
+            key, _ = _find(keys, name, position)
+            position += name is None
+            if raw.kind is FilterKind.KEY and key is not None:
+                try:
+                    read_filter(raw, key.kind, key.slotted, bits=key.bits, generic_slots=key.generic_slots)
+                except FatalSetError:
+                    raise
+                except RecordSetError:
+                    pass  # the server answers this one, with an error of its own
 
 
 def _keys(info: drms.SeriesInfo, rows: dict[str, dict[str, Any]]) -> list[Key]:

@@ -199,6 +199,18 @@ def test_bad_input_is_named_with_the_remedy(client, call, error, words):
             call(client)
 
 
+@pytest.mark.parametrize("value", ["NOW", "garbage", "1167609600", "2014.13.01_TAI", "2014.01.01_TAI/1w"])
+def test_what_ends_the_server_program_is_never_sent(client, sandbox, value):
+    client.info("hmi.M_720s")
+    before = len(sandbox.requests)
+    for call in (client.query, client.count):
+        with pytest.raises(RecordSetError):
+            call(f"hmi.M_720s[{value}]")
+    assert len(sandbox.requests) == before
+    # the same word is an ordinary value of a key that is a string
+    assert jsoclite.RecordSet.parse("su_test.types[garbage]").problems() == []
+
+
 def test_traps_are_told(client):
     with pytest.warns(JsocWarning, match="zone"):
         client.query("hmi.M_720s[2012-01-01T00:00:00-2012-01-02T00:00:00]")

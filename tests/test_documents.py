@@ -45,7 +45,7 @@ def test_the_readme_opens_with_a_command_that_works(sandbox, tmp_path, monkeypat
 def test_python_of_the_readme(number, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {}
-    exec(blocks("python")[number], namespace)  # noqa: S102
+    exec(blocks("python")[number], namespace)
     assert namespace["data"].ndim == 2
     assert namespace["header"]["WAVELNTH"] == 304
     namespace["client"].close()

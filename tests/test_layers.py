@@ -78,7 +78,7 @@ MAY_IMPORT = {
         "checks", "direct", "download", "export", "language", "ledger", "names", "queries", "recordset", "selection",
         "staged", "staging", "syntax", "processing",
     },
-    "queries": {"bigquery", "checks", "names", "recordset", "selection", "table", "transport"},
+    "queries": {"bigquery", "checks", "names", "recordset", "selection", "table", "traps", "transport"},
 }  # fmt: skip
 
 # third-party packages and who may import them
