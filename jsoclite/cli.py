@@ -104,6 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("status", _status, "show the state of request ids, or of a download directory", "status data")
     sub.add_argument("what", help="a request id, or a directory that files were downloaded to")
 
+    sub = command("verify", _verify, "check the files of a download directory against its ledger", "verify data")
+    sub.add_argument("directory")
+    _table_options(sub)
+
     sub = command("sandbox", _sandbox, "run the sandbox JSOC until interrupted", "sandbox --port 8080")
     sub.add_argument("--port", type=int, default=0, help="0 takes a free one")
     sub.add_argument("--staging", type=float, default=2.0, metavar="S", help="seconds that an export takes")
@@ -319,6 +323,16 @@ def _status(options: argparse.Namespace) -> int:
                 f"{row.request_id or '(no id)'} {row.state} {row.record_set}" + (f": {row.error}" if row.error else "")
             )
     return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from .reading import verify
+
+    table = verify(options.directory)
+    wrong = table[table.status != "whole"]
+    _print(table if options.csv or options.json else wrong, options)
+    print(f"{len(table) - len(wrong)} of {len(table)} files are whole", file=sys.stderr)
+    return 0 if not len(wrong) else 3 if len(wrong) < len(table) else 1
 
 
 def _sandbox(options: argparse.Namespace) -> int:

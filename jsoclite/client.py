@@ -470,8 +470,8 @@ class Client:
         wanted: list[Wanted] = []
         if isinstance(rows, str | RecordSet):
             (record_set,) = to_record_sets(rows, segments=as_list(segments))
-            info = None if process is None else self.info(record_set.series)
-            text, ratio = processing(process, info, record_set.segments or ())
+            info = self.info(record_set.series)
+            text, ratio = processing(self._queries, process, info, record_set.segments or list(info.segments.index))
             requests.append(make(str(record_set), process=text, size_ratio=ratio))
         else:
             for target in targets(self._queries, rows, as_list(segments), protocol, process):

@@ -12,7 +12,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,11 +144,14 @@ class Batch:
         """
         Fetch the files as their jobs come in.
 
-        With an executor they are handed to it; without one they are fetched here, one after the other, which JSOC asks
-        for and which makes Ctrl-C and tracebacks plain.
+        With an executor they are handed to it. Without one they are fetched here, one after the other, which JSOC asks
+        for and which makes Ctrl-C and tracebacks plain; a client with several connections has that many threads.
         """
         try:
-            if executor is None:
+            if executor is None and self.transport.connections > 1:
+                with ThreadPoolExecutor(self.transport.connections, "jsoclite") as pool:
+                    self._run_wide(jobs, pool)
+            elif executor is None:
                 for job in jobs:
                     outcome = fetch(
                         self._task(job),
@@ -214,11 +217,12 @@ class Batch:
         self._unwritten, self._written = [], time.monotonic()
 
     def _settle(self, job: Job, outcome: Outcome, *, noted: bool = False) -> None:
+        if not noted:
+            self.arrived(outcome.received)
         if outcome.error:
             job.row.url = job.url
             self.fail(job.row, outcome.error)
-            return
-        if noted:
+        elif noted:
             self.status[job.row.key] = "downloaded"
             self.progress.file()
         else:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .transport import Transport
 
-__all__ = ["Queries", "as_list"]
+__all__ = ["KEYWORD_SETS", "Queries", "as_list", "segment_columns"]
 
 # the keywords that most people look at first, where a series has them
 DEFAULT_KEYWORDS = ("T_OBS", "TELESCOP", "INSTRUME", "WAVELNTH", "CAR_ROT", "QUALITY")
@@ -269,16 +269,6 @@ class Queries:
             raise QueryError(f"there is no record {lost[0]}{more}", record_set=lost[0])
         return tuple((name, int(found[name])) for name in names)
 
-    def segment_columns(self, rows: Any) -> list[str] | None:
-        """Return the segments among the columns of a DataFrame or row: who asked for some wants these."""
-        if not hasattr(rows, "ndim") or not hasattr(rows, "index"):
-            return None
-        record = next(iter(rows.index), None) if rows.ndim == 2 else rows.name
-        if not isinstance(record, str) or "[" not in record:
-            return None
-        known = set(self.info(record).segments.index)
-        return [name for name in (rows.columns if rows.ndim == 2 else rows.index) if name in known] or None
-
     def default_keywords(self, info: SeriesInfo) -> list[str]:
         """Return the prime keys, and what most people look at first, as far as the series has them."""
         wanted = [*self.prime_keys(info.name), *DEFAULT_KEYWORDS]
@@ -334,6 +324,15 @@ def expand_sets(names: Sequence[str], known: Sequence[str]) -> list[str]:
         members = KEYWORD_SETS.get(name.lower()) if name not in known else None
         found += [name] if members is None else [one for one in members if one in known and one not in names]
     return found
+
+
+def segment_columns(rows: Any, info: SeriesInfo) -> list[str] | None:
+    """Return the segments among the columns of a DataFrame or row: who asked for some wants these. None for none."""
+    columns = getattr(rows, "columns", None) if getattr(rows, "ndim", 0) == 2 else getattr(rows, "index", None)
+    if columns is None or isinstance(rows, Sequence):
+        return None
+    known = set(info.segments.index)
+    return [name for name in columns if name in known] or None
 
 
 def as_list(names: str | Sequence[str] | None) -> list[str] | None:

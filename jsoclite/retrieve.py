@@ -6,6 +6,7 @@ Which way each wanted file comes: it is there already, straight from SUMS, or by
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,18 +15,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .checks import check_names
+from .checks import check_names, prime_time_key
 from .direct import endings, located
 from .download import Batch, Job
-from .errors import JsocError
+from .errors import JsocError, ProcessingError
 from .language import read_recnums, scan
 from .ledger import FileRow, RequestRow
 from .names import Wanted, extension, series_of
+from .queries import segment_columns
 from .recordset import RecordSet
 from .selection import Selection, select
 from .staged import FILENAME_FORMAT, alive, staged_jobs
 from .staging import ExportRequest, ExportStatus
 from .syntax import Slot, SlotRange, SlotSpan
+from .times import parse_time
 
 if TYPE_CHECKING:
     from drms import SeriesInfo
@@ -357,34 +360,55 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: s
     if isinstance(rows, RecordSet):
         segments = segments or list(rows.segments or ()) or None
         rows = queries.query(rows, keywords=queries.prime_keys(rows.series))
-    elif segments is None:
-        segments = queries.segment_columns(rows)
     found = []
     for chosen in select(rows):
         info = queries.info(chosen.series)
         known = list(info.segments.index)
-        wanted = check_names(segments, known, "segment", info.name) if segments and "**ALL**" not in segments else known
+        asked = segments or segment_columns(rows, info)
+        wanted = check_names(asked, known, "segment", info.name) if asked and "**ALL**" not in asked else known
         if not wanted:
             raise JsocError(f"{info.name} has no segments: its records have no files, all is in the keywords")
         if chosen.recnums is None:
             records = queries.numbers(chosen.names)
         else:
             records = tuple(zip(chosen.names, (int(number) for number in chosen.recnums), strict=True))
-        found.append(Target(info, records, tuple(wanted), Product(protocol, *processing(steps, info, wanted))))
+        found.append(Target(info, records, tuple(wanted), Product(protocol, *processing(queries, steps, info, wanted))))
     return found
 
 
-def processing(steps: Any, info: SeriesInfo | None, segments: Sequence[str] = ()) -> tuple[str, float]:
-    """Return processing steps as jsoc_fetch takes them, and the ratio of output to input bytes."""
+def processing(queries: Queries, steps: Any, info: SeriesInfo, segments: Sequence[str] = ()) -> tuple[str, float]:
+    """
+    Return processing steps as jsoc_fetch takes them, and the ratio of output to input bytes.
+
+    Raises
+    ------
+    ProcessingError
+        For steps that cannot work, or a reference time without an image.
+    """
     if steps is None:
         return "", 1.0
     from .processing import chain
 
-    if info is None:
-        return chain(steps)
+    for step in steps if isinstance(steps, Iterable) else [steps]:
+        _has_reference(queries, info, getattr(step, "t_ref", None))
     sizes = [info.segments.loc[name, "dims"] for name in segments]
     dims = next((re.fullmatch(r"(\d+)x(\d+)", str(size)) for size in sizes if size), None)
     return chain(steps, series=info.name, dims=(int(dims[1]), int(dims[2])) if dims else None)
+
+
+def _has_reference(queries: Queries, info: SeriesInfo, t_ref: Any) -> None:
+    """Check that im_patch will find an image near its reference time; else it fails without a word (im_patch.c)."""
+    time_key = prime_time_key(info)
+    if t_ref is None or time_key is None:
+        return
+    moment = parse_time(t_ref)
+    window = dt.timedelta(hours=2)
+    near = RecordSet.parse(f"{info.name}[{time_key}={moment - window}-{moment + window}]")
+    if not queries.count(near):
+        raise ProcessingError(
+            f"t_ref={t_ref}: {info.name} has no record within two hours of it, and JSOC's im_patch needs one; "
+            "choose the time of a record, Client.nearest finds it",
+        )
 
 
 def numbers_in(record_set: str) -> list[int]:

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from .download import Batch, Job
+from .errors import warn
 from .ledger import FileRow
 from .names import bracket_values, series_of
 from .replies import ExportFile, ExportStatus
@@ -179,6 +180,15 @@ def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits
                 batch.fail(row, str(request.error))
         return
     found = match(open_rows, request.files)
+    if request.process:
+        # a processed record lies in another series (SERIES_mod); a step that failed can leave the stored one
+        pairs = [(row, found[row.key]) for row in open_rows if row.key in found]
+        same = [row for row, file in pairs if series_of(file.record) == series_of(row.record)]
+        if same:
+            warn(
+                f"JSOC gave back {len(same)} files of {request.id} unprocessed, such as that of {same[0].record}: "
+                f"check what {request.process} should have done to them"
+            )
     said = "; ".join(request.messages)
     if request.tar_url is not None:
         unpack(batch, request, {found[row.key].filename: row for row in open_rows if row.key in found}, fits=fits)

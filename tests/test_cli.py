@@ -84,6 +84,17 @@ def test_export_attach_status(run, tmp_path):
     assert "1 done" in out
 
 
+def test_verify(run, tmp_path):
+    run("get", "hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}", "-o", str(tmp_path))
+    code, out, err = run("verify", str(tmp_path))
+    assert (code, out) == (0, "")
+    assert "2 of 2 files are whole" in err
+    next(tmp_path.glob("*.fits")).unlink()
+    code, out, _ = run("verify", str(tmp_path))
+    assert code == 3
+    assert "gone" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

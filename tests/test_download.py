@@ -418,6 +418,64 @@ def test_an_export_says_what_it_did_not_bring(client, sandbox, tmp_path):
     assert files.status.tolist() == ["missing", "downloaded"]
 
 
+# -- server steps ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sun(hand_clock):
+    with Sandbox(staging_s=0, clock=hand_clock.now) as sandbox, make_client(sandbox, hand_clock) as made:
+        yield made
+
+
+def test_a_cutout_is_another_file_than_the_whole(sun, tmp_path):
+    one = "hmi.M_720s[2014.01.01_00:00:00_TAI]{magnetogram}"
+    step = jsoclite.Cutout((0, 0), (400, 400), t_ref="2014-01-01T00:00:00Z", box="arcsec")
+    whole = sun.download(one, tmp_path)
+    cut = sun.download(one, tmp_path, process=step)
+    assert cut.status.tolist() == ["downloaded"]
+    assert cut.path.iloc[0] != whole.path.iloc[0]
+    assert "im_patch" in cut.path.iloc[0]
+    assert jsoclite.read(cut.iloc[0])[0].size < jsoclite.read(whole.iloc[0])[0].size
+    assert sun.download(one, tmp_path, process=step).status.tolist() == ["present"]
+    half = sun.download(one, tmp_path, process=jsoclite.Rebin(0.5))
+    assert jsoclite.read(half.iloc[0])[0].shape[0] * 2 == jsoclite.read(whole.iloc[0])[0].shape[0]
+
+
+def test_a_reference_time_without_an_image_is_told_before_anything_is_sent(sun, tmp_path):
+    step = jsoclite.Cutout((0, 0), (400, 400), t_ref="1999-01-01T00:00:00Z", box="arcsec")
+    for call in (lambda rows: sun.download(rows, tmp_path, process=step), lambda rows: sun.export(rows, process=step)):
+        with pytest.raises(jsoclite.ProcessingError, match="no record within two hours"):
+            call("hmi.M_720s[2014.01.01_00:00:00_TAI]{magnetogram}")
+
+
+def test_a_step_that_did_nothing_is_told(sun, tmp_path, monkeypatch):
+    from jsoclite.staging import ExportRequest
+
+    submit = ExportRequest.submit
+
+    def without_steps(self):
+        process, self.process = self.process, ""
+        reply = submit(self)
+        self.process = process
+        return reply
+
+    monkeypatch.setattr(ExportRequest, "submit", without_steps)
+    with pytest.warns(JsocWarning, match="unprocessed"):
+        sun.download("hmi.M_720s[2014.01.01_00:00:00_TAI]{magnetogram}", tmp_path, process=jsoclite.Rebin(0.5))
+
+
+def test_rows_of_several_series(sun, tmp_path):
+    rows = pd.concat(
+        [
+            sun.search("hmi.M_720s", "2014-01-01", segments="magnetogram"),
+            sun.search("aia.lev1_euv_12s", "2014-01-01", wavelength=171, segments="image"),
+        ]
+    )
+    files = sun.download(rows, tmp_path)
+    assert set(files.segment) == {"magnetogram", "image"}
+    assert (files.status == "downloaded").all()
+
+
 # -- faults ----------------------------------------------------------------------------------------------------------
 
 RECOVERED = ["500", "503", "429", "404", "reset", "reset-body", "truncated", "html", "short", "changed", "no-range"]
@@ -539,6 +597,17 @@ def test_a_directory_that_is_a_file(client, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(JsocError, match="cannot write to directory"):
         client.download(SET, tmp_path / "file")
+
+
+def test_several_connections(sandbox, hand_clock, tmp_path):
+    with make_client(sandbox, hand_clock, connections=3) as client:
+        df = client.query("hmi.M_720s[][3]", segments="magnetogram", keywords="QUALITY")
+        rows = df[(df.QUALITY == 0) & df.online]
+        files = client.download(rows, tmp_path)
+    assert (files.status == "downloaded").all()
+    assert list(files.index) == list(rows.index)
+    assert only_whole_files(tmp_path) == len(rows)
+    assert set(fetched(sandbox).values()) == {1}
 
 
 @pytest.mark.parametrize("pool", [concurrent.futures.ThreadPoolExecutor, concurrent.futures.ProcessPoolExecutor])

@@ -76,7 +76,7 @@ MAY_IMPORT = {
     "direct": {"download", "ledger", "names", "headers", "replies", "selection", "transport"},
     "retrieve": {
         "checks", "direct", "download", "export", "language", "ledger", "names", "queries", "recordset", "selection",
-        "staged", "staging", "syntax", "processing",
+        "staged", "staging", "syntax", "processing", *TIMES,
     },
     "queries": {"bigquery", "checks", "names", "recordset", "selection", "table", "traps", "transport"},
 }  # fmt: skip
