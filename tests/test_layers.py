@@ -78,6 +78,7 @@ MAY_IMPORT = {
         "checks", "direct", "download", "export", "language", "ledger", "names", "queries", "recordset", "selection",
         "staged", "staging", "syntax", "processing", *TIMES,
     },
+    "questions": {"find", "queries", "recordset"},
     "queries": {"bigquery", "checks", "names", "recordset", "selection", "table", "traps", "transport"},
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 import pytest
 import requests
 import responses
+from conftest import GOLDEN
 
 from jsoclite import errors
 from jsoclite.export import Export
@@ -176,6 +177,32 @@ def test_each_status_has_its_error(jsoc, when, status, kind, words):
     assert isinstance(caught.value, errors.ExportError)
     if when == "polling":
         assert caught.value.request_id == "JSOC_20260101_001"
+
+
+def seen_messages():
+    """Messages that people have met at JSOC, with their status; `-` marks texts of clients and of rs_list."""
+    lines = (GOLDEN / "error-messages.tsv").read_text().splitlines()[1:]
+    rows = [line.split("\t") for line in lines]
+    return [(int(status), "" if text == "(empty)" else text) for status, text, _ in rows if status not in ("-", "1")]
+
+
+@pytest.mark.parametrize(("status", "message"), seen_messages())
+def test_messages_that_were_seen_at_jsoc(jsoc, status, message):
+    jsoc.on_poll["JSOC_20260101_001"] = [{"status": status, "error": message}]
+    kinds = {3: errors.ExportTooLarge, 4: errors.ExportFailed}
+    if status == 7:
+        message = message.replace("<address>", ADDRESS).replace("JSOC_YYYYMMDD_N", "JSOC_20260101_333")
+        reply = read_reply({"status": 7, "error": message}, BASE)
+        assert reply.pending_ids == ("JSOC_20260101_333",)
+        assert "example.org" not in str(reply.error)
+        return
+    with pytest.raises(kinds[status]) as caught:
+        jsoc.export(SET).wait()
+    text = str(caught.value)
+    assert caught.value.request_id == "JSOC_20260101_001"
+    assert "JSOC_20260101_001" in text
+    assert SET in text
+    assert message.replace("\\n", "").strip("\n ") in text.replace("\\n", "")
 
 
 def test_one_failure_does_not_stop_the_rest(jsoc):

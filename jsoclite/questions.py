@@ -1,0 +1,308 @@
+"""The half of `Client` that asks: which series there are, what they are, and their records as DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from .queries import as_list
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from drms import SeriesInfo
+
+    from .queries import Queries
+    from .recordset import RecordSet
+
+__all__ = ["Questions"]
+
+
+class Questions:
+    """What a `Client` can be asked without an e-mail address; `Client` says how the questions reach a server."""
+
+    @property
+    def _queries(self) -> Queries:
+        raise NotImplementedError
+
+    # -- series ---------------------------------------------------------------------------------------------------
+
+    def series(self, pattern: str | None = None, *, full: bool = False) -> Any:
+        r"""
+        List series.
+
+        Parameters
+        ----------
+        pattern : str, optional
+            Regular expression, found anywhere in the name, in any case; write ``\.`` for the dot. Default: all.
+        full : bool
+            Return a DataFrame with the prime keys and a description of each.
+
+        Returns
+        -------
+        list of str or pandas.DataFrame
+            Names; or columns ``name``, ``primekeys`` (lists of str) and ``note``.
+
+        Examples
+        --------
+        >>> client.series(r"aia\.lev1_")
+        ['aia.lev1_euv_12s', 'aia.lev1_uv_24s', 'aia.lev1_vis_1h']
+        """
+        listed = self._queries.series(pattern)
+        if not full:
+            return [item["name"] for item in listed]
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "name": pd.Series([item["name"] for item in listed], dtype="str"),
+                "primekeys": [
+                    [k.strip() for k in item.get("primekeys", "").split(",") if k.strip()] for item in listed
+                ],
+                "note": pd.Series([item.get("note", "") for item in listed], dtype="str"),
+            }
+        )
+
+    def info(self, series: str) -> SeriesInfo:
+        """
+        Describe a series; asked once, then remembered.
+
+        Parameters
+        ----------
+        series : str
+            Its name, in any case. A record set is accepted too.
+
+        Returns
+        -------
+        drms.SeriesInfo
+            With ``primekeys`` and the DataFrames ``keywords``, ``segments`` and ``links``.
+
+        Raises
+        ------
+        UnknownSeries
+            If there is none of that name; the text names similar ones.
+        """
+        return self._queries.info(series)
+
+    def keys(self, series: str) -> list[str]:
+        """List the keywords of a series, in the order of its definition."""
+        return list(self.info(series).keywords.index)
+
+    def pkeys(self, series: str) -> list[str]:
+        """List the prime keys of a series, in the order in which record sets name them."""
+        return self._queries.prime_keys(series)
+
+    # -- records --------------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        series: str,
+        start: Any = None,
+        end: Any = None,
+        cadence: Any = None,
+        *,
+        wavelength: Any = None,
+        segments: str | Sequence[str] | None = None,
+        where: Any = None,
+        keywords: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        times: Literal["utc", "tai"] | None = None,
+        **prime_keys: Any,
+    ) -> pd.DataFrame:
+        """
+        Query records by time, wavelength and other prime keys; the names are checked before anything is sent.
+
+        Parameters
+        ----------
+        series : str
+            Name of the series.
+        start, end : time, optional
+            Both included, after rounding to the nearest slot of the series. Every form that DRMS reads, ISO strings,
+            `datetime`, `Timestamp`, `datetime64`, astropy `Time`; without a zone they are UTC.
+        cadence : str, number, timedelta or Quantity, optional
+            Take every n-th slot: "12m", seconds, `24 * u.min`. DRMS rounds it to whole slots.
+        wavelength : number, Quantity or sequence of them, optional
+            Angstrom where there is no unit.
+        segments : str or sequence of str, optional
+            Segments to look for; their columns hold the URLs of the files.
+        where : str or mapping, optional
+            Conditions on keywords; see `RecordSet`.
+        keywords, limit, times
+            As for `query`.
+        **prime_keys
+            Values of other prime keys: one, a list, or a (start, end) tuple.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See `query`.
+
+        Raises
+        ------
+        UnknownSeries, UnknownName
+            For a series, prime key, keyword or segment that does not exist; the text names the nearest one that does.
+        RecordSetError
+            For a value that cannot be read.
+
+        Examples
+        --------
+        >>> df = client.search("aia.lev1_euv_12s", "2014-01-01T00:00:00", "2014-01-01T00:00:30", wavelength=[304, 171])
+        >>> len(df)
+        6
+        """
+        record_set = self._queries.build(series, start, end, cadence, wavelength, segments, where, prime_keys)
+        return self.query(record_set, keywords=keywords, limit=limit, times=times)
+
+    def query(
+        self,
+        record_set: str | RecordSet,
+        *,
+        keywords: str | Sequence[str] | None = None,
+        segments: str | Sequence[str] | None = None,
+        links: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        times: Literal["utc", "tai"] | None = None,
+    ) -> pd.DataFrame:
+        """
+        Query the records of a record set.
+
+        Parameters
+        ----------
+        record_set : str or RecordSet
+            Of one series.
+        keywords : str or sequence of str, optional
+            Names, also comma-separated, or "**ALL**". Default: the prime keys and those of T_OBS, TELESCOP, INSTRUME,
+            WAVELNTH, CAR_ROT and QUALITY that the series has.
+        segments : str or sequence of str, optional
+            Segments whose URLs are wanted, or "**ALL**". Default: those that the record set names in braces.
+        links : str or sequence of str, optional
+            Links whose records are wanted, or "**ALL**".
+        limit : int, optional
+            The first `limit` records, or the last ones if it is negative.
+        times : {"utc", "tai"}, optional
+            Turn all time keywords into ``datetime64[ns, UTC]`` or naive TAI ``datetime64[ns]``. By default they stay
+            the server's strings, which say their own scale.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a record, in the server's order. Index ``record`` (the record's name); columns ``recnum``, ``time``
+            (UTC, where the series has a time prime key), the keywords, the segments (URL, missing where offline),
+            ``online``, the links.
+
+        Raises
+        ------
+        QueryError
+            If the server refuses.
+        """
+        return self._queries.query(
+            record_set, keywords=keywords, segments=segments, links=links, limit=limit, times=times
+        )
+
+    def count(self, record_set: str | RecordSet) -> int:
+        """Count the records of a record set without fetching them."""
+        return self._queries.count(record_set)
+
+    # -- what people look for ----------------------------------------------------------------------------------------
+
+    def nearest(
+        self,
+        series: str,
+        times: Any,
+        tolerance: Any,
+        *,
+        good: bool = True,
+        keywords: str | Sequence[str] | None = None,
+        segments: str | Sequence[str] | None = None,
+        **prime_keys: Any,
+    ) -> pd.DataFrame:
+        """
+        Find the existing record nearest to each time.
+
+        A cadence in a record set takes exact slots only, and nothing where a slot is empty; this takes the neighbour.
+
+        Parameters
+        ----------
+        series : str
+            Name of the series.
+        times : time or sequence of times
+            As for `search`; UTC without a zone.
+        tolerance : str, number, timedelta or Quantity
+            Longest distance, such as "30m" or seconds.
+        good : bool
+            Pass over records without an image (QUALITY bit 31).
+        keywords, segments
+            As for `query`.
+        **prime_keys
+            As for `search`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `query`, in the order of `times`, with columns ``asked`` (UTC) and ``offset``; where other prime keys are
+            left open, a row for each of their values. A warning names the times that have no record.
+
+        Examples
+        --------
+        >>> client.nearest("hmi.M_720s", ["2014-01-01T00:05", "2014-01-01T06:00"], "12m").T_REC.tolist()
+        ['2014.01.01_00:00:00_TAI', '2014.01.01_06:00:00_TAI']
+        """
+        from .find import nearest
+
+        return nearest(
+            self._queries,
+            series,
+            times,
+            tolerance,
+            good=good,
+            keywords=as_list(keywords),
+            segments=as_list(segments),
+            prime_keys=prime_keys,
+        )
+
+    def latest(self, series: str, n: int = 1, **options: Any) -> pd.DataFrame:
+        """
+        Return the `n` newest records of a series; `options` as for `query`.
+
+        Of a series that is sorted by another key before the time (HARPNUM), the last `n` records of the newest time.
+        """
+        from .find import latest
+
+        return latest(self._queries, series, n, **options)
+
+    def harps(
+        self,
+        noaa: int | None = None,
+        *,
+        harpnum: int | None = None,
+        series: str = "hmi.sharp_cea_720s",
+        start: Any = None,
+        end: Any = None,
+    ) -> pd.DataFrame:
+        """
+        Look up the HARPs that hold an active region, or the regions that a HARP holds.
+
+        Parameters
+        ----------
+        noaa : int, optional
+            Number of the active region, such as 11158.
+        harpnum : int, optional
+            Number of the HARP, in place of `noaa`.
+        series : str
+            Where to look.
+        start, end : time, optional
+            When; this makes the look-up quicker.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a HARP: ``HARPNUM``, ``NOAA_AR`` (its main region, 0 for none), ``NOAA_ARS`` (all, a tuple of int),
+            ``first`` and ``last`` (UTC) of the records that were looked at, one every six hours.
+
+        Examples
+        --------
+        >>> client.harps(11158).HARPNUM.tolist()
+        [377]
+        """
+        from .find import harps
+
+        return harps(self._queries, noaa, harpnum, series, start, end)
