@@ -171,9 +171,9 @@ class Client(Questions):
             If the rows do not say which records they stand for.
         """
         from .recordset import RecordSet
-        from .retrieve import packed, processing, targets
         from .selection import to_record_sets
         from .staged import FILENAME_FORMAT
+        from .targets import packed, processing, targets
 
         if method == "url_quick" and protocol != "as-is":
             raise ValueError(
@@ -277,7 +277,8 @@ class Client(Questions):
         from .export import Export
         from .ledger import Ledger
         from .progress import choose
-        from .retrieve import Retrieval, targets
+        from .retrieve import Retrieval
+        from .targets import targets
 
         if protocol not in ("auto", "fits", "as-is"):
             raise ValueError(f"protocol={protocol!r}: write 'auto', 'fits' or 'as-is'; Client.export knows more")

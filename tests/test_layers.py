@@ -74,9 +74,10 @@ MAY_IMPORT = {
     "unpack": {"download", "fitscheck", "ledger", "staging", "transfer"},
     "staged": {"unpack", "download", "ledger", "names", "replies", "export", "staging"},
     "direct": {"download", "ledger", "names", "headers", "replies", "selection", "transport"},
-    "retrieve": {
-        "checks", "direct", "download", "export", "language", "ledger", "names", "queries", "recordset", "selection",
-        "staged", "staging", "syntax", "processing", *TIMES,
+    "retrieve": {"direct", "download", "export", "ledger", "names", "queries", "staged", "staging", "targets"},
+    "targets": {
+        "checks", "direct", "language", "ledger", "names", "processing", "queries", "recordset", "selection", "syntax",
+        *TIMES,
     },
     "questions": {"find", "queries", "recordset"},
     "queries": {"bigquery", "checks", "names", "recordset", "selection", "table", "traps", "transport"},
