@@ -25,7 +25,7 @@ _UNPRINTABLE = re.compile(r"[^ -~]")
 _COMMENT = re.compile(r" *(?:\[(?P<unit>.+)\] +)?(?:\((?P<note>.+)\) +)?(?P<text>.*)")
 
 # "NAME    = value / comment": a slash inside quotes is no comment
-_VALUE_COMMENT = re.compile(r".{10} *(?:'(?:[^']|'')*'|[^'/]*) */ ?(.*)")
+_STRING_COMMENT = re.compile(r" *'[^']*(?:''[^']*)*' */ ?(.*)")
 
 # keywords that belong to the structure of the HDU (CFITSIO's TYP_STRUC_KEY, TYP_CMPRS_KEY, TYP_CONT_KEY) or to its
 # image and bytes
@@ -165,8 +165,12 @@ def split_comment(comment: str) -> tuple[str, str]:
 
 def comment_of(text: str) -> str:
     """Return the comment of a card, as far as it is on the card."""
-    match = _VALUE_COMMENT.fullmatch(text)
-    return "" if match is None else match[1].rstrip()
+    rest = text[10:]
+    if rest.lstrip(" ").startswith("'"):
+        match = _STRING_COMMENT.fullmatch(rest)
+        return "" if match is None else match[1].rstrip()
+    value, _, comment = rest.partition("/")
+    return "" if "'" in value else comment.removeprefix(" ").rstrip()
 
 
 def name_of(text: str) -> str:

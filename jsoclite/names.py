@@ -8,6 +8,7 @@ File names: predictable, safe on every system, made from record names and never 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -124,9 +125,8 @@ class Namer:
         name = file_name(record, segment, ending, tag=tag)
         base = name.removesuffix(ending)
         # a newer version of a record has the same prime keys; the record number tells them apart
-        candidates = [name, f"{base}.r{recnum}{ending}"]
-        candidates += [f"{base}.r{recnum}.{number}{ending}" for number in range(2, 1000)]
-        for candidate in candidates:
+        more = (f"{base}.r{recnum}.{number}{ending}" for number in range(2, 1000))
+        for candidate in itertools.chain([name, f"{base}.r{recnum}{ending}"], more):
             owner = self._given.get(candidate.lower()) or self._owner(candidate.lower())
             if owner is None or owner == key:
                 self._given[candidate.lower()] = key

@@ -145,6 +145,9 @@ def read_reply(body: Any, base_url: str) -> ExportReply:
             # jsoc_export_as_fits.c writes such lines among the rows
             messages.append(redact(record))
             continue
+        if record.startswith("movie of"):
+            # jsoc_export_as_images puts the movie first, under this heading in place of a record
+            record = f"{request_id or 'export'}{{movie}}"
         name, brace, rest = record.partition("{")
         segment = rest.rstrip("}").strip() if brace else None
         missing = filename == "NoDataFile"

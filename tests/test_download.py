@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import errno
+import functools
 import json
 import os
 import warnings
@@ -409,6 +410,31 @@ def test_pictures(client, sandbox, tmp_path):
     assert all(Path(path).read_bytes()[:2] == b"\xff\xd8" for path in files.path)
 
 
+def test_a_movie_comes_with_its_frames(client, sandbox, tmp_path):
+    export = client.export(jsoclite.RecordSet.parse(SET), protocol="mp4,CT=grey.sao,scaling=MINMAX,size=1")
+    files = export.download(tmp_path)
+    assert files.status.tolist() == ["downloaded"] * 4
+    assert files.segment.tolist() == ["movie"] + ["magnetogram"] * 3
+    assert Path(files.path.iloc[0]).name == f"{export.ids[0]}.movie.mp4"
+    assert Path(files.path.iloc[0]).read_bytes()[4:8] == b"ftyp"
+
+
+def test_the_next_export_is_staged_while_the_files_of_the_last_arrive(client, sandbox, tmp_path, monkeypatch):
+    from jsoclite.selection import Selection
+
+    monkeypatch.setattr(Selection, "record_sets", functools.partialmethod(Selection.record_sets, max_rows=3))
+    sandbox.staging.staging_s = 0.0
+    df = client.query("hmi.M_720s[][3]", segments="magnetogram", keywords="QUALITY")
+    rows = df[(df.QUALITY == 0) & df.online].head(6)
+    files = client.download(rows, tmp_path, protocol="fits")
+    assert (files.status == "downloaded").all()
+    assert files.request_id.nunique() == 2
+    happened = [entry.endpoint for entry in sandbox.requests if entry.endpoint in ("exp_request", "file")]
+    assert happened.count("exp_request") == 2
+    second = [place for place, what in enumerate(happened) if what == "exp_request"][1]
+    assert second < len(happened) - 4
+
+
 def test_an_export_says_what_it_did_not_bring(client, sandbox, tmp_path):
     df = client.query("hmi.M_720s[][3]", segments="magnetogram", keywords="QUALITY")
     rows = pd.concat([df[(df.QUALITY & 0x80000000) != 0].head(1), df[(df.QUALITY == 0) & df.online].head(1)])
@@ -580,13 +606,24 @@ def test_a_submission_that_breaks_makes_one_export(sandbox, hand_clock, tmp_path
 # -- this side -------------------------------------------------------------------------------------------------------
 
 
-def test_a_full_disk_stops_everything_with_a_clear_word(client, sandbox, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "quota"),
+        (errno.ENAMETOOLONG, "shorter directory"),
+        (errno.EACCES, "no permission"),
+        (errno.EROFS, "read-only"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_a_disk_that_fails_stops_everything_with_a_clear_word(client, sandbox, tmp_path, monkeypatch, number, words):
     def full(descriptor):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
     df = client.query(SET)
     monkeypatch.setattr("jsoclite.transfer.os.fsync", full)
-    with pytest.raises(DownloadError, match="the disk is full") as caught:
+    with pytest.raises(DownloadError, match=words) as caught:
         client.download(df, tmp_path)
     assert (caught.value.manifest.status == "failed").all()
     assert len(fetched(sandbox)) == 1

@@ -187,7 +187,9 @@ def test_several_at_once():
     assert times.utc([]) == []
 
 
-@pytest.mark.parametrize("value", [None, 5, 1167609600.0, pd.NaT, np.datetime64("NaT", "ns"), object(), True, [[]], "171px"])
+@pytest.mark.parametrize(
+    "value", [None, 5, 1167609600.0, pd.NaT, np.datetime64("NaT", "ns"), object(), True, [[]], "171px"]
+)
 def test_what_is_no_time(value):
     assert not times.is_time(value)
     with pytest.raises(RecordSetError):
