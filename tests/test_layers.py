@@ -147,6 +147,13 @@ def test_module(path):
         assert head != "sunpy"
 
 
+def test_every_module_has_its_place():
+    names = {path.stem for path in PACKAGE.glob("*.py")}
+    known = {"__init__", "__main__", "cli", "client", *MAY_IMPORT, *LANGUAGE, *TIMES}
+    assert names - known == set()
+    assert known - names == set()
+
+
 def test_all_is_what_there_is():
     for name in jsoclite.__all__:
         assert getattr(jsoclite, name) is not None
