@@ -7,6 +7,7 @@ of its record, so that the header can be written here, without staging and witho
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +126,7 @@ def _job(
         return None
     url = file_url(transport.server.http_download_baseurl or transport.server.cgi_baseurl, path)
     is_fits = row.path.endswith(".fits") and extension(path) in (".fits", ".fz", ".tas", "")
-    header = tuple(cards(record, info, row.segment)) if headers and is_fits else None
+    header = functools.partial(cards, record, info, row.segment) if headers and is_fits else None
     return Job(row, url, is_fits, header)
 
 

@@ -37,12 +37,12 @@ WRITE_EVERY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A file that can be fetched now."""
+    """A file that can be fetched now; `header` makes the cards to complete it with, when its turn has come."""
 
     row: FileRow
     url: str
     fits: bool = True
-    header: tuple[str, ...] | None = None
+    header: Callable[[], Iterable[str]] | None = None
     request_id: str | None = None
 
 
@@ -196,7 +196,8 @@ class Batch:
         if job.request_id:
             self.request_ids[job.row.key] = job.request_id
         target = str(self.ledger.directory.absolute() / job.row.path)
-        return Task(job.url, target, job.fits, job.header, self.transport.timeout, self.transport.retries)
+        header = None if job.header is None else tuple(job.header())
+        return Task(job.url, target, job.fits, header, self.transport.timeout, self.transport.retries)
 
     def _note(self, row: FileRow, url: str, outcome: Outcome) -> None:
         """
