@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Client"]
 
+# jsoc_export_manage.c; anything else is accepted first and fails later
+METHODS = ("url", "url_quick", "url-tar", "ftp", "ftp-tar")
+PROTOCOLS = ("fits", "as-is", "jpg", "mpg", "mp4", "png")
+
 
 class Client(Questions):
     """
@@ -175,6 +179,12 @@ class Client(Questions):
         from .staged import FILENAME_FORMAT
         from .targets import packed, processing, targets
 
+        kind = protocol.partition(",")[0].lower()
+        if method not in METHODS or kind not in PROTOCOLS:
+            raise ValueError(
+                f"method={method!r}, protocol={protocol!r}: JSOC knows the methods {', '.join(METHODS)} and the "
+                f"protocols {', '.join(PROTOCOLS)}, with arguments behind a comma"
+            )
         if method == "url_quick" and protocol != "as-is":
             raise ValueError(
                 f"method='url_quick' with protocol={protocol!r}: JSOC answers at once only with files as they are "

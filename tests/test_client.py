@@ -190,6 +190,8 @@ def test_record_sets_links_and_segments(client):
         (lambda c: c.attach("12345"), JsocError, "JSOC_20141117_001"),
         (lambda c: c.download("hmi.M_720s[2014.01.01_TAI]", "x", protocol="fitz"), ValueError, "fitz"),
         (lambda c: c.export("hmi.M_720s[2014.01.01_TAI]", method="url_quick"), ValueError, "as-is"),
+        (lambda c: c.export("hmi.M_720s[2014.01.01_TAI]", protocol="fitz"), ValueError, "fitz"),
+        (lambda c: c.export("hmi.M_720s[2014.01.01_TAI]", method="carrier pigeon"), ValueError, "url-tar"),
     ],
 )
 def test_bad_input_is_named_with_the_remedy(client, call, error, words):
