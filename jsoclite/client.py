@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +12,7 @@ from .errors import JsocError
 from .orders import Orders
 from .queries import Queries, as_list
 from .questions import Questions
+from .replies import REQUEST_ID
 from .retry import Clock
 from .transport import Transport, resolve_server
 
@@ -225,7 +225,7 @@ class Client(Questions):
             Ask it for its status, wait, or download.
         """
         for request_id in request_ids:
-            if not re.fullmatch(r"JSOC_\d{8}_\d+(_[A-Z]+)*", request_id):
+            if not REQUEST_ID.fullmatch(request_id):
                 raise JsocError(f"{request_id!r} is no request id of JSOC; they look like JSOC_20141117_001")
         return self._orders.export([self._orders.attached(one) for one in request_ids])
 
@@ -267,7 +267,8 @@ class Client(Questions):
         on_error : {"raise", "ignore"}
             "raise" tries every file first, then raises `DownloadError` if some failed.
         executor : concurrent.futures.Executor, optional
-            Fetch with its workers, for servers that allow more than one connection.
+            Fetch with its workers, for servers that allow more than one connection. Each keeps a connection of its own;
+            a `session` given to the client does not travel to them.
 
         Returns
         -------

@@ -93,11 +93,14 @@ class Batch:
             row = known.get(key)
             if row is None:
                 row = FileRow(item.record, item.recnum, item.segment, product, namer.path(key, item.ending, tag=tag))
+                # if a file is there, the ledger was lost, or somebody else has put it there
+                row.state = "planned" if self._is_free(row) or self._names_its_record(row) else "stale"
                 changed.append(row)
-                if (self.ledger.directory / row.path).exists():
-                    # the ledger was lost, or somebody else has put it there
-                    row.state = "planned" if self._names_its_record(row) else "stale"
-            if row.state == "planned" and self._recognise(row) and key in known:
+            elif row.state in ("failed", "missing"):
+                # planned anew, so that a crash finds it as it would a new one
+                row.state = "planned" if self._is_free(row) else "stale"
+                changed.append(row)
+            if row.state == "planned" and self._recognise(row):
                 changed.append(row)
             self.rows.append(row)
             if not overwrite and row.state == "done" and self._lies_there(row):
@@ -108,6 +111,9 @@ class Batch:
         self.ledger.save_files(changed)
         self.progress.files(len(todo))
         return todo
+
+    def _is_free(self, row: FileRow) -> bool:
+        return not (self.ledger.directory / row.path).exists()
 
     def _lies_there(self, row: FileRow) -> bool:
         try:
@@ -150,7 +156,7 @@ class Batch:
         try:
             if executor is None and self.transport.connections > 1:
                 with ThreadPoolExecutor(self.transport.connections, "jsoclite") as pool:
-                    self._run_wide(jobs, pool)
+                    self._run_wide(jobs, pool, functools.partial(fetch, transport=self.transport))
             elif executor is None:
                 for job in jobs:
                     outcome = fetch(
@@ -161,7 +167,7 @@ class Batch:
                     )
                     self._settle(job, outcome, noted=True)
             else:
-                self._run_wide(jobs, executor)
+                self._run_wide(jobs, executor, fetch_alone)
         except LocalError as error:
             # the next file would meet the same wall, at the server's cost
             for row in self.rows:
@@ -175,11 +181,11 @@ class Batch:
         self.progress.bytes(count)
         self.beat()
 
-    def _run_wide(self, jobs: Iterator[Job], executor: Executor) -> None:
+    def _run_wide(self, jobs: Iterator[Job], executor: Executor, work: Callable[[Task], Outcome]) -> None:
         running: dict[Future[Outcome], Job] = {}
         try:
             for job in jobs:
-                running[executor.submit(fetch_alone, self._task(job))] = job
+                running[executor.submit(work, self._task(job))] = job
                 done = [future for future in running if future.done()]
                 if len(running) - len(done) >= 64:  # what is not begun can still be given up
                     done = list(wait_for(running, return_when="FIRST_COMPLETED").done)

@@ -243,10 +243,6 @@ class Ledger:
                 [tuple(getattr(row, name) for name in _FILE_COLUMNS) for row in rows],
             )
 
-    def save_file(self, row: FileRow) -> None:
-        """Write one file row."""
-        self.save_files([row])
-
     # -- requests -------------------------------------------------------------------------------------------------
 
     def requests(self, *, state: Sequence[str] = ()) -> list[RequestRow]:

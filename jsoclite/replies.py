@@ -17,9 +17,10 @@ from urllib.parse import quote
 from .errors import ExportError, ExportExpired, ExportFailed, ExportLimit, ExportOffline, ExportTooLarge
 from .retry import redact
 
-__all__ = ["ExportFile", "ExportReply", "ExportStatus", "file_url", "read_reply", "reply_error"]
+__all__ = ["REQUEST_ID", "ExportFile", "ExportReply", "ExportStatus", "file_url", "read_reply", "reply_error"]
 
-_ID = re.compile(r"JSOC_\d{8}_\d+(?:_[A-Z]+)*")
+#: What JSOC calls its export requests (GetJsocRequestID.c).
+REQUEST_ID = re.compile(r"JSOC_\d{8}_\d+(?:_[A-Z]+)*")
 
 # jsoc_fetch.c: the insert into its table of duplicates failed; nothing is wrong with the request
 _HASH = "Cant save new export-request hash"
@@ -165,7 +166,9 @@ def read_reply(body: Any, base_url: str) -> ExportReply:
         tar_url=file_url(base_url, tar) if tar else None,
         messages=tuple(messages),
         error=error,
-        pending_ids=tuple(dict.fromkeys(_ID.findall(str(raw_error or "")))) if status is ExportStatus.LIMIT else (),
+        pending_ids=tuple(dict.fromkeys(REQUEST_ID.findall(str(raw_error or ""))))
+        if status is ExportStatus.LIMIT
+        else (),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from .direct import located
+from .direct import CHUNK, located
 from .download import Batch, Job
 from .errors import JsocError
 from .ledger import FileRow, RequestRow
@@ -79,7 +79,7 @@ class Retrieval:
         offline = [row for row in rows if row.key in pledged]
         free = [row for row in rows if row.key not in pledged]
         headers = target.product.protocol != "as-is"
-        if len({row.recnum for row in free}) <= 500 or not free:
+        if len({row.recnum for row in free}) <= CHUNK:
             direct: list[Job] = []
             for jobs, staged in located(self.batch, self.transport, target.info, free, headers=headers):
                 direct += jobs
@@ -125,7 +125,7 @@ class Retrieval:
             if not rows:
                 return
         for row in rows:
-            self.batch.fail(row, "the export expired three times")
+            self.batch.fail(row, "three exports of it expired or were refused")
 
     def _on_disk(self, target: Target, rows: list[FileRow]) -> list[FileRow]:
         """Keep the rows whose files are on disk; the others are settled with the reason."""
@@ -200,8 +200,13 @@ class Retrieval:
 
         yield from staged_jobs(self.batch, export, rows, fits=True)
         for request in export.requests:
-            if request.error is not None and not rows_of.get(id(request)):
+            if request.error is None:
+                continue
+            if not rows_of.get(id(request)):
                 raise request.error
+            for row in rows_of[id(request)]:
+                if row.key not in self.batch.status:
+                    self.batch.fail(row, str(request.error))
 
     @staticmethod
     def _product(request: ExportRequest) -> str:

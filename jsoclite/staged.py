@@ -150,10 +150,10 @@ def staged_jobs(
     clock = batch.transport.clock
     settled: set[int] = set()
     # get JSOC going before the first byte is fetched from SUMS
-    delay = export.advance()
+    export.advance()
     for job in meanwhile:
         yield job
-        delay = export.advance()
+        export.advance()
     while True:
         for request in export.requests:
             if id(request) in settled or request.pending or request.planned:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from .errors import ExportError, ServerError
-from .replies import ExportFile, ExportReply, ExportStatus, read_reply, reply_error
+from .replies import REQUEST_ID, ExportFile, ExportReply, ExportStatus, read_reply, reply_error
 from .transport import AmbiguousRequest, Transport
 
 if TYPE_CHECKING:
@@ -209,10 +210,8 @@ class ExportRequest:
         body = self._manage("check")
         if body is None:
             return None
-        from .replies import _ID
-
         if str(body.get("status")) == "2":
-            return _ID.findall(str(body.get("msg"))) or None
+            return REQUEST_ID.findall(str(body.get("msg"))) or None
         return [] if str(body.get("status")) == "1" else None
 
     def cancel(self) -> bool:
@@ -312,8 +311,6 @@ class ExportRequest:
         """Write the state down before anything else happens."""
         if self._ledger is None or self.row is None:
             return
-        import time
-
         row = self.row
         row.state, row.request_id, row.status = state, self.id, int(self.status)
         row.error = str(self.error) if self.error else None

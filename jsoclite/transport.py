@@ -62,11 +62,6 @@ class Reply:
         self.url, self.content = url, content
 
     @property
-    def raw_data(self) -> bytes:
-        """The body; the name is that of `drms.HttpJsonRequest`."""
-        return bytes(self.content)
-
-    @property
     def data(self) -> Any:
         """
         The body as JSON.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import requests
 from astropy.io import fits
 from conftest import GOLDEN
 
@@ -435,6 +436,40 @@ def test_the_next_export_is_staged_while_the_files_of_the_last_arrive(client, sa
     assert second < len(happened) - 4
 
 
+def test_an_export_that_was_refused_says_why_for_each_row(hand_clock, tmp_path):
+    with Sandbox(staging_s=0, clock=hand_clock.now) as sandbox, make_client(sandbox, hand_clock) as client:
+        df = client.search("hmi.M_720s", "2014-01-01", "2014-03-10", keywords="QUALITY", segments="magnetogram")
+        rows = pd.concat([df[df.online].iloc[:2], df[~df.online].iloc[:1]])
+        with pytest.raises(DownloadError, match="status 25") as caught:
+            client.export(rows).download(tmp_path)
+        assert (caught.value.manifest.status == "failed").all()
+        assert caught.value.manifest.error.str.contains("status 25").all()
+
+
+def test_a_file_that_failed_once_is_not_fetched_twice_after_a_crash(client, sandbox, hand_clock, tmp_path, monkeypatch):
+    sandbox.add_fault(Fault("403", "file", nth=1, times=3))
+    with pytest.raises(DownloadError):
+        client.download(SET, tmp_path)
+    sandbox.clear_faults()
+    with monkeypatch.context() as patch:
+        # killed after the files have their names, before the ledger hears of it
+        patch.setattr("jsoclite.download.Batch._write", lambda self: None)
+        client.download(SET, tmp_path)
+    with make_client(sandbox, hand_clock) as second:
+        assert second.download(SET, tmp_path).status.tolist() == ["present"] * 3
+
+
+def test_a_stranger_with_a_planned_name_is_never_taken_for_the_file(client, sandbox, tmp_path):
+    path = Path(client.download(SET, tmp_path).path.iloc[0])
+    (tmp_path / ".jsoclite.sqlite").unlink()
+    fits.PrimaryHDU().writeto(path, overwrite=True)
+    sandbox.add_fault(Fault("403", "file", nth=1, times=1))
+    for _ in range(2):  # neither at once nor after a failure
+        files = client.download(SET, tmp_path, on_error="ignore")
+        assert files.status.iloc[0] != "present"
+    assert files.status.tolist() == ["downloaded", "present", "present"]
+
+
 def test_an_export_says_what_it_did_not_bring(client, sandbox, tmp_path):
     df = client.query("hmi.M_720s[][3]", segments="magnetogram", keywords="QUALITY")
     rows = pd.concat([df[(df.QUALITY & 0x80000000) != 0].head(1), df[(df.QUALITY == 0) & df.online].head(1)])
@@ -637,7 +672,9 @@ def test_a_directory_that_is_a_file(client, tmp_path):
 
 
 def test_several_connections(sandbox, hand_clock, tmp_path):
-    with make_client(sandbox, hand_clock, connections=3) as client:
+    session = requests.Session()
+    session.headers["X-Mine"] = "yes"
+    with make_client(sandbox, hand_clock, connections=3, session=session) as client:
         df = client.query("hmi.M_720s[][3]", segments="magnetogram", keywords="QUALITY")
         rows = df[(df.QUALITY == 0) & df.online]
         files = client.download(rows, tmp_path)
@@ -645,6 +682,8 @@ def test_several_connections(sandbox, hand_clock, tmp_path):
     assert list(files.index) == list(rows.index)
     assert only_whole_files(tmp_path) == len(rows)
     assert set(fetched(sandbox).values()) == {1}
+    # the user's session, with its proxies and certificates, serves them all
+    assert {entry.headers.get("x-mine") for entry in sandbox.requests} == {"yes"}
 
 
 @pytest.mark.parametrize("pool", [concurrent.futures.ThreadPoolExecutor, concurrent.futures.ProcessPoolExecutor])

@@ -14,7 +14,7 @@ ROW = FileRow("hmi.M_720s[2014.01.01_00:00:00_TAI][3]", 7, "magnetogram", "fits"
 def test_rows_survive(tmp_path):
     with Ledger(tmp_path / "new" / "dir") as ledger:
         request = ledger.add_request("http://x/", "s.a[1]", method="url", protocol="fits", process="", filename="f")
-        ledger.save_file(FileRow(**{**ROW.__dict__, "request": request.key}))
+        ledger.save_files([FileRow(**{**ROW.__dict__, "request": request.key})])
         request.state, request.request_id = "pending", "JSOC_20260101_001"
         ledger.save_request(request)
     with Ledger(tmp_path / "new" / "dir") as ledger:
@@ -28,7 +28,7 @@ def test_rows_survive(tmp_path):
 def test_a_transaction_is_all_or_nothing(tmp_path):
     with Ledger(tmp_path) as ledger:
         with pytest.raises(RuntimeError), ledger.transaction():  # noqa: PT012
-            ledger.save_file(ROW)
+            ledger.save_files([ROW])
             raise RuntimeError
         assert ledger.files() == []
 
@@ -43,7 +43,7 @@ def test_thousands_of_rows(tmp_path):
 
 def test_pandas_reads_it(tmp_path):
     with Ledger(tmp_path) as ledger:
-        ledger.save_file(ROW)
+        ledger.save_files([ROW])
     connection = sqlite3.connect(tmp_path / NAME)
     assert list(pd.read_sql("select * from files", connection).recnum) == [7]
     connection.close()
@@ -51,7 +51,7 @@ def test_pandas_reads_it(tmp_path):
 
 def test_two_at_once(tmp_path):
     with Ledger(tmp_path) as one, Ledger(tmp_path) as two:
-        one.save_file(ROW)
+        one.save_files([ROW])
         assert two.files() == [ROW]
 
 

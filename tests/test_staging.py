@@ -345,6 +345,23 @@ def test_files_stay_below_the_server():
     assert "?" not in reply.files[0].url
 
 
+@pytest.mark.parametrize("kind", ["mpg", "mp4"])
+def test_a_movie_is_asked_for_with_its_arguments_and_read(jsoc, kind):
+    protocol = f"{kind},CT=aia_171.lut,scaling=SQRT,size=2,min=1,max=900"
+    rows = [
+        {"record": "movie of the following data", "filename": f"hmi.M_720s.{kind}"},
+        {"record": "hmi.M_720s[2014.01.01_00:00:00_TAI][3]{magnetogram}", "filename": "hmi.M_720s.7.magnetogram.jpg"},
+    ]
+    key = "JSOC_20260101_001"
+    jsoc.on_poll[key] = [{"status": "0", "reqid": key, "dir": "/SUM1/D1/S00000", "data": rows}]
+    export = jsoc.orders.export([jsoc.orders.request(SET, protocol=protocol)]).wait()
+    assert jsoc.submitted[0]["protocol"] == protocol
+    assert [(file.record, file.segment) for file in export.files] == [
+        (key, "movie"),
+        ("hmi.M_720s[2014.01.01_00:00:00_TAI][3]", "magnetogram"),
+    ]
+
+
 def test_messages_among_the_rows():
     rows = [
         {"record": "warning=No FITS files were exported.", "filename": ""},
