@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Client": "client",
     "RecordSet": "recordset",
-    "KEYWORD_SETS": "queries",
+    "KEYWORD_SETS": "keywordsets",
     "Sandbox": "sandbox",
     "Export": "export",
     "ExportRequest": "staging",
@@ -117,6 +117,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from .export import (
         Export as Export,
     )
+    from .keywordsets import (
+        KEYWORD_SETS as KEYWORD_SETS,
+    )
     from .processing import (
         AIAScale as AIAScale,
     )
@@ -134,9 +137,6 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     )
     from .processing import (
         VectorToPtr as VectorToPtr,
-    )
-    from .queries import (
-        KEYWORD_SETS as KEYWORD_SETS,
     )
     from .reading import (
         read as read,

@@ -7,13 +7,16 @@ is sent.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .bigquery import SMALLEST, fetch_in_pieces
 from .checks import check_names, find_name, find_series, prime_time_key
 from .errors import QueryError, ServerError, UnknownName, UnknownSeries, warn
+from .keywordsets import DEFAULT_KEYWORDS, expand_sets
 from .names import series_of
 from .recordset import RecordSet
 from .traps import refuse
@@ -24,57 +27,35 @@ if TYPE_CHECKING:
 
     from .transport import Transport
 
-__all__ = ["KEYWORD_SETS", "Queries", "as_list", "segment_columns"]
-
-# the keywords that most people look at first, where a series has them
-DEFAULT_KEYWORDS = ("T_OBS", "TELESCOP", "INSTRUME", "WAVELNTH", "CAR_ROT", "QUALITY")
-
-#: Sets of keywords by name, for ``keywords="sharp"`` or ``keywords=["T_REC", "sharp"]``.
-KEYWORD_SETS: dict[str, tuple[str, ...]] = {
-    # the parameters of Bobra et al. (2014), Solar Physics 289, 3549, that flare forecasts use
-    "sharp": (
-        "USFLUX",
-        "MEANGAM",
-        "MEANGBT",
-        "MEANGBZ",
-        "MEANGBH",
-        "MEANJZD",
-        "TOTUSJZ",
-        "MEANALP",
-        "MEANJZH",
-        "TOTUSJH",
-        "ABSNJZH",
-        "SAVNCPP",
-        "MEANPOT",
-        "TOTPOT",
-        "MEANSHR",
-        "SHRGT45",
-        "R_VALUE",
-        "AREA_ACR",
-    ),
-    "wcs": (
-        "CTYPE1",
-        "CTYPE2",
-        "CRPIX1",
-        "CRPIX2",
-        "CRVAL1",
-        "CRVAL2",
-        "CDELT1",
-        "CDELT2",
-        "CUNIT1",
-        "CUNIT2",
-        "CROTA2",
-        "DSUN_OBS",
-        "RSUN_OBS",
-        "CRLN_OBS",
-        "CRLT_OBS",
-    ),
-    "statistics": ("DATAMIN", "DATAMAX", "DATAMEDN", "DATAMEAN", "DATARMS", "DATASKEW", "DATAKURT", "MISSVALS"),
-}
-
+__all__ = ["Queries", "Question", "as_list", "segment_columns"]
 
 # From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
 SUSPICIOUS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """
+    What is asked of a series, all names checked.
+
+    Attributes
+    ----------
+    record_set : RecordSet
+        Of one series.
+    info : drms.SeriesInfo
+        The series.
+    keywords, segments, links : list of str
+        Names, in the order of the columns.
+    times : {None, "utc", "tai"}
+        See `Client.query`.
+    """
+
+    record_set: RecordSet
+    info: SeriesInfo
+    keywords: list[str]
+    segments: list[str]
+    links: list[str]
+    times: Literal["utc", "tai"] | None = None
 
 
 class Queries:
@@ -177,63 +158,99 @@ class Queries:
         times: Literal["utc", "tai"] | None = None,
     ) -> pd.DataFrame:
         """See `Client.query`."""
-        from .table import from_reply
+        question = self.question(record_set, keywords, segments, links, times)
+        bare = question.record_set.with_segments(None)
+        df = self.fetch_all(question, bare) if limit is None else self._fetch(question, bare, limit=limit)
+        return self._signed(df, question)
 
+    def stream(self, question: Question, size: int, *, progress: bool | None = None) -> Iterator[pd.DataFrame]:
+        """See `Client.stream`."""
+        from .stream import in_order
+
+        for df in in_order(self, question, size, progress=progress):
+            yield self._signed(df, question)
+
+    def question(
+        self,
+        record_set: str | RecordSet,
+        keywords: str | Sequence[str] | None,
+        segments: str | Sequence[str] | None,
+        links: str | Sequence[str] | None,
+        times: Literal["utc", "tai"] | None,
+    ) -> Question:
+        """Return what is asked, all names checked."""
         rs = one_series(record_set)
         info = self.info(rs.series)
         self._check(rs, info)
         asked = as_list(keywords)
-        keys = (
+        named = as_list(segments)
+        return Question(
+            rs,
+            info,
             self.default_keywords(info)
             if asked is None
-            else check_names(expand_sets(asked, list(info.keywords.index)), info.keywords.index, "keyword", info.name)
+            else check_names(expand_sets(asked, list(info.keywords.index)), info.keywords.index, "keyword", info.name),
+            self._names(list(rs.segments or ()) if named is None else named, info, "segment"),
+            self._names(as_list(links) or [], info, "link"),
+            times,
         )
-        named = as_list(segments)
-        segs = self._names(list(rs.segments or ()) if named is None else named, info, "segment")
-        lnks = self._names(as_list(links) or [], info, "link")
 
-        def fetch(part: RecordSet, names: Sequence[str] = keys, *, patient: bool = True) -> pd.DataFrame:
-            reply = self._rs_list(part, names, segs, lnks, limit, patient=patient)
-            return from_reply(reply, info, times=times, base_url=self.files, keywords=names, segments=segs, links=lnks)
+    def _fetch(
+        self, question: Question, part: RecordSet, *, limit: int | None = None, patient: bool = True
+    ) -> pd.DataFrame:
+        """Fetch the records of `part` in one answer."""
+        from .table import from_reply
 
-        df = self._all(rs, info, keys, fetch) if limit is None else fetch(rs)
+        names = question.keywords, question.segments, question.links
+        reply = self._rs_list(part, *names, limit, patient=patient)
+        keywords, segments, links = names
+        return from_reply(
+            reply,
+            question.info,
+            times=question.times,
+            base_url=self.files,
+            keywords=keywords,
+            segments=segments,
+            links=links,
+        )
+
+    def _signed(self, df: pd.DataFrame, question: Question) -> pd.DataFrame:
         df.attrs["jsoc"] = {
-            "series": info.name,
-            "record_set": str(rs),
+            "series": question.info.name,
+            "record_set": str(question.record_set),
             "server": self.transport.server.name,
             "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         }
         return df
 
-    def _all(
-        self, rs: RecordSet, info: SeriesInfo, keys: list[str], fetch: Callable[..., pd.DataFrame]
-    ) -> pd.DataFrame:
-        """Fetch all records in one answer if that works, else in pieces."""
-        bare = rs.with_segments(None)
+    def fetch_all(self, question: Question, part: RecordSet) -> pd.DataFrame:
+        """Fetch all records of `part`, a set without segments: in one answer if that works, else in pieces."""
         try:
-            df = fetch(bare, patient=False)
+            df = self._fetch(question, part, patient=False)
             # an answer that is cut off at the record limit looks like any other
-            if len(df) < SUSPICIOUS or len(df) == self._size(bare):
+            if len(df) < SUSPICIOUS or len(df) == self.size(part):
                 return df
         except QueryError as error:
             if "out of memory" not in str(error):
                 raise
         except ServerError:
-            if self._size(bare) < SMALLEST:
-                return fetch(bare)
+            if self.size(part) < SMALLEST:
+                return self._fetch(question, part)
         # the pieces are put in order by prime key, whether these were asked for or not
-        order = self.prime_keys(info.name)
-        extra = [key for key in order if key not in keys]
-        df = fetch_in_pieces(bare, lambda part: fetch(part, [*keys, *extra]), self._size, order)
+        order = self.prime_keys(question.info.name)
+        extra = [key for key in order if key not in question.keywords]
+        wider = dataclasses.replace(question, keywords=[*question.keywords, *extra])
+        df = fetch_in_pieces(part, lambda piece: self._fetch(wider, piece), self.size, order)
         return df.drop(columns=extra)
 
     def count(self, record_set: str | RecordSet) -> int:
         """Count the records of a record set without fetching them."""
         rs = one_series(record_set)
         self._check(rs, self.info(rs.series))
-        return self._size(rs.with_segments(None))
+        return self.size(rs.with_segments(None))
 
-    def _size(self, rs: RecordSet) -> int:
+    def size(self, rs: RecordSet) -> int:
+        """Count the records of a checked set without segments."""
         params = {"op": "rs_summary", "ds": str(rs)}
         reply = self.transport.ask(self.transport.server.url_jsoc_info, params).data
         _raise(reply, rs)
@@ -315,15 +332,6 @@ class Queries:
         refuse(rs, info)
         for problem in rs.problems(info):
             warn(problem)
-
-
-def expand_sets(names: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Put the keywords of a named set that the series has in the place of its name; a keyword of that name wins."""
-    found = []
-    for name in names:
-        members = KEYWORD_SETS.get(name.lower()) if name not in known else None
-        found += [name] if members is None else [one for one in members if one in known and one not in names]
-    return found
 
 
 def segment_columns(rows: Any, info: SeriesInfo) -> list[str] | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from .queries import as_list
+from .stream import SIZE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,6 +198,52 @@ class Questions:
         return self._queries.query(
             record_set, keywords=keywords, segments=segments, links=links, limit=limit, times=times
         )
+
+    def stream(
+        self,
+        record_set: str | RecordSet,
+        *,
+        keywords: str | Sequence[str] | None = None,
+        segments: str | Sequence[str] | None = None,
+        links: str | Sequence[str] | None = None,
+        times: Literal["utc", "tai"] | None = None,
+        size: int = SIZE,
+        progress: bool | None = None,
+    ) -> Iterator[pd.DataFrame]:
+        """
+        Query the records of a record set, one DataFrame after the other, for sets that do not fit into memory.
+
+        The DataFrames put together are what `query` returns; all have the same columns and types.
+
+        Parameters
+        ----------
+        record_set, keywords, segments, links, times
+            As for `query`.
+        size : int
+            Records in a DataFrame. There may be a few less, and more where more share a value of the first prime key.
+        progress : bool, optional
+            Count the records on stderr; by default if that is a terminal.
+
+        Yields
+        ------
+        pandas.DataFrame
+            See `query`. If no record matches, one without rows.
+
+        Raises
+        ------
+        QueryError
+            If the server refuses, or records were added or replaced meanwhile.
+
+        Examples
+        --------
+        >>> year = client.stream("hmi.M_720s[2014.01.01_TAI/365d]", keywords="T_REC,DATAMEAN")
+        >>> [len(df) for df in year]
+        [14415, 14291, 15000, 74]
+        """
+        if size < 1:
+            raise ValueError(f"size={size!r}: a DataFrame holds at least one record")
+        question = self._queries.question(record_set, keywords, segments, links, times)
+        return self._queries.stream(question, size, progress=progress)
 
     def count(self, record_set: str | RecordSet) -> int:
         """Count the records of a record set without fetching them."""

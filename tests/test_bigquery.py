@@ -82,8 +82,8 @@ def test_a_cut_answer_is_noticed(monkeypatch, small, whole):
 
 def test_pieces_that_do_not_add_up_are_an_error(monkeypatch, small):
     with small.client() as client:
-        size = queries.Queries._size
-        monkeypatch.setattr(queries.Queries, "_size", lambda self, rs: size(self, rs) + 1)
+        size = queries.Queries.size
+        monkeypatch.setattr(queries.Queries, "size", lambda self, rs: size(self, rs) + 1)
         with pytest.raises(QueryError, match="meanwhile"):
             client.query(DAY)
 

@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "errors": set(),
     "retry": set(),
     "names": set(),
-    "progress": {"staging"},
+    "progress": {"export", "staging"},
     "ledger": set(),
     "claim": {"ledger", "retry"},
     "reading": {"fitscheck", "fitsread", "ledger", "transfer"},
@@ -56,7 +56,7 @@ MAY_IMPORT = {
     "replies": {"retry"},
     "checks": {"transport"},
     "staging": {"transport", "replies", "ledger", "names"},
-    "export": {"names", "staging", "replies", "retry"},
+    "export": {"names", "progress", "staging", "replies", "retry"},
     "orders": {"names", "staging", "export", "transport", "ledger", "progress"},
     "fitscard": set(),
     "fitscheck": set(),
@@ -79,8 +79,12 @@ MAY_IMPORT = {
         "checks", "direct", "language", "ledger", "names", "processing", "queries", "recordset", "selection", "syntax",
         *TIMES,
     },
-    "questions": {"find", "queries", "recordset"},
-    "queries": {"bigquery", "checks", "names", "recordset", "selection", "table", "traps", "transport"},
+    "questions": {"find", "queries", "recordset", "stream"},
+    "keywordsets": set(),
+    "stream": {"progress", "queries", "recordset"},
+    "queries": {
+        "bigquery", "checks", "keywordsets", "names", "recordset", "selection", "stream", "table", "traps", "transport",
+    },
 }  # fmt: skip
 
 # third-party packages and who may import them
