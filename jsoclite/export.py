@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import ExportError, ServerError, StagingTimeout
+from .progress import Progress, choose
 from .replies import ExportFile, ExportStatus, reply_error
 from .retry import Clock
 from .staging import OUTAGE_PATIENCE_S, SUBMIT_TRIES, ExportRequest
@@ -104,6 +105,15 @@ class Export(Sequence[ExportRequest]):
         return not any(request.pending or request.planned for request in self.requests)
 
     @property
+    def held_up(self) -> str:
+        """What keeps the next request from being submitted, in words; empty if nothing does."""
+        if self._foreign:
+            return f"waiting for {', '.join(str(request.id) for request in self._foreign)} of the same address"
+        if self._outage is not None:
+            return "waiting for the server to come back"
+        return "waiting until JSOC takes another request" if self._not_before > self._clock.now() else ""
+
+    @property
     def files(self) -> list[ExportFile]:
         """Files of the finished requests."""
         return [file for request in self.requests for file in request.files]
@@ -197,7 +207,7 @@ class Export(Sequence[ExportRequest]):
                 request.fail(reply_error(reply, request.record_set))
             self._not_before = self._clock.now() + 2.0**offers
 
-    def wait(self, timeout: float | None = None) -> Export:
+    def wait(self, timeout: float | None = None, *, progress: bool | Progress | None = None) -> Export:
         """
         Block until JSOC has ended every request.
 
@@ -205,6 +215,8 @@ class Export(Sequence[ExportRequest]):
         ----------
         timeout : float, optional
             Longest time to wait, in seconds. By default there is no limit.
+        progress : bool, optional
+            Show on stderr what JSOC does; by default if that is a terminal.
 
         Returns
         -------
@@ -218,23 +230,32 @@ class Export(Sequence[ExportRequest]):
         ExportError
             If a request failed; the others have ended too.
         """
+        shown = choose(progress)
         deadline = None if timeout is None else self._clock.now() + timeout
-        while (delay := self.advance()) is not None:
-            if deadline is not None:
-                left = deadline - self._clock.now()
-                if left <= 0:
-                    waiting = next((request for request in self.requests if request.pending), self.requests[0])
-                    raise StagingTimeout(
-                        f"{waiting.id or 'the export'} was still {waiting.status.name.lower()} after {timeout:g} s. "
-                        f"It lives on: wait again, or Client.attach({', '.join(map(repr, self.ids))}) later.",
-                        request_id=waiting.id,
-                    )
-                delay = min(delay, left)
-            self._clock.sleep(delay)
+        try:
+            while (delay := self.advance()) is not None:
+                shown.waiting(self)
+                if deadline is not None:
+                    left = deadline - self._clock.now()
+                    if left <= 0:
+                        raise self._too_late(timeout)
+                    delay = min(delay, left)
+                self._clock.sleep(delay)
+            shown.waiting(self)
+        finally:
+            shown.close()
         for request in self.requests:
             if request.error is not None:
                 raise request.error
         return self
+
+    def _too_late(self, timeout: float | None) -> StagingTimeout:
+        waiting = next((request for request in self.requests if request.pending), self.requests[0])
+        return StagingTimeout(
+            f"{waiting.id or 'the export'} was still {waiting.status.name.lower()} after {timeout:g} s. "
+            f"It lives on: wait again, or Client.attach({', '.join(map(repr, self.ids))}) later.",
+            request_id=waiting.id,
+        )
 
     def download(self, directory: str | os.PathLike[str], **options: Any) -> pd.DataFrame:
         """

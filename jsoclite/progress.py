@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import importlib.util
 import sys
+import time
+from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from .export import Export
     from .staging import ExportRequest
 
-__all__ = ["Bars", "Progress", "Silence", "choose", "records"]
+__all__ = ["Bars", "Pace", "Progress", "Silence", "choose", "records", "say", "wanted"]
+
+# The speed shown is that of the last half minute: long enough to be steady, short enough to follow the network.
+WINDOW_S = 30.0
+# How often the numbers beside a bar change.
+REFRESH_S = 0.2
 
 
 class Progress(Protocol):
@@ -25,6 +36,9 @@ class Progress(Protocol):
 
     def staging(self, request: ExportRequest) -> None:
         """The status of a request has changed."""
+
+    def waiting(self, export: Export) -> None:
+        """There is nothing to fetch until JSOC has staged more."""
 
     def close(self) -> None:
         """The download has ended."""
@@ -45,59 +59,198 @@ class Silence:
     def staging(self, request: ExportRequest) -> None:
         """Say nothing."""
 
+    def waiting(self, export: Export) -> None:
+        """Say nothing."""
+
     def close(self) -> None:
         """Say nothing."""
 
 
+class Pace:
+    """
+    How fast bytes come in, and how long the rest will take.
+
+    Parameters
+    ----------
+    now : callable
+        Seconds from an arbitrary start.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.bytes = self.files = 0
+        self._now = now
+        self._marks: deque[tuple[float, int]] = deque()
+        self._at_last_file = 0
+
+    def add(self, count: int) -> None:
+        """Count bytes that have arrived."""
+        now = self._now()
+        if not self._marks:
+            self._marks.append((now, self.bytes))
+        self.bytes += count
+        self._marks.append((now, self.bytes))
+        while len(self._marks) > 2 and self._marks[1][0] < now - WINDOW_S:
+            self._marks.popleft()
+
+    def file(self) -> None:
+        """Count a file that has ended."""
+        self.files += 1
+        self._at_last_file = self.bytes
+
+    def pause(self) -> None:
+        """Forget the speed: nothing is fetched for a while, which says nothing about the network."""
+        self._marks.clear()
+
+    @property
+    def rate(self) -> float | None:
+        """Bytes per second, None where there is too little to tell."""
+        if not self._marks:
+            return None
+        (begin, before), (end, after) = self._marks[0], self._marks[-1]
+        return (after - before) / (end - begin) if end > begin else None
+
+    def left(self, total: int) -> float | None:
+        """Return the seconds for the rest of `total` files, as large as those so far; None where none can be told."""
+        if not self.files or not self.rate:
+            return None
+        rest = self._at_last_file / self.files * (total - self.files)
+        return max(0.0, rest - (self.bytes - self._at_last_file)) / self.rate
+
+
 class Bars:
-    """A bar that counts files, shows bytes and rate, and a line for each change of a staging request; on stderr."""
+    """
+    A bar for staging, as soon as JSOC has to stage something, and one for files; on stderr.
+
+    The first counts requests and says what JSOC does with which one, and since when; the second counts files and shows
+    bytes, speed and the time left.
+    """
 
     def __init__(self) -> None:
-        from tqdm.auto import tqdm
-
-        # notebooks get widgets where ipywidgets is there; in a terminal the bar stays on stderr
-        self._bar = tqdm(unit="file", dynamic_ncols=True, file=sys.stderr, total=0, leave=True)
-        self._bytes = 0
+        self._pace = Pace()
+        self._files: Any = None
+        self._requests: Any = None
+        self._refreshed = 0.0
+        self._since: dict[int, dt.datetime] = {}
 
     def files(self, total: int) -> None:
         """Set the number of files."""
-        self._bar.total = total
-        self._bar.refresh()
+        if self._files is None:
+            self._files = _bar("files", "file", total)
+        self._files.total = total
+        self._files.refresh()
 
     def bytes(self, count: int) -> None:
         """Count bytes received."""
-        self._bytes += count
-        elapsed = self._bar.format_dict["elapsed"] or 1e-9
-        size = self._bar.format_sizeof(self._bytes, "B")
-        rate = self._bar.format_sizeof(self._bytes / elapsed, "B/s")
-        self._bar.set_postfix_str(f"{size}, {rate}", refresh=False)
-        self._bar.update(0)
+        self._pace.add(count)
+        now = time.monotonic()
+        if self._files is not None and now - self._refreshed > REFRESH_S:
+            self._refreshed = now
+            self._files.set_postfix_str(self._figures(), refresh=True)
 
     def file(self) -> None:
         """Count a file."""
-        self._bar.update(1)
+        self._pace.file()
+        if self._files is not None:
+            self._files.set_postfix_str(self._figures(), refresh=False)
+            self._files.update(1)
+
+    def _figures(self) -> str:
+        pace, size = self._pace, self._files.format_sizeof
+        parts = [size(pace.bytes, "B")]
+        if pace.rate:
+            parts.append(size(pace.rate, "B/s"))
+        left = pace.left(self._files.total)
+        if left is not None and pace.files < self._files.total:
+            parts.append(f"{self._files.format_interval(left)} left")
+        return ", ".join(parts)
 
     def staging(self, request: ExportRequest) -> None:
-        """Show what JSOC is doing."""
-        what = "failed" if request.error else request.status.name.lower()
-        self._bar.write(f"{request.id or 'export'}: {what}", file=sys.stderr)
+        """Show what JSOC is doing; say what has failed in a line of its own."""
+        self._since[id(request)] = dt.datetime.now()
+        if request.error:
+            say(str(request.error))
+        elif self._requests is not None:
+            self._requests.set_postfix_str(self._state(request), refresh=True)
+
+    def waiting(self, export: Export) -> None:
+        """Show which request JSOC works on, and since when."""
+        self._pace.pause()
+        ended = sum(not (request.pending or request.planned) for request in export.requests)
+        if self._requests is None:
+            self._requests = _bar("staging", "request", len(export.requests))
+        bar = self._requests
+        bar.total, bar.n = len(export.requests), ended
+        active = next((request for request in export.requests if request.pending), None)
+        if active is not None:
+            text = self._state(active)
+        elif ended < len(export.requests):
+            text = export.held_up or "about to be submitted"
+        else:
+            text = "all staged"
+        bar.set_postfix_str(text, refresh=True)
+
+    def _state(self, request: ExportRequest) -> str:
+        since = self._since.setdefault(id(request), dt.datetime.now())
+        return f"{request.id} {request.status.name.lower().replace('_', ' ')} since {since:%H:%M:%S}"
 
     def close(self) -> None:
-        """Leave the bar as it is."""
-        self._bar.close()
+        """Leave the bars as they are."""
+        for bar in (self._requests, self._files):
+            if bar is not None:
+                bar.close()
+
+
+def _bar(name: str, unit: str, total: int) -> Any:
+    from tqdm.auto import tqdm
+
+    # notebooks get widgets where ipywidgets is there; in a terminal the bar stays on stderr
+    return tqdm(
+        desc=name,
+        unit=unit,
+        total=total,
+        file=sys.stderr,
+        dynamic_ncols=True,
+        leave=True,
+        bar_format="{desc:8}{n_fmt:>5}/{total_fmt} |{bar}|{postfix}",
+    )
 
 
 def records(total: int) -> Any:
     """Return a bar that counts records: it shows up after a second, on a terminal, and goes when it is done."""
     from tqdm import tqdm
 
-    return tqdm(total=total, unit="record", unit_scale=True, delay=1.0, file=sys.stderr, disable=None, leave=False)
+    return tqdm(
+        desc="records",
+        total=total,
+        unit="record",
+        unit_scale=True,
+        delay=1.0,
+        file=sys.stderr,
+        disable=None,
+        leave=False,
+    )
+
+
+def say(text: str) -> None:
+    """Write a line to stderr, above the bars if there are some."""
+    tqdm = sys.modules.get("tqdm")
+    if tqdm is None:
+        print(text, file=sys.stderr)
+    else:
+        tqdm.tqdm.write(text, file=sys.stderr)
+
+
+def wanted(progress: bool | None) -> bool:
+    """Whether progress is to be shown: if asked for, else if stderr is a terminal, or a notebook that has widgets."""
+    if progress is not None:
+        return progress
+    if sys.stderr is None:
+        return False
+    return sys.stderr.isatty() or ("ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None)
 
 
 def choose(progress: bool | Progress | None) -> Progress:
-    """Return bars if asked for, or by default if stderr is a terminal."""
-    if progress is None:
-        progress = sys.stderr is not None and sys.stderr.isatty()
-    if isinstance(progress, bool):
-        return Bars() if progress else Silence()
+    """Return bars if they are wanted, or what was given."""
+    if progress is None or isinstance(progress, bool):
+        return Bars() if wanted(progress) else Silence()
     return progress

@@ -166,6 +166,7 @@ def staged_jobs(
         if delay is None and len(settled) == len(export.requests):
             return
         batch.beat()
+        batch.progress.waiting(export)
         if delay:
             clock.sleep(delay)
 
