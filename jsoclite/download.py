@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from .transport import Transport
 
-__all__ = ["Batch", "Job"]
+__all__ = ["Batch", "Job", "complain", "reasons"]
 
 WRITE_EVERY_S = 0.5
 
@@ -287,16 +287,17 @@ def complain(manifest: pd.DataFrame, on_error: str) -> None:
     missing = manifest[manifest.status == "missing"]
     failed = manifest[manifest.status == "failed"]
     if len(missing):
-        warn(f"{len(missing)} of {len(manifest)} files do not exist at JSOC: {_reasons(missing)}")
+        warn(f"{len(missing)} of {len(manifest)} files do not exist at JSOC: {reasons(missing)}")
     if len(failed) and on_error == "raise":
         raise DownloadError(
-            f"{len(failed)} of {len(manifest)} files failed: {_reasons(failed)}. "
+            f"{len(failed)} of {len(manifest)} files failed: {reasons(failed)}. "
             "Run the same line again to try just these; the error's .manifest says which.",
             manifest,
         )
 
 
-def _reasons(manifest: pd.DataFrame) -> str:
+def reasons(manifest: pd.DataFrame) -> str:
+    """Say why files are not there, the most common reasons first."""
     counts = manifest.error.fillna("no reason given").value_counts()
     listed: Sequence[str] = [
         f"{reason} ({count} x)" if count > 1 else str(reason) for reason, count in counts[:3].items()

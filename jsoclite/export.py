@@ -230,8 +230,8 @@ class Export(Sequence[ExportRequest]):
         ExportError
             If a request failed; the others have ended too.
         """
-        shown = choose(progress)
         deadline = None if timeout is None else self._clock.now() + timeout
+        shown = choose(progress)
         try:
             while (delay := self.advance()) is not None:
                 shown.waiting(self)
@@ -247,6 +247,37 @@ class Export(Sequence[ExportRequest]):
         for request in self.requests:
             if request.error is not None:
                 raise request.error
+        return self
+
+    def submit(self, *, progress: bool | Progress | None = None) -> Export:
+        """
+        Block until JSOC has taken every request, so that `ids` is complete and the program may end.
+
+        Parameters
+        ----------
+        progress : bool, optional
+            As for `wait`.
+
+        Returns
+        -------
+        Export
+            This object. Requests that failed have an `error`; nothing is raised for them here.
+
+        Examples
+        --------
+        >>> export = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}").submit()
+        >>> len(export.ids)
+        1
+        """
+        shown = choose(progress)
+        try:
+            while any(request.planned for request in self.requests):
+                delay = self.advance()
+                shown.waiting(self)
+                if delay is not None and any(request.planned for request in self.requests):
+                    self._clock.sleep(delay)
+        finally:
+            shown.close()
         return self
 
     def _too_late(self, timeout: float | None) -> StagingTimeout:

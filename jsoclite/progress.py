@@ -145,13 +145,13 @@ class Bars:
         now = time.monotonic()
         if self._files is not None and now - self._refreshed > REFRESH_S:
             self._refreshed = now
-            self._files.set_postfix_str(self._figures(), refresh=True)
+            self._files.say(self._figures())
 
     def file(self) -> None:
         """Count a file."""
         self._pace.file()
         if self._files is not None:
-            self._files.set_postfix_str(self._figures(), refresh=False)
+            self._files.words = self._figures()
             self._files.update(1)
 
     def _figures(self) -> str:
@@ -170,7 +170,7 @@ class Bars:
         if request.error:
             say(str(request.error))
         elif self._requests is not None:
-            self._requests.set_postfix_str(self._state(request), refresh=True)
+            self._requests.say(self._state(request))
 
     def waiting(self, export: Export) -> None:
         """Show which request JSOC works on, and since when."""
@@ -187,7 +187,7 @@ class Bars:
             text = export.held_up or "about to be submitted"
         else:
             text = "all staged"
-        bar.set_postfix_str(text, refresh=True)
+        bar.say(text)
 
     def _state(self, request: ExportRequest) -> str:
         since = self._since.setdefault(id(request), dt.datetime.now())
@@ -195,23 +195,38 @@ class Bars:
 
     def close(self) -> None:
         """Leave the bars as they are."""
-        for bar in (self._requests, self._files):
+        if self._files is not None:
+            self._files.words = self._figures()
+        for bar in (self._files, self._requests):
             if bar is not None:
                 bar.close()
 
 
 def _bar(name: str, unit: str, total: int) -> Any:
+    # notebooks get widgets where ipywidgets is there; in a terminal the bar stays on stderr
     from tqdm.auto import tqdm
 
-    # notebooks get widgets where ipywidgets is there; in a terminal the bar stays on stderr
-    return tqdm(
+    class Bar(tqdm):  # type: ignore[type-arg]
+        """A bar with words beside it (the way that tqdm's manual shows)."""
+
+        words = ""
+
+        @property
+        def format_dict(self) -> Any:
+            return {**super().format_dict, "words": self.words}
+
+        def say(self, words: str) -> None:
+            self.words = words
+            self.refresh()
+
+    return Bar(
         desc=name,
         unit=unit,
         total=total,
         file=sys.stderr,
         dynamic_ncols=True,
         leave=True,
-        bar_format="{desc:8}{n_fmt:>5}/{total_fmt} |{bar}|{postfix}",
+        bar_format="{desc:8}{n_fmt:>5}/{total_fmt} |{bar}| {words}",
     )
 
 

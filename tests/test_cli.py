@@ -1,13 +1,23 @@
 """The command line, run as a person would."""
 
+import io
 import json
+import re
+import shlex
+import signal
 import subprocess
 import sys
 
+import click
 import pandas as pd
 import pytest
+from click.shell_completion import get_completion_class
 
+import jsoclite
 from jsoclite.cli import main
+from jsoclite.cli.plain import plain
+from jsoclite.cli.program import program
+from jsoclite.cli.tables import table
 from jsoclite.sandbox import Fault, Sandbox
 
 SET = "hmi.B_720s[2015.08.27_05:00:00_TAI-2015.08.27_06:00:00_TAI@24m]{field,azimuth}"
@@ -44,11 +54,16 @@ def test_series_info_count(run):
     code, out, _ = run("series", r"aia\..*")
     assert (code, len(out.splitlines())) == (0, 9)
     assert run("series", "no such series")[0] == 1
-    code, out, _ = run("info", "hmi.B_720s", "--keywords")
+    code, out, _ = run("info", "hmi.B_720s")
     assert code == 0
     assert "prime keys: T_REC" in out
     assert "azimuth" in out
+    assert "MDATA" in out
+    code, out, _ = run("info", "hmi.B_720s", "--keywords")
+    assert code == 0
     assert "DSUN_OBS" in out
+    described = pd.read_csv(io.StringIO(run("info", "hmi.B_720s", "--segments", "--csv")[1]), index_col="name")
+    assert described.loc["field", "units"] == "Mx/cm^2"
     assert run("count", "hmi.M_720s[2014.01.01_TAI/1d]")[1].strip() == "120"
 
 
@@ -66,12 +81,12 @@ def test_query_in_every_form(run, tmp_path):
     (tmp_path / "two.csv").write_text("\n".join([lines[0], lines[5], lines[2]]))
     code, out, _ = run("get", str(tmp_path / "two.csv"), "-s", "magnetogram", "-o", str(tmp_path), "--csv")
     assert code == 0
-    assert pd.read_csv(__import__("io").StringIO(out)).record.tolist() == [rows[4]["record"], rows[1]["record"]]
+    assert pd.read_csv(io.StringIO(out)).record.tolist() == [rows[4]["record"], rows[1]["record"]]
 
 
 def test_export_attach_status(run, tmp_path):
     code, out, _ = run("export", "hmi.M_720s[2014.01.01_TAI]{magnetogram}")
-    request_id = out.split()[0]
+    (request_id,) = out.split()
     assert code == 0
     assert request_id.startswith("JSOC_")
     code, out, _ = run("get", request_id, "-o", str(tmp_path))
@@ -119,10 +134,8 @@ def test_errors_are_one_line(run, tmp_path, arguments, code, words):
 
 
 def test_wrong_usage_is_exit_code_2():
-    for arguments in ([], ["frobnicate"], ["query"]):
-        with pytest.raises(SystemExit) as caught:
-            main(arguments)
-        assert caught.value.code == 2
+    for arguments in ([], ["frobnicate"], ["query"], ["get", "x", "--protocol", "png"]):
+        assert main(arguments) == 2
 
 
 def test_no_address_is_said(sandbox, capsys):
@@ -144,6 +157,314 @@ def test_an_interrupt_is_exit_code_130(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jsoclite.cli._client", interrupted)
+    monkeypatch.setattr("jsoclite.cli.asking.connect", interrupted)
     assert main(["count", "hmi.M_720s[]"]) == 130
     assert "run the same line again" in capsys.readouterr().err
+
+
+# -- help -------------------------------------------------------------------------------------------------------------
+
+
+def examples():
+    """Return the example of each command, in an order in which they can be run."""
+    order = ["series", "info", "query", "count", "get", "export", "attach", "status", "verify", "completion"]
+    assert {*order, "sandbox"} == set(program.commands)
+    for name in order:
+        with click.Context(program) as context:
+            text = program.commands[name].get_help(context)
+        (example,) = re.findall(r"Example:\n +jsoclite (.*)", text)
+        yield name, shlex.split(example)
+
+
+def test_the_examples_in_the_help_run(sandbox, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with sandbox.client() as client:
+        request_id = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}").wait().ids[0]
+    for name, example in examples():
+        if example[0] == "--server":
+            assert example[:2] == ["--server", "sandbox"]
+            example = ["--server", sandbox.url, "--email", sandbox.email, *example[2:]]
+        example = [request_id if word.startswith("JSOC_") else word for word in example]
+        assert main(example) == 0, (name, capsys.readouterr().err)
+        assert capsys.readouterr().out or name == "verify", name
+
+
+def test_every_command_has_help(capsys):
+    for name in program.commands:
+        assert main([name, "--help"]) == 0
+        out = capsys.readouterr().out
+        assert "Example:" in out
+        assert max(map(len, out.splitlines())) <= 120
+
+
+def test_the_server_may_be_named_after_the_command(sandbox, capsys):
+    assert main(["count", "hmi.M_720s[2014.01.01_TAI/1d]", "--server", sandbox.url]) == 0
+    assert capsys.readouterr().out == "120\n"
+
+
+def test_the_address_is_never_shown(sandbox, capsys):
+    code = main(["--server", sandbox.url, "--email", "nobody@nowhere.edu", "export", "hmi.M_720s[2014.01.01_TAI]"])
+    out, err = capsys.readouterr()
+    assert code == 1
+    assert "nobody@nowhere" not in out + err
+
+
+# -- tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_one_form_at_a_time(run):
+    code, _, err = run("series", "--csv", "--json")
+    assert code == 2
+    assert "--csv and --json: give one of them" in err
+
+
+def test_parquet_through_a_pipe(sandbox, tmp_path):
+    command = [sys.executable, "-m", "jsoclite", "--server", sandbox.url]
+    query = ["query", "hmi.M_720s[2014.01.01_TAI/1h]", "-k", "T_REC,QUALITY,DATAMEAN", "--parquet"]
+    piped = subprocess.run([*command, *query], check=True, capture_output=True)
+    (tmp_path / "rows.parquet").write_bytes(piped.stdout)
+    rows = pd.read_parquet(tmp_path / "rows.parquet")
+    assert rows.index.name == "record"
+    assert str(rows.dtypes["time"]) == "datetime64[ns, UTC]"
+    assert str(rows.dtypes["QUALITY"]) == "Int64"
+    rows.iloc[[3]].to_parquet(tmp_path / "one.parquet")
+    get = ["get", str(tmp_path / "one.parquet"), "-s", "magnetogram", "-o", str(tmp_path), "--json"]
+    (line,) = subprocess.run([*command, *get], check=True, capture_output=True, text=True).stdout.splitlines()
+    assert json.loads(line)["record"] == rows.index[3]
+
+
+def test_rows_through_a_pipe(run, tmp_path, monkeypatch):
+    text = run("query", "hmi.M_720s[2014.01.01_TAI/1h]", "-k", "T_REC", "--csv")[1]
+    lines = text.splitlines()
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join([lines[0], lines[2]])))
+    code, out, _ = run("get", "-", "-s", "magnetogram", "-o", str(tmp_path))
+    assert (code, out.count("downloaded")) == (0, 1)
+
+
+def test_parquet_types_do_not_depend_on_the_first_rows(tmp_path, monkeypatch):
+    frames = [
+        pd.DataFrame({"word": pd.Series([None, None], dtype=object), "n": pd.array([1, None], dtype="Int64")}),
+        pd.DataFrame({"word": pd.Series(["a", None], dtype=object), "n": pd.array([None, 3], dtype="Int64")}),
+    ]
+    with (tmp_path / "rows.parquet").open("wb") as file:
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file))
+        out = table("parquet")
+        for frame in frames:
+            out.add(frame)
+        out.close()
+    back = pd.read_parquet(tmp_path / "rows.parquet")
+    assert back.word.isna().tolist() == [True, True, False, True]
+    assert back.n.tolist()[3] == 3
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Make stdout a terminal of a width; from within the test, because pytest sets stdout anew for each."""
+
+    def make(width):
+        out = io.StringIO()
+        out.isatty = lambda: True
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setenv("COLUMNS", str(width))
+        return out
+
+    return make
+
+
+def test_parquet_is_not_written_to_a_terminal(terminal, sandbox, capsys):
+    terminal(80)
+    assert main(["--server", sandbox.url, "series", "--parquet"]) == 2
+    assert "rows.parquet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_a_table_fits_a_terminal(terminal, sandbox, width):
+    out = terminal(width)
+    arguments = ["query", "hmi.M_720s[2014.01.01_TAI/1h]", "-s", "magnetogram", "--server", sandbox.url]
+    assert main(arguments) == 0
+    shown = click.unstyle(out.getvalue()).splitlines()
+    assert all(len(line) <= width for line in shown) or width == 60
+    assert sum("[2014.01.01_00:" in line and "_TAI][3]" in line for line in shown) == 5
+    text = " ".join(" ".join(shown).split())
+    # what is the same in all rows is still said
+    assert "HMI_COMBINED" in text
+    assert "0x00000000" in text
+
+
+def test_a_single_wide_record_becomes_a_block(terminal, sandbox):
+    out = terminal(80)
+    assert main(["query", "hmi.M_720s[2014.01.01_TAI]", "-k", "**ALL**", "--server", sandbox.url]) == 0
+    lines = click.unstyle(out.getvalue()).splitlines()
+    assert lines[0] == "hmi.M_720s[2014.01.01_00:00:00_TAI][3]"
+    assert [line.split() for line in lines if " QUALITY " in line] == [["QUALITY", "0x00000000"]]
+    assert len(lines) > 80
+
+
+def test_what_a_terminal_would_obey_is_not_printed():
+    assert plain("a\x1b[31mb\r\nc\x9d") == "a\N{REPLACEMENT CHARACTER}[31mb  c\N{REPLACEMENT CHARACTER}"
+    frame = pd.DataFrame({"note": ["\x1b]0;owned\x07"], "names": [["a", "b"]], "value": [float("nan")], "ok": [True]})
+    import contextlib
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        text = table(None)
+        text.add(frame)
+        text.close()
+    assert "\x1b" not in out.getvalue()
+    assert out.getvalue().splitlines()[1].split()[-4:] == ["a,", "b", "-", "yes"]
+
+
+def test_a_big_answer_is_written_piece_by_piece(sandbox, monkeypatch):
+    """What is there is printed before more is asked for."""
+    out = io.StringIO()
+    seen = []
+    real = jsoclite.Client.stream
+
+    def watched(self, *arguments, **options):
+        for frame in real(self, *arguments, **options, size=50):
+            seen.append(out.getvalue().count("\n"))
+            yield frame
+
+    monkeypatch.setattr(jsoclite.Client, "stream", watched)
+    monkeypatch.setattr(sys, "stdout", out)
+    assert main(["query", "hmi.M_720s[2014.01.01_TAI/1d]", "-k", "T_REC", "--csv", "--server", sandbox.url]) == 0
+    assert seen[0] == 0
+    assert seen[1] > 30
+    assert out.getvalue().count("\n") == 121
+    assert out.getvalue().count("record,recnum") == 1
+    out.seek(0)
+    assert pd.read_csv(out).recnum.is_monotonic_increasing
+
+
+def test_lines_that_nobody_reads(sandbox):
+    """`| head -1` ends the pipe early."""
+    command = (
+        f"{shlex.quote(sys.executable)} -m jsoclite --server {sandbox.url} query 'hmi.M_720s[2014.01.01_TAI/20d]' --csv"
+    )
+    done = subprocess.run(f"{command} | head -1", shell=True, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("record,recnum,time")
+    assert done.stderr == ""
+
+
+# -- exports ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many_rows(sandbox, tmp_path):
+    """Rows that need two requests."""
+    with sandbox.client() as client:
+        rows = client.query("hmi.M_720s[2014.01.01_TAI/20d]", keywords="T_REC,QUALITY")
+    chosen = rows[rows.jsoc.good()].sample(1200, random_state=1)
+    chosen.to_csv(tmp_path / "rows.csv")
+    return str(tmp_path / "rows.csv"), len(chosen)
+
+
+def test_export_ends_when_all_requests_are_taken(run, many_rows):
+    code, out, _ = run("export", many_rows[0], "-s", "magnetogram")
+    ids = out.split()
+    assert code == 0
+    assert len(ids) == 2
+    code, out, err = run("attach", *ids)
+    assert code == 0
+    assert len(out.split()) == many_rows[1]
+    assert "waiting for" in err
+    assert run("status", *ids)[0] == 0
+
+
+def test_attach_downloads(run, tmp_path):
+    (request_id,) = run("export", "hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}")[1].split()
+    code, out, _ = run("attach", request_id, "-o", str(tmp_path), "--csv")
+    assert code == 0
+    manifest = pd.read_csv(io.StringIO(out))
+    assert manifest.request_id.unique().tolist() == [request_id]
+    assert len(list(tmp_path.glob("*.fits"))) == 2
+
+
+def test_export_waits_and_prints_urls(run):
+    code, out, _ = run("export", "hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}", "--wait")
+    assert code == 0
+    assert [url[-5:] for url in out.split()] == [".fits", ".fits"]
+    code, out, _ = run("export", "hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}", "--wait", "--json")
+    assert [json.loads(line)["record"] for line in out.splitlines()] == [
+        "hmi.M_720s[2014.01.01_00:00:00_TAI][3]",
+        "hmi.M_720s[2014.01.01_00:12:00_TAI][3]",
+    ]
+    code, out, _ = run(
+        "export", "hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}", "-m", "url-tar", "-p", "as-is", "--wait"
+    )
+    assert out.strip().endswith(".tar")
+
+
+def test_a_failed_export_is_exit_code_1(run):
+    code, out, err = run("export", "hmi.M_720s[1990.01.01_TAI]{magnetogram}")
+    assert (code, out) == (1, "")
+    assert "hmi.M_720s[1990.01.01_TAI]" in err
+
+
+def test_status_tells_what_is_open(capsys):
+    with Sandbox(staging_s=3600) as slow:
+        options = ["--server", slow.url, "--email", slow.email]
+        assert main([*options, "export", "hmi.M_720s[2014.01.01_TAI]{magnetogram}"]) == 0
+        request_id = capsys.readouterr().out.strip()
+        assert main([*options, "status", request_id, "--json"]) == 3
+        assert json.loads(capsys.readouterr().out)["request_id"] == request_id
+    assert main([*options, "status", "JSOC_nonsense"]) == 1
+
+
+def test_an_interrupt_names_the_ids(monkeypatch, sandbox, capsys):
+    def interrupted(self, **_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jsoclite.Export, "wait", interrupted)
+    options = ["--server", sandbox.url, "--email", sandbox.email]
+    assert main([*options, "export", "hmi.M_720s[2014.01.01_TAI]{magnetogram}", "--wait"]) == 130
+    assert re.search(r"JSOC goes on: jsoclite attach JSOC_\d+_\d+", capsys.readouterr().err)
+
+
+def test_failed_files_are_told_with_the_reason(sandbox, tmp_path, capsys):
+    sandbox.add_fault(Fault("403", "file", nth=1, times=1))
+    code = main(["--server", sandbox.url, "get", SET, "-o", str(tmp_path)])
+    assert code == 3
+    assert "failed: HTTP 403" in capsys.readouterr().err
+
+
+# -- the program itself -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script(shell, capsys):
+    assert main(["completion", shell]) == 0
+    assert "_JSOCLITE_COMPLETE" in capsys.readouterr().out
+
+
+def test_completion_of_an_unknown_shell(capsys, monkeypatch):
+    monkeypatch.setenv("SHELL", "/bin/tcsh")
+    assert main(["completion"]) == 2
+    assert "tcsh" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "begun", "expected"),
+    [
+        ([], "cou", {"count"}),
+        (["info"], "hmi.m_7", {"hmi.M_720s", "hmi.M_720s_dcon", "hmi.M_720s_dconS", "hmi.M_720s_nrt"}),
+        (["query", "hmi.M_720s[]", "-k"], "T_REC,DATAMEA", {"T_REC,DATAMEAN", "T_REC,DATAMEA2"}),
+        (["query", "hmi.M_720s[]"], "--par", {"--parquet"}),
+        (["query", "no.series[]", "-k"], "T", set()),
+        (["get", "x", "--protocol"], "a", {"auto", "as-is"}),
+    ],
+)
+def test_completions(words, begun, expected):
+    complete = get_completion_class("bash")(program, {}, "jsoclite", "_JSOCLITE_COMPLETE")
+    assert {item.value for item in complete.get_completions(words, begun)} == expected
+
+
+def test_sandbox_until_interrupted():
+    command = [sys.executable, "-m", "jsoclite", "sandbox"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        url = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())[0]
+        assert main(["count", "hmi.M_720s[2014.01.01_TAI/1d]", "--server", url]) == 0
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert err == ""

@@ -1,5 +1,7 @@
 """Big sets, a DataFrame at a time, in the server's order."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,7 +102,7 @@ def test_cuts(values, size):
     ordered = np.array(sorted(values), dtype=np.int64)
     bounds = [0, *stream._cuts(ordered, size), len(ordered)]
     assert bounds == sorted(set(bounds)) or not len(ordered)
-    for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for begin, end in itertools.pairwise(bounds):
         part = ordered[begin:end]
         assert len(part) <= size or len(set(part)) == 1
         if end < len(ordered):

@@ -1,0 +1,92 @@
+"""
+The command line.
+
+Nothing heavy is imported before a command runs, so that ``--help`` is instant. Results go to stdout, everything else to
+stderr. Exit codes: 0 all is there, 1 it failed, 2 wrong usage, 3 a part of the files is there, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from . import asking as asking  # importing a module of commands adds them to the program
+from . import fetching as fetching
+from . import serving as serving
+from .plain import plain
+from .program import Settings, program
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run a command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; by default those of the process.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Examples
+    --------
+    >>> main(["--server", "sandbox", "count", "hmi.M_720s[2014.01.01_TAI/1d]"])
+    120
+    0
+    """
+    settings = Settings()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            warnings.showwarning = _show_warning
+            arguments = None if argv is None else list(argv)
+            code = program.main(arguments, prog_name="jsoclite", obj=settings, standalone_mode=False)
+            sys.stdout.flush()
+            return int(code or 0)
+    except click.Abort:  # what click makes of Ctrl-C
+        click.echo("jsoclite: interrupted; run the same line again to go on", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        # head and less close the pipe early; without this, Python complains once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if settings.debug or not _is_ours(error):
+            raise
+        _say(f"jsoclite: {error}")
+        return 2 if isinstance(error, ValueError) and not _says_its_own(error) else 1
+
+
+def _is_ours(error: Exception) -> bool:
+    from ..errors import JsocError
+
+    return isinstance(error, JsocError | ValueError)
+
+
+def _says_its_own(error: Exception) -> bool:
+    from ..errors import DownloadError, EmailError
+
+    return isinstance(error, DownloadError | EmailError)
+
+
+def _say(text: str) -> None:
+    from ..progress import say
+
+    say("\n".join(plain(line) for line in text.splitlines()))
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    _say(f"jsoclite: warning: {message}")

@@ -1,0 +1,141 @@
+"""The commands that ask: series, info, query, count."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from .complete import keywords as complete_keywords
+from .complete import series as complete_series
+from .program import command, connect, form, table_options
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__: list[str] = []
+
+
+@command("series", "List series by regular expression.", r"series 'aia\.lev1'")
+@click.argument("pattern", required=False)
+@table_options
+def series(pattern: str | None) -> int:
+    r"""
+    List series, with prime keys and a description.
+
+    PATTERN is a POSIX regular expression, found anywhere in the name and in any case; write \. for the dot. Without it
+    all are listed.
+    """
+    from .tables import table
+
+    found = connect().series(pattern, full=True)
+    found["primekeys"] = [", ".join(keys) for keys in found["primekeys"]]
+    out = table(form())
+    out.add(found)
+    out.close()
+    if found.empty:
+        click.echo(f"no series matches {pattern}", err=True)
+    return 0 if len(found) else 1
+
+
+@command("info", "Describe a series.", "info hmi.B_720s --segments")
+@click.argument("name", metavar="SERIES", shell_complete=complete_series)
+@click.option("-k", "--keywords", "what", flag_value="keywords", help="The table of keywords.")
+@click.option("-s", "--segments", "what", flag_value="segments", help="The table of segments.")
+@click.option("-l", "--links", "what", flag_value="links", help="The table of links.")
+@table_options
+def info(name: str, what: Literal["keywords", "segments", "links"] | None) -> int:
+    """
+    Describe a series: prime keys, segments, links, keywords.
+
+    As CSV, JSON or parquet one of its tables is written, that of the keywords where none is named.
+    """
+    from .tables import table
+
+    described = connect().info(name)
+    chosen = what or ("keywords" if form() else None)
+    if chosen is not None:
+        out = table(form(), spare=["linkinfo", "recscope", "defval"])
+        out.add(_without_empty(getattr(described, chosen), form()))
+        out.close()
+        return 0
+    primes = ", ".join(key for key in described.primekeys or [] if key)
+    click.echo(click.style(str(described.name), bold=True) + f": {described.note}")
+    click.echo(f"prime keys: {primes or 'none'}")
+    for title, rows in (("segments", described.segments), ("links", described.links)):
+        if len(rows):
+            click.echo(f"\n{title}")
+            out = table(None)
+            out.add(_without_empty(rows, None))
+            out.close()
+    click.echo(f"\n{len(described.keywords)} keywords; --keywords lists them")
+    return 0
+
+
+def _without_empty(rows: pd.DataFrame, form: str | None) -> pd.DataFrame:
+    """Leave out columns that say nothing, for people."""
+    return rows if form else rows.dropna(axis="columns", how="all")
+
+
+@command(
+    "query",
+    "Query keywords of records into a table.",
+    "query 'hmi.M_720s[2014.01.01_TAI/2h]' -k T_REC,QUALITY,DATAMEAN",
+)
+@click.argument("record_set", shell_complete=complete_series)
+@click.option(
+    "-k",
+    "--keywords",
+    metavar="NAMES",
+    help="Comma-separated, sets such as sharp or wcs too, or '**ALL**'.  [default: prime keys and a few others]",
+    shell_complete=complete_keywords,
+)
+@click.option("-s", "--segments", metavar="NAMES", help="Segments whose URLs are wanted, comma-separated.")
+@click.option("-l", "--links", metavar="NAMES", help="Links whose records are wanted, comma-separated.")
+@click.option("-n", "--limit", type=int, metavar="N", help="The first N records, or the last ones if it is negative.")
+@click.option("-t", "--times", type=click.Choice(["utc", "tai"]), help="Time keywords as dates on this scale.")
+@table_options
+def query(
+    record_set: str,
+    keywords: str | None,
+    segments: str | None,
+    links: str | None,
+    limit: int | None,
+    times: Literal["utc", "tai"] | None,
+) -> int:
+    """
+    Query the keywords of records into a table.
+
+    RECORD_SET is such as 'hmi.M_720s[2014.01.01_TAI/1d@6h]'. Big answers are asked for in pieces, and each is written
+    when it is there. The rows as CSV or parquet are what 'jsoclite get' takes.
+    """
+    import sys
+
+    from .tables import table
+
+    client = connect()
+    asked = {"keywords": keywords, "segments": segments, "links": links, "times": times}
+    # a bar between the lines of a table on the same terminal would help nobody
+    bar = False if sys.stdout.isatty() else None
+    frames = (
+        client.stream(record_set, **asked, progress=bar)  # type: ignore[arg-type]
+        if limit is None
+        else iter([client.query(record_set, **asked, limit=limit)])  # type: ignore[arg-type]
+    )
+    out = table(form(), spare=["time", "recnum"])
+    total = 0
+    for frame in frames:
+        out.add(frame)
+        total += len(frame)
+    out.close()
+    if not total:
+        click.echo("no record matches", err=True)
+    return 0
+
+
+@command("count", "Count the records of a record set.", "count 'hmi.M_720s[2014.01.01_TAI/1d]'")
+@click.argument("record_set", shell_complete=complete_series)
+def count(record_set: str) -> int:
+    """Count the records of a record set."""
+    click.echo(connect().count(record_set))
+    return 0
