@@ -6,9 +6,7 @@ No server is asked at a keystroke.
 
 from __future__ import annotations
 
-import json
 import re
-from importlib import resources
 
 import click
 from click.shell_completion import CompletionItem
@@ -17,6 +15,9 @@ __all__ = ["file_or_series", "keywords", "series"]
 
 
 def _names() -> list[str]:
+    import json
+    from importlib import resources  # slow to import, and every command would pay for it
+
     text = resources.files("jsoclite.sandbox").joinpath("data/series.json").read_text(encoding="utf-8")
     return sorted(json.loads(text)["series"], key=str.lower)
 
