@@ -133,6 +133,30 @@ def test_one_pending_request_at_a_time(jsoc):
     assert [request_id for _, request_id in jsoc.polled] == [f"JSOC_20260101_00{n}" for n in (1, 1, 2, 2, 3, 3)]
 
 
+def test_submit_ends_when_the_last_request_is_taken(jsoc):
+    for number in (1, 2, 3):
+        key = f"JSOC_20260101_00{number}"
+        jsoc.on_poll[key] = [pending(key), done(key)]
+    export = jsoc.export("s.a[1]", "s.a[2]", "s.a[3]").submit()
+    assert export.ids == ["JSOC_20260101_001", "JSOC_20260101_002", "JSOC_20260101_003"]
+    assert [request.pending for request in export] == [False, False, True]
+    # the last one was not waited for
+    assert "JSOC_20260101_003" not in [request_id for _, request_id in jsoc.polled]
+
+
+def test_what_holds_up_a_request_is_said(jsoc):
+    assert jsoc.export(SET).held_up == ""
+    jsoc.on_submit = [{"status": 7, "error": "User has 1 pending export requests (JSOC_20260101_777); please wait"}]
+    jsoc.on_poll["JSOC_20260101_777"] = [pending("JSOC_20260101_777")]
+    export = jsoc.export(SET)
+    export.advance()
+    assert export.held_up == "waiting for JSOC_20260101_777 of the same address"
+    jsoc.on_submit = [{"status": 7, "error": "There are too many requests from 1.2.3.4; please wait"}]
+    export = jsoc.export(SET)
+    export.advance()
+    assert export.held_up == "waiting until JSOC takes another request"
+
+
 def test_status_7_waits_for_what_is_in_the_way(jsoc, hand_clock):
     said = "User someone@example.org has 1 pending export requests (JSOC_20260101_777); please wait"
     jsoc.on_submit = [{"status": 7, "error": said}]
