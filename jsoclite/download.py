@@ -133,7 +133,8 @@ class Batch:
             return False
         with path.open("rb") as file:
             row.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            row.state, row.bytes = "done", os.fstat(file.fileno()).st_size
+            found = os.fstat(file.fileno())
+            row.state, row.bytes, row.finished = "done", found.st_size, found.st_mtime
         return True
 
     def _names_its_record(self, row: FileRow) -> bool:

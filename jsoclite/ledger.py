@@ -56,7 +56,7 @@ create table if not exists files (
     validator text,                     -- ETag or Last-Modified of the .part file, for If-Range
     error text,
     request integer references requests(key) on delete set null,
-    finished real,
+    finished real,                      -- Unix time, s, at which the file was whole
     primary key (recnum, record, segment, product)
 );
 create table if not exists claim (

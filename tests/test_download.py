@@ -168,6 +168,11 @@ def test_whole_files_are_recognised_without_the_ledger(client, sandbox, tmp_path
         file.truncate(2880)
     files = client.download(SET, tmp_path)
     assert files.status.tolist() == ["present", "downloaded", "present"]
+    with Ledger(tmp_path) as ledger:
+        came = {row.record: row.finished for row in ledger.files()}
+    # when they came is read off the files, for those that are only recognised
+    for record, path in first.path.iloc[[0, 2]].items():
+        assert came[record] == os.stat(path).st_mtime
 
 
 def test_a_file_that_was_cut_short_is_fetched_anew(client, sandbox, tmp_path):
