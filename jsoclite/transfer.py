@@ -36,6 +36,14 @@ log = logging.getLogger("jsoclite")
 # A file that was just staged may not be on the web server yet; one that is really gone should not hold up the rest.
 NOT_THERE_TRIES = 2
 
+# what a bare number does not tell
+_MEANING = {
+    403: ": the server does not give out this file",
+    404: ": the server has no such file (any more); run the same line again, which asks for its place anew",
+    429: ": the server wants fewer requests; run the same line again later",
+    503: ": the server is busy; run the same line again later",
+}
+
 
 class LocalError(JsocError):
     """The disk is full or the directory cannot be written: no other file will fare better."""
@@ -182,7 +190,7 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
             raise _Broken("the part on disk is longer than the file")
         if status not in (200, 206):
             raise _Broken(
-                f"HTTP {status}",
+                f"HTTP {status}{_MEANING.get(status, '')}",
                 again=status in TRANSIENT_STATUS or status == 404,
                 wait=retry_after(response.headers) or 0.0,
             )

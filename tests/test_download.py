@@ -576,6 +576,10 @@ def test_a_file_that_stays_broken_is_told_and_never_named(client, sandbox, tmp_p
     manifest = caught.value.manifest
     assert (manifest.status == "failed").all()
     assert manifest.error.notna().all()
+    if kind == "404":
+        assert manifest.error.unique().tolist() == [
+            "HTTP 404: the server has no such file (any more); run the same line again, which asks for its place anew"
+        ]
     assert manifest.path.isna().all()
     assert only_whole_files(tmp_path) == 0
     sandbox.clear_faults()
