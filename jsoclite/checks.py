@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from .errors import QueryError, UnknownName, UnknownSeries
 
 if TYPE_CHECKING:
-    from drms import SeriesInfo
-
+    from .seriesinfo import SeriesInfo
     from .transport import Transport
 
 __all__ = ["check_names", "find_name", "find_series", "prime_time_key"]
@@ -76,7 +75,7 @@ def find_series(transport: Transport, name: str) -> SeriesInfo:
     UnknownSeries
         If there is none; similar names are looked up for the text.
     """
-    import drms
+    from .seriesinfo import SeriesInfo
 
     if not re.fullmatch(r"[A-Za-z]\w*\.\w+", name):
         raise UnknownSeries(f"{name!r} is no series name; they look like hmi.M_720s", record_set=name)
@@ -89,7 +88,7 @@ def find_series(transport: Transport, name: str) -> SeriesInfo:
     # the server answers in any case; its own spelling is in the names of records
     first = str(reply.get("Interval", {}).get("FirstRecord", ""))
     spelled = first.partition("[")[0]
-    return drms.SeriesInfo(reply, name=spelled if spelled.lower() == name.lower() else name)
+    return SeriesInfo(reply, name=spelled if spelled.lower() == name.lower() else name)
 
 
 def _similar(transport: Transport, name: str) -> str:

@@ -255,12 +255,14 @@ class Batch:
         """Return a row for each wanted file, in the order asked for; see `Client.download`."""
         import pandas as pd
 
+        from .manifest import Manifest
+
         directory = Path(self.ledger.directory)
         ids = {row.key: row.request_id for row in self.ledger.requests()}
         rows = self.rows
         there = [self.status.get(row.key) in ("downloaded", "present") for row in rows]
         request_ids = [self.request_ids.get(row.key) or ids.get(row.request or -1) for row in rows]
-        return pd.DataFrame(
+        frame = pd.DataFrame(
             {
                 "segment": pd.Series([row.segment for row in rows], dtype="str"),
                 "path": pd.Series(
@@ -276,6 +278,7 @@ class Batch:
                 "error": pd.Series([row.error for row in rows], dtype="str"),
             }
         ).set_axis(pd.Index([row.record for row in rows], name="record", dtype="str"))
+        return Manifest(frame)
 
 
 def complain(manifest: pd.DataFrame, on_error: str) -> None:

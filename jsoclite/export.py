@@ -73,13 +73,14 @@ class Export(Sequence[ExportRequest]):
         return iter(self.requests)
 
     def __repr__(self) -> str:
-        states: dict[str, int] = {}
-        for request in self.requests:
-            name = "failed" if request.error else request.status.name.lower().replace("_", " ")
-            states[name] = states.get(name, 0) + 1
-        counts = ", ".join(f"{count} {name}" for name, count in states.items()) or "nothing to export"
-        ids = ", ".join(self.ids[:3]) + (", …" if len(self.ids) > 3 else "")
-        return f"<Export {counts}{': ' + ids if ids else ''}>"
+        from .requestview import export_text
+
+        return export_text(self)
+
+    def _repr_html_(self) -> str:
+        from .requestview import export_html
+
+        return export_html(self)
 
     @property
     def ids(self) -> list[str]:

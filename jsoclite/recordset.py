@@ -188,6 +188,11 @@ class RecordSet:
     def __repr__(self) -> str:
         return f"RecordSet.parse({self._text!r})"
 
+    def _repr_html_(self) -> str:
+        from .setview import html
+
+        return html(self, self._arguments)
+
     def __eq__(self, other: object) -> bool:
         return self._text == other._text if isinstance(other, RecordSet) else NotImplemented
 

@@ -116,9 +116,14 @@ class ExportRequest:
         self._outage: float | None = None
 
     def __repr__(self) -> str:
-        what = self.record_set if self.record_set is None or len(self.record_set) <= 60 else self.record_set[:57] + "…"
-        parts = [self.id or "not submitted", self.status.name.lower().replace("_", " "), what or ""]
-        return f"<ExportRequest {', '.join(part for part in parts if part)}>"
+        from .requestview import request_text
+
+        return request_text(self)
+
+    def _repr_html_(self) -> str:
+        from .requestview import request_html
+
+        return request_html(self)
 
     @property
     def pending(self) -> bool:
