@@ -15,7 +15,6 @@ from click.shell_completion import get_completion_class
 
 import jsoclite
 from jsoclite.cli import main
-from jsoclite.cli.plain import plain
 from jsoclite.cli.program import program
 from jsoclite.cli.tables import table
 from jsoclite.sandbox import Fault, Sandbox
@@ -56,7 +55,7 @@ def test_series_info_count(run):
     assert run("series", "no such series")[0] == 1
     code, out, _ = run("info", "hmi.B_720s")
     assert code == 0
-    assert "prime keys: T_REC" in out
+    assert re.search("prime keys +T_REC", out)
     assert "azimuth" in out
     assert "MDATA" in out
     code, out, _ = run("info", "hmi.B_720s", "--keywords")
@@ -301,7 +300,6 @@ def test_a_single_wide_record_becomes_a_block(terminal, sandbox):
 
 
 def test_what_a_terminal_would_obey_is_not_printed():
-    assert plain("a\x1b[31mb\r\nc\x9d") == "a\N{REPLACEMENT CHARACTER}[31mb  c\N{REPLACEMENT CHARACTER}"
     frame = pd.DataFrame({"note": ["\x1b]0;owned\x07"], "names": [["a", "b"]], "value": [float("nan")], "ok": [True]})
     import contextlib
 

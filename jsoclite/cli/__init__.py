@@ -18,7 +18,6 @@ import click
 from . import asking as asking  # importing a module of commands adds them to the program
 from . import fetching as fetching
 from . import serving as serving
-from .plain import plain
 from .program import Settings, program
 
 __all__ = ["main"]
@@ -83,9 +82,10 @@ def _says_its_own(error: Exception) -> bool:
 
 
 def _say(text: str) -> None:
+    from ..display import clean
     from ..progress import say
 
-    say("\n".join(plain(line) for line in text.splitlines()))
+    say("\n".join(clean(line) for line in text.splitlines()))
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

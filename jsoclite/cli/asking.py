@@ -59,16 +59,8 @@ def info(name: str, what: Literal["keywords", "segments", "links"] | None) -> in
         out.add(_without_empty(getattr(described, chosen), form()))
         out.close()
         return 0
-    primes = ", ".join(key for key in described.primekeys or [] if key)
-    click.echo(click.style(str(described.name), bold=True) + f": {described.note}")
-    click.echo(f"prime keys: {primes or 'none'}")
-    for title, rows in (("segments", described.segments), ("links", described.links)):
-        if len(rows):
-            click.echo(f"\n{title}")
-            out = table(None)
-            out.add(_without_empty(rows, None))
-            out.close()
-    click.echo(f"\n{len(described.keywords)} keywords; --keywords lists them")
+    click.echo(str(described))
+    click.echo("\n--keywords lists the keywords", err=True)
     return 0
 
 

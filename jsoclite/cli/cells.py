@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from .plain import plain
+from ..display import clean
 
 __all__ = ["Cells", "texts"]
 
@@ -44,5 +44,5 @@ def _times(column: pd.Series) -> list[str]:
 
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return plain(", ".join(map(str, value)))
-    return NOTHING if value is None or value is pd.NaT or value is pd.NA or value != value else plain(str(value))
+        return clean(", ".join(map(str, value)))
+    return NOTHING if value is None or value is pd.NaT or value is pd.NA or value != value else clean(value)

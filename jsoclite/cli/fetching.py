@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .complete import file_or_series
-from .plain import plain
 from .program import command, connect, form, table_options
 from .rows import is_request, rows
 
@@ -94,6 +93,7 @@ def get(what: tuple[str, ...], output: str, segments: str | None, protocol: Any,
 
 def _tell(manifest: pd.DataFrame, directory: str) -> int:
     """Print a manifest, and what it comes to; return the exit code."""
+    from ..display import clean
     from ..download import reasons
     from .tables import table
 
@@ -120,7 +120,7 @@ def _tell(manifest: pd.DataFrame, directory: str) -> int:
         click.echo(f"{counts}; {size:.1f} MB written to {directory}", err=True)
         failed = manifest[manifest["status"] == "failed"]
         if len(failed):
-            click.echo(plain(f"failed: {reasons(failed)}; run the same line again to try these"), err=True)
+            click.echo(f"failed: {clean(reasons(failed))}; run the same line again to try these", err=True)
     return _exit_code(int(there.sum()), len(manifest))
 
 
@@ -188,9 +188,11 @@ def _follow(made: Export, *, wait: bool, quiet: bool) -> int:
 
 
 def _tell_errors(made: Export) -> None:
+    from ..display import clean
+
     for request in made:
         if request.error:
-            click.echo(plain(f"jsoclite: {request.error}"), err=True)
+            click.echo(f"jsoclite: {clean(request.error)}", err=True)
 
 
 def _tell_requests(made: Export) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from .cells import Cells
 
-__all__ = ["Layout", "lay_out"]
+__all__ = ["Layout", "lay_out", "shorten"]
 
 # columns of text may be cut down to this
 NARROWEST = 16
@@ -99,3 +99,10 @@ def lay_out(cells: Cells, width: int | None, spare: Sequence[str], *, alone: boo
                 break
             widths[widest] -= 1
     return layout if not too_wide() else Layout({}, blocks=True)
+
+
+def shorten(text: str, width: int) -> str:
+    """Cut text to a width: of paths and URLs the end says what it is, of other text the beginning."""
+    if len(text) <= width:
+        return text
+    return "…" + text[1 - width :] if "/" in text else text[: width - 1] + "…"

@@ -15,8 +15,7 @@ import click
 import pandas as pd
 
 from .cells import Cells, texts
-from .layout import Layout, lay_out
-from .plain import shorten
+from .layout import Layout, lay_out, shorten
 
 __all__ = ["Table", "table"]
 
