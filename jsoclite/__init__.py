@@ -24,6 +24,7 @@ _HOME = {
     "read": "reading",
     "stack": "reading",
     "verify": "reading",
+    "quicklook": "gallery",
     "tai": "times",
     "utc": "times",
     "parse_time": "times",
@@ -116,6 +117,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     )
     from .export import (
         Export as Export,
+    )
+    from .gallery import (
+        quicklook as quicklook,
     )
     from .keywordsets import (
         KEYWORD_SETS as KEYWORD_SETS,

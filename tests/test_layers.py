@@ -56,6 +56,10 @@ MAY_IMPORT = {
     "ledger": set(),
     "claim": {"ledger", "retry"},
     "reading": {"fitscheck", "fitsread", "ledger", "transfer"},
+    "colortables": set(),
+    "thumbnails": {"colortables", "names", "reading"},
+    "panels": {"colortables", "thumbnails"},
+    "gallery": {"panels", "queries", "thumbnails"},
     "find": {"checks", "queries", "recordset", *TIMES},
     "transport": {"retry"},
     "replies": {"retry"},
@@ -100,6 +104,7 @@ ONLY = {
     "http": {"sandbox"},
     "sqlite3": {"ledger", "sandbox"},
     "tqdm": {"progress"},
+    "matplotlib": {"colortables", "gallery", "panels"},
 }
 
 
@@ -177,7 +182,7 @@ def test_all_is_what_there_is():
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    heavy = "pandas astropy drms requests numpy sqlite3 urllib.request"
+    heavy = "pandas astropy drms requests numpy sqlite3 urllib.request matplotlib"
     code = f"import sys, jsoclite; print([m for m in {heavy.split()!r} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert out.strip() == "[]"
