@@ -245,7 +245,7 @@ class JsocWarning(UserWarning):
 
 def warn(message: str) -> None:
     """Warn at the line of the caller's own code, however deep inside jsoclite the reason was found."""
-    level = 1
+    level = 2  # 1 is this function
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
         frame = frame.f_back

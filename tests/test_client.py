@@ -113,7 +113,7 @@ def test_an_unknown_series(client, name):
 
 
 def test_a_cadence_is_rounded_to_slots_and_said_so(client):
-    with pytest.warns(JsocWarning, match="10m|600"):
+    with pytest.warns(JsocWarning, match="10m|600") as caught:
         df = client.search(
             "hmi.B_720s",
             jsoclite.tai("2015-08-27T05:00:00"),
@@ -121,6 +121,7 @@ def test_a_cadence_is_rounded_to_slots_and_said_so(client):
             "10m",
             segments=["field", "azimuth"],
         )
+    assert [warning.filename for warning in caught] == [__file__]
     assert df.T_REC.tolist() == [f"2015.08.27_0{t}:00_TAI" for t in ("5:00", "5:12", "5:24", "5:36", "5:48", "6:00")]
     assert list(df.columns[-3:]) == ["field", "azimuth", "online"]
     assert df.online.all()
