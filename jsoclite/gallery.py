@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import JsocError, UnknownName, warn
+from .names import series_of
 from .queries import as_list
 from .thumbnails import NoImage, Source, Thumbnail, thumbnail
 
@@ -226,18 +227,34 @@ def _downloaded(
     what: Any, segments: list[str] | None, limit: int, client: Any, directory: str
 ) -> tuple[pd.DataFrame, int]:
     """Download no more than is shown; return the manifest, and how many images there would be."""
+    import pandas as pd
+
     rows = _as_frame(what) if _is_table(what) else client.query(what)
     if not _is_table(what) and not segments:
         segments = _segment_columns(rows)
-    info = client.info(rows.jsoc.series) if len(rows) else None
-    known = list(info.segments.index) if info is not None else []
-    names = segments or [name for name in known if name in rows] or known
-    names = [name for name in names if name not in _NO_PICTURES or segments]
-    if not names or not len(rows):
-        raise JsocError("there is nothing to show: these are no rows, or rows of a series without segments")
-    chosen = rows.iloc[_evenly(len(rows), max(1, limit // len(names)))]
-    manifest = client.download(chosen, directory, segments=names[:limit], on_error="ignore", progress=False)
-    return manifest, len(rows) * len(names)
+    of = [series_of(str(record)) for record in rows.index]
+    wanted = {series: _segments_of(client.info(series), rows, segments) for series in dict.fromkeys(of)}
+    widest = max(map(len, wanted.values()), default=0)
+    if not widest:
+        raise JsocError("there is nothing to show: these are no rows, or rows of a series without such segments")
+    places = _evenly(len(rows), max(1, limit // widest))
+    parts = []
+    for series, names in wanted.items():
+        chosen = rows.iloc[[place for place in places if of[place] == series]]
+        if len(chosen) and names:
+            options = {"segments": names[:limit], "on_error": "ignore", "progress": False}
+            parts.append(client.download(chosen, directory, **options))
+    return pd.concat(parts), sum(len(wanted[series]) for series in of)
+
+
+def _segments_of(info: Any, rows: pd.DataFrame, asked: list[str] | None) -> list[str]:
+    """Return the segments of a series that are asked for, else those among the columns, else all pictures."""
+    known = [str(name) for name in info.segments.index]
+    if asked:
+        return [name for name in asked if name in known]
+    return [name for name in known if name in rows and name not in _NO_PICTURES] or [
+        name for name in known if name not in _NO_PICTURES
+    ]
 
 
 def _evenly(count: int, most: int) -> list[int]:

@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "colortables": set(),
     "thumbnails": {"colortables", "names", "reading"},
     "panels": {"colortables", "thumbnails"},
-    "gallery": {"panels", "queries", "thumbnails"},
+    "gallery": {"names", "panels", "queries", "thumbnails"},
     "find": {"checks", "queries", "recordset", *TIMES},
     "transport": {"retry"},
     "replies": {"retry"},

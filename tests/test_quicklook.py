@@ -408,6 +408,16 @@ def test_a_client_takes_record_sets_and_downloads_only_what_is_shown(client, mon
     assert titles(jsoclite.quicklook("hmi.B_720s[2014.01.01_TAI]{azimuth}", client=client)) == ["HMI azimuth"]
 
 
+def test_a_client_downloads_rows_of_several_series(client):
+    aia = client.search("aia.lev1_euv_12s", "2014-01-01", "2014-01-01", wavelength=[171, 304])
+    hmi = client.query("hmi.M_720s[2014.01.01_TAI]")
+    figure = jsoclite.quicklook(pd.concat([aia, hmi]), client=client)
+    assert titles(figure) == ["AIA 171 Å", "AIA 304 Å", "HMI magnetogram"]
+    assert legends(figure)[0].endswith("DN/s")
+    with pytest.raises(jsoclite.JsocError, match="without such segments"):
+        jsoclite.quicklook(hmi, segments="Br", client=client)
+
+
 def test_a_record_set_without_a_client_is_no_file():
     with pytest.raises(jsoclite.JsocError, match="is no file; to show a record set, pass client="):
         jsoclite.quicklook("hmi.M_720s[2014.01.01_TAI]")
