@@ -1,7 +1,9 @@
 """The README's code and the examples of all docstrings run."""
 
+import contextlib
 import doctest
 import importlib
+import io
 import pkgutil
 import re
 import shlex
@@ -24,15 +26,14 @@ def sandbox():
         yield made
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
+def blocks(*languages):
+    """Return (language, text) of the code blocks of the README."""
+    return re.findall(rf"```({'|'.join(languages)})\n(.*?)```", README.read_text(), re.DOTALL)
 
 
-def test_the_readme_opens_with_a_command_that_works(sandbox, tmp_path, monkeypatch, capsys):
+def test_the_first_command_works(sandbox, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    first = blocks("sh")[0].strip()
-    assert README.read_text().partition("```sh\n")[0].strip() == "# jsoclite"
-    install, _, command = first.partition(" && ")
+    install, _, command = blocks("sh")[0][1].strip().partition(" && ")
     assert install == "python -m pip install ."
     program, *arguments = shlex.split(command)
     assert program == "jsoclite"
@@ -41,14 +42,51 @@ def test_the_readme_opens_with_a_command_that_works(sandbox, tmp_path, monkeypat
     assert len(list(Path("data").glob("*.fits"))) == 6
 
 
-@pytest.mark.parametrize("number", range(len(blocks("python"))))
-def test_python_of_the_readme(number, tmp_path, monkeypatch):
+def test_the_second_command_is_what_ci_runs():
+    command = blocks("sh")[1][1].strip()
+    assert command == "python -m pip install '.[test]' && python -m pytest"
+    assert re.sub(r"\bpip install\b", "pip install --quiet", command) in (README.parent / ".ci" / "run").read_text()
+
+
+def test_other_commands(sandbox, tmp_path, monkeypatch, capsys):
+    """All other shell blocks, one command after the other in one directory."""
     monkeypatch.chdir(tmp_path)
+    lines = [line for _, text in blocks("sh")[2:] for line in text.splitlines()]
+    assert lines
+    for line in lines:
+        command, _, file = line.partition(" > ")
+        program, *arguments = shlex.split(command)
+        assert program == "jsoclite"
+        assert main(arguments) == 0, line
+        out = capsys.readouterr().out
+        if file:
+            Path(file).write_text(out)
+    assert len(pd.read_csv("rows.csv")) == len(list(Path("data").glob("*.fits"))) == 4
+
+
+def test_python_of_the_readme_prints_what_stands_below_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "140")
     namespace = {}
-    exec(blocks("python")[number], namespace)
+    found = blocks("python", "text")
+    checked = 0
+    for (language, code), (below, expected) in zip(found, [*found[1:], ("", "")], strict=True):
+        if language != "python":
+            continue
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(code, namespace)
+        assert (out.getvalue() or "") == (expected if below == "text" else "")
+        checked += 1
+    assert checked == 4
     assert namespace["data"].ndim == 2
     assert namespace["header"]["WAVELNTH"] == 304
     namespace["client"].close()
+
+
+def test_what_the_readme_links_to_is_there():
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", README.read_text()):
+        assert (README.parent / target).is_file(), target
 
 
 MODULES = sorted(
