@@ -17,7 +17,7 @@ from jsoclite.sandbox.geometry import View
 from jsoclite.sandbox.imagefile import Image, ProcessError
 from jsoclite.sandbox.jpeg import film, jpeg, png
 from jsoclite.sandbox.pictures import Look
-from jsoclite.sandbox.vectors import components
+from jsoclite.sandbox.vectors import ERROR_INPUTS, components
 from jsoclite.sandbox.web import Request
 
 SET = "hmi.M_720s[2014.01.01_TAI/36m]{magnetogram}"
@@ -241,13 +241,43 @@ def test_vector_components_of_a_radial_field():
             components(images, weak=7)
 
 
+def test_errors_of_vector_components():
+    """Small errors of field and angles move the components as far as their propagation says."""
+    rng = np.random.default_rng(7)
+    header = {"CRPIX1": 16.5, "CRPIX2": 16.5, "CDELT1": 40.0, "CROTA2": 179.9}
+    header |= {"RSUN_OBS": 960.0, "CRLT_OBS": -5.0, "CRLN_OBS": 100.0}
+    values = {"field": rng.uniform(300, 900, (32, 32)), "inclination": rng.uniform(20, 160, (32, 32))}
+    values |= {"azimuth": rng.uniform(0, 180, (32, 32)), "disambig": rng.integers(0, 2, (32, 32)) * 7.0}
+    sizes = dict(zip(ERROR_INPUTS, (3.0, 0.2, 0.3, 0.4, -0.3, 0.2), strict=True))
+
+    def made(changed):
+        full = values | {name: np.full((32, 32), size) for name, size in sizes.items()} | changed
+        return components({name: Image(data, dict(header), 0.0) for name, data in full.items()})
+
+    told = made({})
+    covariance = np.array([[1, 0.4, -0.3], [0.4, 1, 0.2], [-0.3, 0.2, 1]])
+    steps = rng.multivariate_normal(np.zeros(3), covariance, 400) * (3.0, 0.2, 0.3)
+    names = ("field", "inclination", "azimuth")
+    moved = [made({name: values[name] + one for name, one in zip(names, step, strict=True)}) for step in steps]
+    for name in ("Bp", "Bt", "Br"):
+        seen = np.std([one[name] for one in moved], axis=0)
+        assert np.nanmedian(np.abs(seen / told[f"{name}_err"] - 1)) < 0.05
+
+
 def test_export_of_vector_components(desk):
     from astropy.io import fits
 
     answer = desk.export("hmi.B_720s[2014.01.01_TAI]", process="n=0|HmiB2ptr,l=1", filenamefmt="{T_REC:A}.{segment}")
     assert [row["filename"] for row in answer["data"]] == [
-        f"20140101_000000_TAI.{segment}.fits" for segment in ("Bp", "Bt", "Br")
+        f"20140101_000000_TAI.{segment}.fits" for segment in ("Bp", "Bt", "Br", "lon", "lat")
     ]
+    for number, segment in ((3, "lon"), (4, "lat")):
+        with fits.open(BytesIO(desk.file(answer, number))) as units:
+            angle, header = np.array(units[1].data), units[1].header
+        assert header["BUNIT"] == "degree"
+        assert (np.nanmin(angle), np.nanmax(angle)) == pytest.approx((-90, 90), abs=30)  # the poles are tilted
+        # north and west are where the camera, upside down, has its lower left
+        assert np.nanmean(angle[:128] if segment == "lat" else angle[:, :128]) > 20
     assert answer["data"][0]["record"].startswith("hmi.B_720s_mod[2014.01.01_00:00:00_TAI][JSOC_")
     squares = 0.0
     for number in range(3):

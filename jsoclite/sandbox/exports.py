@@ -25,7 +25,7 @@ from .process import VECTOR_STEPS, apply, process_file, time_span
 from .recordtable import Stored
 from .staging import StagedRequest, Staging, State
 from .sums import FileCache, Sums, media_type
-from .vectors import INPUTS, OUTPUTS, components
+from .vectors import COORDINATES, ERROR_INPUTS, ERRORS, INPUTS, OUTPUTS, components
 from .wanted import ExportFailedError, Namer, Steps, Wanted
 from .web import File
 
@@ -208,18 +208,23 @@ class Exports:
             directory.files[name] = partial(self._exported, request, file, counter)
 
     def _add_vectors(self, directory: Directory, request: StagedRequest, records: list[str], namer: Namer) -> None:
-        """``HmiB2ptr``: three components of each record whose four files are there."""
+        """``HmiB2ptr``: three components of each record whose files are there, their errors, and the coordinates."""
+        flags = next(options for name, options in request.wanted.steps if name in VECTOR_STEPS)
+        errors, coordinates = (flags.get(name, "0") == "1" for name in ("e", "l"))
+        inputs = (*INPUTS, *(ERROR_INPUTS if errors else ()))
+        outputs = (*OUTPUTS, *(ERRORS if errors else ()), *(COORDINATES if coordinates else ()))
         found: dict[int, dict[str, Stored]] = {}
-        for file in request.wanted.records.files(INPUTS):
+        for file in request.wanted.records.files(inputs):
             if file.path:
                 found.setdefault(file.row, {})[file.segment.lower()] = file
         for row, files in found.items():
-            if len(files) < len(INPUTS):
+            if len(files) < len(inputs):
                 continue
-            for counter, segment in enumerate(OUTPUTS):
-                name = namer.name(row, 3 * row + counter, f"{segment}.fits")
+            for number, segment in enumerate(outputs):
+                counter = len(outputs) * row + number
+                name = namer.name(row, counter, f"{segment}.fits")
                 directory.rows.append((_processed(records[row], request.id), name))
-                directory.files[name] = partial(self._component, request, files, segment, 3 * row + counter)
+                directory.files[name] = partial(self._component, request, files, segment, counter)
 
     def _add_pictures(self, directory: Directory, request: StagedRequest, look: Look) -> None:
         """``jpg``, ``png``: one picture a file; ``mp4``: a film of them and its frames."""
@@ -276,7 +281,7 @@ class Exports:
         weak = next(options.get("ambweak", "2") for name, options in wanted.steps if name in VECTOR_STEPS)
         image.data = components(images, int(weak) if weak.isdigit() else -1)[segment]
         apply(image, after)
-        image.header["BUNIT"] = "Mx/cm^2"
+        image.header |= {"BUNIT": "degree" if segment in COORDINATES else "Mx/cm^2", "AMBWEAK": int(weak)}
         return write_image(image, head, self._new_keywords(request, segment, counter), compressed=compressed)
 
     def _new_keywords(self, request: StagedRequest, segment: str, counter: int) -> dict[str, Any]:
