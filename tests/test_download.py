@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import requests
@@ -505,6 +506,31 @@ def test_a_cutout_is_another_file_than_the_whole(sun, tmp_path):
     assert sun.download(one, tmp_path, process=step).status.tolist() == ["present"]
     half = sun.download(one, tmp_path, process=jsoclite.Rebin(0.5))
     assert jsoclite.read(half.iloc[0])[0].shape[0] * 2 == jsoclite.read(whole.iloc[0])[0].shape[0]
+
+
+def test_a_step_that_makes_other_segments(sun, tmp_path):
+    one = "hmi.B_720s[2014.01.01_00:00:00_TAI]{field,inclination,azimuth,disambig}"
+    rows = sun.query(one)
+    whole = sun.download(rows, tmp_path, process=jsoclite.VectorToPtr(coordinates=False))
+    assert list(whole.segment) == ["Bp", "Bt", "Br"]
+    assert whole.status.tolist() == ["downloaded"] * 3
+    assert [path.split(".")[-2] for path in whole.path] == ["Bp", "Bt", "Br"]
+    strength = jsoclite.read(sun.download(rows, tmp_path, segments="field").iloc[0])[0]
+    parts = [jsoclite.read(row)[0] for _, row in whole.iterrows()]
+    inside = np.isfinite(parts[0])
+    assert np.allclose(sum(part**2 for part in parts)[inside] ** 0.5, strength[inside], rtol=1e-3, atol=0.1)
+    assert sun.download(one, tmp_path, process=jsoclite.VectorToPtr(coordinates=False)).status.eq("present").all()
+    every = jsoclite.VectorToPtr(errors=True)
+    assert list(sun.download(rows, tmp_path, process=every).segment) == [
+        "Bp", "Bt", "Br", "Bp_err", "Bt_err", "Br_err", "lon", "lat",
+    ]  # fmt: skip
+    assert list(sun.export(rows, segments="Br", process=every).download(tmp_path / "two").segment) == ["Br"]
+    box = jsoclite.Cutout((0, 0), (400, 300), t_ref="2014-01-01T00:00:00Z")
+    cut = sun.download(rows, tmp_path, segments="br", process=[box, every])
+    assert cut.segment.tolist() == ["Br"]
+    assert jsoclite.read(cut.iloc[0])[0].shape == (37, 50)
+    with pytest.raises(jsoclite.UnknownName, match="azimuth"):
+        sun.download(rows, tmp_path, segments=["azimuth"], process=every)
 
 
 def test_a_reference_time_without_an_image_is_told_before_anything_is_sent(sun, tmp_path):
