@@ -127,16 +127,38 @@ def _stokes(rows: Rows, name: str, disk: Disk, surface: Surface) -> FloatArray:
     return np.asarray(bright * 2.2e-8 * part * (1 - 2 * (offset / 75.0) ** 2) * line)
 
 
-def _vector(disk: Disk, field: Field) -> dict[str, FloatArray]:
-    """Field strength, inclination, azimuth (0 to 180) and the flag of its 180-degree choice, as HMI has them."""
+def _vector(disk: Disk, field: Field, plain: Field, coin: FloatArray) -> dict[str, FloatArray]:
+    """
+    Field strength, inclination, azimuth (0 to 180) and the flags of its 180-degree choice, as HMI has them.
+
+    Parameters
+    ----------
+    disk : Disk
+        Where.
+    field, plain : Field
+        With noise, and without.
+    coin : ndarray
+        As often positive as negative.
+    """
     along, columns, lines = disk.seen(field)
     strength = np.sqrt(along**2 + columns**2 + lines**2)
     azimuth = np.arctan2(-columns, lines) / _DEG % 360
+    # where the field is weak, each bit has an answer of its own: the potential field's, chance, the more radial one
+    outward = Field(np.ones(len(along)), np.zeros(len(along)), np.zeros(len(along)))
+    (_, *potential), (_, *radial) = disk.seen(plain), disk.seen(outward)
+    right = np.stack(
+        [
+            columns * potential[0] + lines * potential[1] >= 0,
+            (azimuth >= 180) ^ (coin >= 0),
+            (columns * radial[0] + lines * radial[1]) * along >= 0,
+        ]
+    )
+    flags = np.where((strength > 120) | right, azimuth >= 180, azimuth < 180)
     return {
         "field": strength,
         "inclination": np.arccos(np.clip(along / np.maximum(strength, 1e-6), -1, 1)) / _DEG,
         "azimuth": azimuth % 180,
-        "disambig": np.where(azimuth >= 180, 7.0, 0.0),
+        "disambig": np.array([1.0, 2.0, 4.0]) @ flags,
         "conf_disambig": np.where(strength > 250, 90.0, np.where(strength > 120, 60.0, 50.0)),
     }
 
@@ -153,7 +175,7 @@ def inverted(rows: Rows, disk: Disk, segment: Segment) -> FloatArray:
     _, surface, plain = scene(rows, disk)
     field = _noisy(rows, disk, plain)
     name = segment.name
-    found = _vector(disk, field)
+    found = _vector(disk, field, plain, record_noise(rows, disk.on.shape, "coin")[disk.on])
     if name in found:
         return disk.filled(found[name], 0.0 if segment.type == "char" else np.nan)
     strength = found["field"]
