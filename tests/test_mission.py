@@ -673,6 +673,11 @@ def test_cycle_and_polar_fields():
         field = [float(polar_field(np.array([moment(f"{year}.07.01")]), north)[0]) for year in (2009, 2019)]
         assert field[0] * field[1] < 0
     assert polar_field(np.array([moment("2019.07.01")]), True)[0] > 2
+    # the observed years between which each pole changed its sign
+    for before, after, sign in ((1998, 2003, -1), (2011, 2016, 1), (2021, 2026, -1)):
+        for north in (True, False):
+            field = polar_field(np.array([moment(f"{before}.07.01"), moment(f"{after}.07.01")]), north)
+            assert np.sign(field).tolist() == ([-sign, sign] if north else [sign, -sign])
     cols = values("hmi.meanpf_720s", found("hmi.meanpf_720s", "2019.07.01", "2019.07.01_02:00"), "capn2", "caps2")
     assert (cols["capn2"] > 2).all()
     assert (cols["caps2"] < -2).all()

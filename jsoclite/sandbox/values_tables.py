@@ -222,11 +222,16 @@ CHARTS: Final[dict[str, Value]] = {
 }
 
 
+# Years in which the north's polar field was strongest (first, third, …; 1985 negative), and in which it was zero.
+_POLES: Final = (1985.8, 1990.8, 1996.4, 2001.0, 2007.8, 2013.5, 2019.2, 2023.8, 2029.8)
+
+
 def polar_field(times: FloatArray, north: bool) -> FloatArray:
-    """Mean radial field of a polar cap, Gauss: reversals in 2000, 2013 and 2024, the south somewhat later."""
-    years = (times - moment("2008.07.01")) / (365.25 * DAY) - (0.0 if north else 0.8)
+    """Mean radial field of a polar cap, Gauss: reversals in 2001, 2013 and 2023, in the south somewhat later."""
+    years = 1996 + (times - moment("1996.01.01")) / (365.25 * DAY) - (0.0 if north else 0.8)
+    phase = np.interp(years, _POLES, 0.5 * np.arange(len(_POLES)))
     yearly = 0.25 * np.sin(2 * np.pi * times / (365.25 * DAY))
-    return np.asarray((-1 if north else 1) * (4.2 * np.cos(np.pi * years / 10.8) + yearly))
+    return np.asarray((1 if north else -1) * (-4.2 * np.cos(np.pi * phase) - yearly))
 
 
 def _cap(north: bool, share: float) -> Value:
