@@ -361,6 +361,35 @@ def test_solar_minimum_is_quiet():
     assert np.nanstd(busy) > 1.7 * np.nanstd(quiet)
 
 
+CHART_PAIR = {"hmi.Synoptic_Mr_720s": "synopMr", "mdi.synoptic_Mr_96m": "data"}
+
+
+def test_old_fields_drift_to_the_poles():
+    """In cycle 24 the north's following polarity was positive: it leaves the belt first, and turns the pole later."""
+    charts = {}
+    for rotation in range(2110, 2180, 2):  # 2011 to 2016
+        recnum = int(CATALOG["hmi.Mrsynop_small_720s"].candidates({"car_rot": (rotation, rotation)}, False)[0])
+        charts[rotation] = np.median(image("hmi.Mrsynop_small_720s", recnum, "data"), axis=1)
+    sine = (np.arange(180) + 0.5) / 90 - 1
+    lanes = [(np.abs(np.degrees(np.arcsin(sine)) - lat) < 5) for lat in (38, 58, -38)]
+    low, high, south = (np.array([chart[lane].mean() for chart in charts.values()]) for lane in lanes)
+    assert low.mean() > 0.2 > -0.2 > south.mean()
+    shifts = [np.corrcoef(low[: len(low) - n], high[n:])[0, 1] for n in range(10)]
+    assert 0.6 < np.argmax(shifts) * 2 * 27.3 / 365 < 1.4  # 20 degrees in a year
+
+
+def test_regions_stay_unipolar_longer_than_a_rotation():
+    points = np.meshgrid(np.arange(0, 360, 3.0), np.arange(-40, 41, 3.0))
+    when = moment("2014.01.10")
+    seen = [
+        Surface(when + day * 86400, points[1], points[0]).wandering("remnant", 9.0, 40.0) for day in range(0, 400, 10)
+    ]
+    likeness = [np.corrcoef(seen[0].ravel(), one.ravel())[0, 1] for one in seen]
+    assert likeness[1] > 0.8
+    assert min(likeness) > -0.3  # nor do they come back with the other sign
+    assert np.std(seen) == pytest.approx(1, abs=0.1)
+
+
 def test_synoptic_charts_hold_the_poles_of_the_cycle():
     series = CATALOG["hmi.Synoptic_Mr_720s"]
     for rotation, north in ((2096, -1), (2219, 1)):
@@ -368,6 +397,11 @@ def test_synoptic_charts_hold_the_poles_of_the_cycle():
         chart = image("hmi.Synoptic_Mr_720s", recnum, "synopMr")
         assert np.sign(chart[-8:].mean()) == north
         assert np.sign(chart[:8].mean()) == -north
+    recnums = [int(CATALOG[name].candidates({"car_rot": (2100, 2100)}, False)[0]) for name in CHART_PAIR]
+    hmi, mdi = (
+        image(name, recnum, segment) for (name, segment), recnum in zip(CHART_PAIR.items(), recnums, strict=True)
+    )
+    assert np.polyfit(hmi.ravel(), mdi.ravel(), 1)[0] == pytest.approx(1.4, abs=0.02)  # Liu et al. (2012)
     polar = image("hmi.meanpf_720s", record("hmi.meanpf_720s", "2019.07.01"), "mf_br")
     assert polar.shape == (180,)
     assert polar[:20].mean() > 1.5 > -1.5 > polar[-20:].mean()

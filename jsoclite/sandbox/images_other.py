@@ -19,6 +19,8 @@ from .values_aia import ROLL, aia_centre, aia_scale, sensitivity
 from .values_tables import polar_field
 
 _DEG: Final = np.pi / 180
+#: Fields of MDI over those of HMI (Liu et al. 2012, Solar Physics 279, 295).
+MDI_OVER_HMI: Final = 1.4
 
 
 def aia_array(rows: Rows, segment: Segment) -> FloatArray:
@@ -81,7 +83,7 @@ def mdi_array(rows: Rows, segment: Segment) -> FloatArray:
     _, surface, field = scene(rows, disk)
     if product == "Ic":
         return disk.filled(11800 * limb_darkening(disk.mu) * surface.darkening + 40 * noise)
-    return disk.filled(1.3 * disk.seen(field)[0] + 14 * noise)
+    return disk.filled(MDI_OVER_HMI * disk.seen(field)[0] + 14 * noise)
 
 
 def iris_array(rows: Rows, segment: Segment) -> FloatArray:
@@ -122,6 +124,8 @@ def chart_array(rows: Rows, segment: Segment) -> FloatArray:
     chart = np.concatenate(strips, axis=1)
     if name == "epts":
         return np.full((lines, columns), 20.0)
+    if rows.spec.instrument == "mdi":
+        chart = MDI_OVER_HMI * chart
     # charts of the line-of-sight field: what the meridian shows of a radial one
     return np.asarray(chart * np.cos(lat * _DEG)) if "Ml" in rows.spec.name else np.asarray(chart)
 

@@ -3,7 +3,7 @@ A model of the Sun's surface: magnetic field, brightness and motion at any point
 
 Active regions are those of `jsoclite.sandbox.harps`: groups of magnetic charges below the surface, whose fields add up
 to a potential field in all three components and to the unsigned flux that the SHARP keywords give. Around them lie the
-network, the remnants of old regions and the polar caps of the cycle's phase.
+network, the remnants of old regions on their way to the poles, and the polar caps of the cycle's phase.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .availability import DAY
-from .harps import activity
-from .noise import FloatArray, hashed, texture, uniform
+from .harps import activity, cycle
+from .noise import FloatArray, hashed, smooth, texture, uniform
 from .population import regions
 from .values_tables import polar_field
 
@@ -28,6 +28,8 @@ _DEG: Final = np.pi / 180
 _CM: Final = 696.0e8 * _DEG
 #: Shape of the maps of the quiet Sun in Carrington longitude and latitude.
 _ROWS, _COLUMNS = 512, 1024
+#: Latitudes of `poleward_field`, degrees.
+_LATITUDES: Final = np.arange(-90.0, 91.0)
 _SPOT_FIELD: Final = 2300.0
 _PLAGE_FIELD: Final = 420.0
 
@@ -99,6 +101,21 @@ def charges(which: int, time: float) -> Charges:
     return Charges(x * np.cos(tilt) - y * np.sin(tilt), x * np.sin(tilt) + y * np.cos(tilt), depth, strength / _CM**2)
 
 
+def poleward_field(time: float) -> FloatArray:
+    """
+    Field (G) that drifts to the poles, at `_LATITUDES`: what following polarities left behind, in surges.
+
+    It leaves the activity belts with the sign that will turn the polar cap, and moves by 20 degrees a year (8 m/s).
+    """
+    height = np.abs(_LATITUDES)
+    left = time - np.maximum(0, height - 20) / 20 * 365.25 * DAY
+    north = _LATITUDES > 0
+    following = np.where(north, -1, 1) * cycle(left)[1]
+    surges = np.where(north, smooth(left, 200 * DAY, "surge north"), smooth(left, 200 * DAY, "surge south"))
+    lane = np.clip((height - 18) / 10, 0, 1) * np.clip((70 - height) / 12, 0, 1)
+    return np.asarray(1.6 * lane * following * activity(left) * (1 + 1.3 * surges))
+
+
 @dataclass(frozen=True)
 class Surface:
     """
@@ -128,6 +145,18 @@ class Surface:
         first = _map(purpose, width).take(self._cells)
         second = _map(purpose + "'", width).take(self._cells)
         return np.asarray(np.cos(phase) * first + np.sin(phase) * second)
+
+    def wandering(self, purpose: str, width: float, period: float) -> FloatArray:
+        """A random field of unit variance that becomes another one every `period` days, and never comes back."""
+        knot, part = divmod(self.time / (period * DAY), 1.0)
+        row, column = np.divmod(self._cells, _COLUMNS)
+        found = []
+        for number in (int(knot), int(knot) + 1):
+            bits = int(hashed(number, purpose))
+            down, across = bits % _ROWS, (bits >> 20) % _COLUMNS
+            cells = (row + down) % _ROWS * _COLUMNS + (column + across) % _COLUMNS
+            found.append(_map(purpose, width).take(cells))
+        return np.asarray(np.cos(part * np.pi / 2) * found[0] + np.sin(part * np.pi / 2) * found[1])
 
     @cached_property
     def network(self) -> FloatArray:
@@ -170,7 +199,7 @@ class Surface:
         busy = float(activity(np.array([self.time]))[0])
         ragged = self.network
         square = ragged * ragged
-        remnant = self.sampled("remnant", 9.0, 40.0)
+        remnant = self.wandering("remnant", 9.0, 40.0)
         height = np.abs(self.latitude)
         belt = np.exp(-(((height - 17) / 14) ** 2))
         polar_north, polar_south = (float(polar_field(np.array([self.time]), north)[0]) for north in (True, False))
@@ -178,7 +207,8 @@ class Surface:
         quiet = 6.5 * ragged * square / (1 + 0.25 * square)
         unipolar = remnant - np.clip(remnant, -0.6, 0.6)
         quiet += (4 + 38 * busy * belt) * unipolar * (0.2 + square) * 0.5
-        quiet += 1.3 * cap * (0.4 + square)
+        poleward = np.interp(self.latitude, _LATITUDES, poleward_field(self.time))
+        quiet += (1.3 * cap + poleward) * (0.4 + square)
         crumbled = 1 + 0.3 * np.clip(ragged, -1.2, 1.2)
         return Field(strong.radial * crumbled + quiet, strong.west * crumbled, strong.north * crumbled)
 
