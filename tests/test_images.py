@@ -390,18 +390,39 @@ def test_regions_stay_unipolar_longer_than_a_rotation():
     assert np.std(seen) == pytest.approx(1, abs=0.1)
 
 
+def test_only_filled_charts_have_the_pole_that_is_turned_away():
+    for rotation, away in ((2153, slice(0, 4)), (2147, slice(-4, None))):  # August (north seen) and March
+        recnums = [
+            int(CATALOG[name].candidates({"car_rot": (rotation, rotation)}, False)[0])
+            for name in ("hmi.Synoptic_Mr_720s", "hmi.Synoptic_Mr_polfil_720s")
+        ]
+        plain = image("hmi.Synoptic_Mr_720s", recnums[0], "synopMr")
+        filled = image("hmi.Synoptic_Mr_polfil_720s", recnums[1], "Mr_polfil")
+        assert np.isfinite(filled).all()
+        missing = np.isnan(plain)
+        assert missing[away].any()
+        assert (
+            missing.sum() == missing[away].sum() == keywords("hmi.Synoptic_Mr_720s", recnums[0], "missvals")["missvals"]
+        )
+        assert np.array_equal(plain[~missing], filled[~missing])
+    recnum = int(CATALOG["hmi.Synoptic_Mr_720s"].candidates({"car_rot": (2210, 2210)}, False)[0])
+    missing = keywords("hmi.Synoptic_Mr_720s", recnum, "missvals")["missvals"]
+    assert missing / (720 * 288) == pytest.approx(1048 / 259200, rel=0.5)  # a published header of that rotation
+
+
 def test_synoptic_charts_hold_the_poles_of_the_cycle():
     series = CATALOG["hmi.Synoptic_Mr_720s"]
     for rotation, north in ((2096, -1), (2219, 1)):
         recnum = int(series.candidates({"car_rot": (rotation, rotation)}, False)[0])
         chart = image("hmi.Synoptic_Mr_720s", recnum, "synopMr")
-        assert np.sign(chart[-8:].mean()) == north
-        assert np.sign(chart[:8].mean()) == -north
+        assert np.sign(np.nanmean(chart[-8:])) == north
+        assert np.sign(np.nanmean(chart[:8])) == -north
     recnums = [int(CATALOG[name].candidates({"car_rot": (2100, 2100)}, False)[0]) for name in CHART_PAIR]
     hmi, mdi = (
         image(name, recnum, segment) for (name, segment), recnum in zip(CHART_PAIR.items(), recnums, strict=True)
     )
-    assert np.polyfit(hmi.ravel(), mdi.ravel(), 1)[0] == pytest.approx(1.4, abs=0.02)  # Liu et al. (2012)
+    both = np.isfinite(hmi) & np.isfinite(mdi)
+    assert np.polyfit(hmi[both], mdi[both], 1)[0] == pytest.approx(1.4, abs=0.02)  # Liu et al. (2012)
     polar = image("hmi.meanpf_720s", record("hmi.meanpf_720s", "2019.07.01"), "mf_br")
     assert polar.shape == (180,)
     assert polar[:20].mean() > 1.5 > -1.5 > polar[-20:].mean()

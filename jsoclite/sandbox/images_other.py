@@ -16,7 +16,7 @@ from .rows import FloatArray, Rows
 from .sun import Disk, Surface, grain
 from .values import MDI_SCALE, mdi_centre, mdi_roll
 from .values_aia import ROLL, aia_centre, aia_scale, sensitivity
-from .values_tables import polar_field
+from .values_tables import chart_gaps, chart_strips, polar_field
 
 _DEG: Final = np.pi / 180
 #: Fields of MDI over those of HMI (Liu et al. 2012, Solar Physics 279, 295).
@@ -101,26 +101,21 @@ def iris_array(rows: Rows, segment: Segment) -> FloatArray:
 
 
 def chart_array(rows: Rows, segment: Segment) -> FloatArray:
-    """A synoptic map: sine of latitude by Carrington longitude, each longitude as it was at the central meridian."""
+    """A synoptic map: sine of latitude by Carrington longitude, each strip as it was at the central meridian."""
     lines, columns = image_shape(rows)
     name = segment.name
     step = 360.0 / columns
-    # longitude falls towards the left in Carrington time: the left edge was seen last
     longitude = (np.arange(columns) + 0.5) * step
     if rows.spec.kind != "synoptic":
         longitude = longitude + float(rows.view.longitude[0]) - 120.0 - 180.0
     sine = (np.arange(lines) + 0.5) * (2.0 / lines) - 1
     lon, lat = np.meshgrid(longitude % 360, np.arcsin(sine) / _DEG)
     strips = []
-    parts = 9
-    for part in range(parts):
-        begin, end = part * columns // parts, (part + 1) * columns // parts
-        # seen at the meridian when the rotation had turned so far
-        away = 180.0 - (begin + end) / 2 * step
-        time = float(rows.time[0]) + away / 13.2 * 86400
-        surface = Surface(time, lat[:, begin:end], lon[:, begin:end])
-        field = surface.field
-        strips.append({"Bt": -field.north, "Bp": field.west}.get(name, field.radial))
+    edges, times = chart_strips(rows)
+    for begin, end, time, gap in zip(edges[:-1], edges[1:], times[0].tolist(), chart_gaps(rows)[0], strict=True):
+        field = Surface(time, lat[:, begin:end], lon[:, begin:end]).field
+        strip = {"Bt": -field.north, "Bp": field.west}.get(name, field.radial)
+        strips.append(np.where(gap[:, None], np.nan, strip))
     chart = np.concatenate(strips, axis=1)
     if name == "epts":
         return np.full((lines, columns), 20.0)

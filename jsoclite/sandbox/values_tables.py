@@ -13,7 +13,7 @@ from .ephemeris import rotation_start, view
 from .harps import activity
 from .noise import smooth
 from .orbits import AU
-from .rows import FloatArray, IntArray, Rows, Value
+from .rows import BoolArray, FloatArray, IntArray, Rows, Value
 from .values import OBSERVER, constant, quick
 from .values_aia import AIA_SCALE, CHANNEL, ROLL, aia_centre
 
@@ -168,6 +168,29 @@ def _step(rows: Rows) -> float:
     return 360.0 / chart_shape(rows)[0]
 
 
+def chart_strips(rows: Rows) -> tuple[IntArray, FloatArray]:
+    """Edges (columns) of the strips that a chart is made of, and when each was at the meridian, shape (n, strips)."""
+    columns, _ = chart_shape(rows)
+    edges = np.arange(10) * columns // 9
+    # the left edge, longitude 0, was seen last
+    away = 180.0 - (edges[:-1] + edges[1:]) / 2 * _step(rows)
+    return edges, rows.time[:, None] + away / 13.2 * DAY
+
+
+def chart_gaps(rows: Rows) -> BoolArray:
+    """Which rows of each strip cannot be seen, shape (n, strips, rows): the pole that is turned away, unless filled."""
+    _, lines = chart_shape(rows)
+    _, times = chart_strips(rows)
+    latitude = np.degrees(np.arcsin((np.arange(lines) + 0.5) * (2.0 / lines) - 1))
+    tilt = view(times.ravel(), "earth").latitude.reshape(times.shape)
+    filled = "polfil" in rows.spec.name
+    return np.asarray((np.abs(latitude - tilt[:, :, None]) > 86.0) & (not filled))
+
+
+def _missing(rows: Rows) -> IntArray:
+    return np.asarray(chart_gaps(rows).sum(axis=2) @ np.diff(chart_strips(rows)[0]))
+
+
 #: Synoptic charts by rotation and by day.
 CHARTS: Final[dict[str, Value]] = {
     "t_obs": lambda rows: rows.time,
@@ -209,8 +232,8 @@ CHARTS: Final[dict[str, Value]] = {
     "lon_last": lambda rows: _chart_longitude(rows) + 180 - _step(rows) / 2,
     "lon_step": lambda rows: -_step(rows),
     "totvals": lambda rows: chart_shape(rows)[0] * chart_shape(rows)[1],
-    "datavals": lambda rows: chart_shape(rows)[0] * chart_shape(rows)[1],
-    "missvals": constant(0),
+    "datavals": lambda rows: chart_shape(rows)[0] * chart_shape(rows)[1] - _missing(rows),
+    "missvals": _missing,
     "datamean": lambda rows: 0.05 * smooth(rows.time, 30 * DAY, "chart"),
     "datamedn": lambda rows: 0.02 * smooth(rows.time, 30 * DAY, "chart median"),
     "datarms": lambda rows: 6.0 + 14.0 * activity(rows.time),
