@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .seriesinfo import SeriesInfo
     from .transport import Transport
 
-__all__ = ["check_names", "find_name", "find_series", "prime_time_key"]
+__all__ = ["check_names", "find_name", "find_series", "prime_time_key", "without_time"]
 
 # what jsoc_info understands besides the series' own keywords
 PSEUDO = re.compile(r"\*\*(ALL|NONE)\*\*|\*(recnum|sunum|size|online|retain|archive|recdir|logdir|dirmtime|spec)\*")
@@ -106,3 +106,18 @@ def prime_time_key(info: SeriesInfo) -> str | None:
         if key in info.keywords.index and info.keywords.loc[key, "type"] == "time":
             return str(key)
     return None
+
+
+def without_time(info: SeriesInfo) -> UnknownName:
+    """Return the error for a time asked of a series that is not ordered by time; it names how else to select."""
+    prime = [key for key in info.primekeys or [] if key]
+    times = [
+        str(key) for key, kind in info.keywords["type"].items() if kind == "time" and not str(key).startswith("DATE")
+    ]
+    best = next((key for key in ("T_OBS", "T_START", "MidTime") if key in times), times[0] if times else None)
+    other = f"a keyword that is a time: where='{best} > $(2014.01.01_TAI)'" if best else "where=…"
+    by_keys = f"by these, such as {prime[0]}=(first, last), or by " if prime else "by "
+    return UnknownName(
+        f"{info.name} has no time among its prime keys ({', '.join(prime) or 'it has none'}); select {by_keys}{other}",
+        record_set=info.name,
+    )

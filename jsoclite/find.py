@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .checks import find_name, prime_time_key
-from .errors import RecordSetError, UnknownName, warn
+from .checks import find_name, prime_time_key, without_time
+from .errors import RecordSetError, warn
 from .recordset import RecordSet
 from .times import DrmsTime, parse_duration, utc
 
@@ -44,7 +44,7 @@ def nearest(
     known = queries.prime_keys(series)
     time_key = prime_time_key(info)
     if time_key is None:
-        raise UnknownName(f"{info.name} has no time among its prime keys ({', '.join(known)})", record_set=info.name)
+        raise without_time(info)
     asked = list(utc(times)) if _is_many(times) else [utc(times)]
     reach = parse_duration(tolerance)
     if not reach > 0:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .bigquery import SMALLEST, fetch_in_pieces
-from .checks import check_names, find_name, find_series, prime_time_key
+from .checks import check_names, find_name, find_series, prime_time_key, without_time
 from .errors import QueryError, ServerError, UnknownName, UnknownSeries, warn
 from .keywordsets import DEFAULT_KEYWORDS, expand_sets
 from .names import series_of
@@ -121,11 +121,7 @@ class Queries:
         values = {find_name(key, known, "prime key", info.name): value for key, value in prime_keys.items()}
         time_key = prime_time_key(info)
         if time_key is None and any(value is not None for value in (start, end, cadence)):
-            raise UnknownName(
-                f"{info.name} has no time among its prime keys ({', '.join(known) or 'none'}); "
-                "select by these, or with where=…",
-                record_set=info.name,
-            )
+            raise without_time(info)
         if wavelength is not None and "WAVELNTH" not in known:
             has = "WAVELNTH" in info.keywords.index
             raise UnknownName(
@@ -372,5 +368,5 @@ def _raise(reply: Mapping[str, Any], rs: RecordSet) -> None:
     # jsoc_info.c says "series not found" for filters that it cannot read, too; the series was looked up before
     hint = " The series exists, so it is a filter that the server cannot read." if "series not found" in said else ""
     kind = UnknownSeries if "not found" in said and not hint else QueryError
-    text = f"the server refused {rs}: {said.splitlines()[0]}.{hint}"
+    text = f"the server refused {rs}: {said.splitlines()[0].rstrip('.')}.{hint}"
     raise kind(text, record_set=str(rs), status=reply.get("status"))
