@@ -215,7 +215,7 @@ def reply_error(reply: ExportReply, record_set: str | None, request_id: str | No
             remedy = hint
     request_id = request_id or reply.request_id
     about = " of ".join(part for part in (request_id and f"request {request_id}", _shown(record_set)) if part)
-    text = f"export {about or '(unknown)'} failed with status {int(reply.status)}: {said}. {remedy}"
+    text = f"export {about or '(unknown)'} failed with status {int(reply.status)}: {said.rstrip('.')}. {remedy}"
     return kind(
         text.rstrip(),
         request_id=request_id,

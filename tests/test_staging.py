@@ -13,7 +13,7 @@ from jsoclite import errors
 from jsoclite.export import Export
 from jsoclite.ledger import Ledger
 from jsoclite.orders import Orders
-from jsoclite.replies import ExportStatus, read_reply
+from jsoclite.replies import ExportStatus, read_reply, reply_error
 from jsoclite.staging import poll_delay
 from jsoclite.transport import Transport, resolve_server
 
@@ -396,3 +396,9 @@ def test_messages_among_the_rows():
     assert reply.request_id == "JSOC_20260101_9"
     (file,) = reply.files
     assert (file.record, file.segment, file.url) == ("s.a[1]", "x", None)
+
+
+def test_the_servers_full_stop_is_not_doubled():
+    reply = read_reply({"status": 4, "error": "Problem running protocol-export command."}, BASE)
+    text = str(reply_error(reply, SET))
+    assert text.endswith("Problem running protocol-export command.")
