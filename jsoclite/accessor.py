@@ -29,7 +29,9 @@ class JsocAccessor:
 
     Examples
     --------
-    >>> df[df.jsoc.good()].jsoc.record_sets()  # doctest: +SKIP
+    >>> df = client.query("hmi.M_720s[2014.01.01_TAI/2h]")
+    >>> df[df.jsoc.good()].jsoc.record_sets()
+    [RecordSet.parse('hmi.M_720s[:#...-#...]')]
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:
@@ -44,6 +46,11 @@ class JsocAccessor:
         ------
         SelectionError
             If the rows belong to several series or lost their record names.
+
+        Examples
+        --------
+        >>> client.query("hmi.M_720s[2014.01.01_TAI/2h]").jsoc.series
+        'hmi.M_720s'
         """
         found = list(dict.fromkeys(selection.series for selection in select(self._frame)))
         if not found:
@@ -64,6 +71,12 @@ class JsocAccessor:
         ------
         SelectionError
             If there is no column ``recnum``, or it holds anything else.
+
+        Examples
+        --------
+        >>> recnums = client.query("hmi.M_720s[2014.01.01_TAI/1h]").jsoc.recnums
+        >>> recnums.dtype, len(recnums)
+        (dtype('int64'), 5)
         """
         if "recnum" not in self._frame.columns:
             raise SelectionError("the DataFrame has no column 'recnum'")
@@ -85,6 +98,12 @@ class JsocAccessor:
         ------
         SelectionError
             If the rows lost their record names.
+
+        Examples
+        --------
+        >>> df = client.query("hmi.M_720s[2014.01.01_TAI/2h]")
+        >>> df.iloc[::2].jsoc.record_sets(["magnetogram"])      # every second record, in one set
+        [RecordSet.parse('hmi.M_720s[:#...-#...@2]{magnetogram}')]
         """
         return to_record_sets(self._frame, segments=segments)
 
@@ -105,6 +124,12 @@ class JsocAccessor:
             If there is no such column.
         RecordSetError
             If it holds anything but times.
+
+        Examples
+        --------
+        >>> df = client.query("hmi.M_720s[2014.01.01_TAI/24m]")
+        >>> df.jsoc.times().iloc[0], df.jsoc.times(scale="tai").iloc[0]
+        (Timestamp('2013-12-31 23:59:25+0000', tz='UTC'), Timestamp('2014-01-01 00:00:00'))
         """
         column = self._column(keyword)
         if scale not in ("utc", "tai"):
@@ -140,6 +165,12 @@ class JsocAccessor:
         ------
         UnknownName
             If there is no column ``QUALITY``.
+
+        Examples
+        --------
+        >>> df = client.query("hmi.M_720s[2011.01.11_21:00:00_TAI/24m]")
+        >>> df.jsoc.good().tolist()
+        [False, ...]
         """
         quality = self._column("QUALITY").astype("Int64")
         bad = quality != 0 if any_bit else (quality & NO_IMAGE) != 0

@@ -103,13 +103,29 @@ class Client(Questions):
         self.close()
 
     def close(self) -> None:
-        """Close the connections; a later call opens new ones."""
+        """
+        Close the connections; a later call opens new ones.
+
+        Examples
+        --------
+        >>> with jsoclite.Client("sandbox") as mine:            # closes at the end
+        ...     mine.count("hmi.M_720s[2014.01.01_TAI/1h]")
+        5
+        >>> mine.close()                                        # harmless
+        """
         if "transport" in self.__dict__:
             self.transport.close()
 
     @functools.cached_property
     def transport(self) -> Transport:
-        """The connection to the server; made, and the sandbox started, on first use."""
+        """
+        The connection to the server; made, and the sandbox started, on first use.
+
+        Examples
+        --------
+        >>> client.transport.server.url_jsoc_info
+        'http://127.0.0.1:.../cgi-bin/ajax/jsoc_info'
+        """
         server = self._server
         if isinstance(server, str) and server.lower() == "sandbox":
             sandbox = _shared_sandbox()
@@ -129,7 +145,14 @@ class Client(Questions):
     # -- exports --------------------------------------------------------------------------------------------------
 
     def check_email(self, address: str) -> bool:
-        """Say whether JSOC knows this e-mail address; nothing is registered by asking."""
+        """
+        Say whether JSOC knows this e-mail address (checkAddress.sh); nothing is registered by asking.
+
+        Examples
+        --------
+        >>> client.check_email("demo@example.com"), client.check_email("nobody@example.com")
+        (True, False)
+        """
         return self._orders.is_registered(address)
 
     def export(
@@ -173,6 +196,17 @@ class Client(Questions):
             If there is no registered address.
         SelectionError
             If the rows do not say which records they stand for.
+        ProcessingError
+            For a step that JSOC cannot run on this series.
+        ValueError
+            For a method or protocol that JSOC does not know (jsoc_export_manage.c).
+
+        Examples
+        --------
+        >>> df = client.query("hmi.M_720s[2014.01.01_TAI/4h]")
+        >>> export = client.export(df.iloc[::5], segments="magnetogram", process=jsoclite.Rebin(0.25))
+        >>> export.wait()
+        <Export JSOC_..., done, 4 files, ...>
         """
         from .recordset import RecordSet
         from .selection import to_record_sets
@@ -223,6 +257,17 @@ class Client(Questions):
         -------
         Export
             Ask it for its status, wait, or download.
+
+        Raises
+        ------
+        JsocError
+            For what is no request id.
+
+        Examples
+        --------
+        >>> export = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")
+        >>> client.attach(*export.ids).wait().status            # in another session, on another machine
+        <ExportStatus.DONE: 0>
         """
         for request_id in request_ids:
             if not REQUEST_ID.fullmatch(request_id):
@@ -282,6 +327,19 @@ class Client(Questions):
             If files failed; its ``.manifest`` is what would have been returned.
         EmailError
             If files must be staged and there is no registered address.
+        SelectionError
+            If the rows do not say which records they stand for.
+        ProcessingError
+            For a step that JSOC cannot run on this series.
+
+        Examples
+        --------
+        >>> df = client.query("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}")
+        >>> files = client.download(df[df.jsoc.good()], "data")
+        >>> files.status.tolist()
+        ['downloaded', 'downloaded', 'downloaded', 'downloaded', 'downloaded']
+        >>> client.download(df, "data").status.unique().tolist()        # nothing is fetched twice
+        ['present']
         """
         from .claim import Claim
         from .download import Batch, complain
@@ -324,6 +382,11 @@ class Client(Questions):
         A plain `drms.Client` over our connection, for what jsoclite does not cover.
 
         Its `query` mangles QUALITY with some versions of pandas; use `Client.query` for data.
+
+        Examples
+        --------
+        >>> client.drms.pkeys("hmi.M_720s")
+        ['T_REC', 'CAMERA']
         """
         import drms
 

@@ -64,7 +64,19 @@ else:
 
 
 class JsocError(_DrmsError):
-    """Base of all errors that jsoclite raises on purpose; also a `drms.DrmsError`."""
+    """
+    Base of all errors that jsoclite raises on purpose; also a `drms.DrmsError`.
+
+    Examples
+    --------
+    Whatever is wrong, one clause catches it, and the text says what to do:
+
+    >>> try:
+    ...     client.info("hmi.M_72s")
+    ... except jsoclite.JsocError as error:
+    ...     print(f"{type(error).__name__}: {error}")
+    UnknownSeries: there is no series hmi.M_72s. Did you mean hmi.M_720s or ...?
+    """
 
 
 class RecordSetError(JsocError, ValueError):
@@ -79,6 +91,16 @@ class RecordSetError(JsocError, ValueError):
         The whole text that was being read.
     position : int, optional
         Index in `text` of the character where reading failed; the message then shows it with a caret.
+
+    Examples
+    --------
+    >>> try:
+    ...     client.query("hmi.M_720s[2014.01.01_TAI")
+    ... except jsoclite.RecordSetError as error:
+    ...     print(error)
+    this bracket is never closed
+        hmi.M_720s[2014.01.01_TAI
+                  ^
     """
 
     def __init__(self, message: str, text: str | None = None, position: int | None = None) -> None:
@@ -93,11 +115,34 @@ class RecordSetError(JsocError, ValueError):
 
 
 class SelectionError(JsocError, ValueError):
-    """Rows that no longer say which records they stand for."""
+    """
+    Rows that no longer say which records they stand for: their index ``record`` is gone.
+
+    Examples
+    --------
+    >>> df = client.query("hmi.M_720s[2014.01.01_TAI/1h]").reset_index(drop=True)
+    >>> try:
+    ...     client.download(df, "data")
+    ... except jsoclite.SelectionError as error:
+    ...     print(error)
+    these rows no longer say which records they stand for: ... Use reset_index() instead of reset_index(drop=True), ...
+    """
 
 
 class ProcessingError(JsocError, ValueError):
-    """A server-side processing step with arguments that cannot work; nothing was sent."""
+    """
+    A server-side processing step with arguments that cannot work; nothing was sent.
+
+    The server would say no more than "status 4", or hand out unprocessed files.
+
+    Examples
+    --------
+    >>> try:
+    ...     jsoclite.Rebin(0.3)
+    ... except jsoclite.ProcessingError as error:
+    ...     print(error)
+    scale=0.3 is neither n nor 1/n with a whole n, and JSOC would round n; try 1/3
+    """
 
 
 class ServerError(JsocError):
@@ -112,6 +157,15 @@ class ServerError(JsocError):
         The URL, without e-mail addresses.
     status : int, optional
         HTTP status code, None where there was no answer at all.
+
+    Examples
+    --------
+    >>> with jsoclite.Sandbox(faults=["500@query"]) as sandbox:
+    ...     try:
+    ...         sandbox.client(retries=0).query("hmi.M_720s[2014.01.01_TAI]")
+    ...     except jsoclite.ServerError as error:
+    ...         print(error.status, error.url)
+    500 http://127.0.0.1:.../cgi-bin/ajax/jsoc_info
     """
 
     def __init__(self, message: str, *, url: str | None = None, status: int | None = None) -> None:
@@ -131,6 +185,14 @@ class QueryError(JsocError, _DrmsQueryError):
         The record set that was asked for.
     status : int, optional
         The JSON status of the answer.
+
+    Examples
+    --------
+    >>> try:
+    ...     client.query("hmi.M_720s[2014.01.01_TAI][? NOSUCH = 1 ?]")
+    ... except jsoclite.QueryError as error:
+    ...     print(error)
+    the server refused hmi.M_720s[2014.01.01_TAI][? NOSUCH = 1 ?]: ERROR:  column "nosuch" does not exist.
     """
 
     def __init__(self, message: str, *, record_set: str | None = None, status: int | None = None) -> None:
@@ -139,15 +201,48 @@ class QueryError(JsocError, _DrmsQueryError):
 
 
 class UnknownSeries(QueryError, LookupError):
-    """No series of that name."""
+    """
+    No series of that name; the text names similar ones. Also a `LookupError`.
+
+    Examples
+    --------
+    >>> try:
+    ...     client.pkeys("aia.lev1_euv_12")
+    ... except jsoclite.UnknownSeries as error:
+    ...     print(error)
+    there is no series aia.lev1_euv_12. Did you mean aia.lev1_euv_12s or ...?
+    """
 
 
 class UnknownName(QueryError, LookupError):
-    """No such keyword, segment, link or prime key in the series."""
+    """
+    No such keyword, segment, link or prime key in the series; the text names similar ones. Also a `LookupError`.
+
+    Examples
+    --------
+    >>> try:
+    ...     client.query("hmi.M_720s[2014.01.01_TAI]", keywords="QUALTY")
+    ... except jsoclite.UnknownName as error:
+    ...     print(error)
+    hmi.M_720s has no keyword 'QUALTY'. Did you mean QUALITY?
+    """
 
 
 class EmailError(JsocError, ValueError):
-    """No e-mail address where an export needs one, or one that is not registered. The address is never in the text."""
+    """
+    No e-mail address where an export needs one, or one that is not registered. The address is never in the text.
+
+    Queries, and files that come straight from SUMS, need none.
+
+    Examples
+    --------
+    >>> with jsoclite.Sandbox(email="me@example.org") as sandbox:
+    ...     try:
+    ...         sandbox.client(email="you@example.org").export("hmi.M_720s[2014.01.01_TAI]")
+    ...     except jsoclite.EmailError as error:
+    ...         print(error)
+    JSOC does not know the e-mail address that was given. Register it once at http://jsoc.stanford.edu/ajax/...
+    """
 
 
 class ExportError(JsocError, _DrmsExportError):
@@ -166,6 +261,14 @@ class ExportError(JsocError, _DrmsExportError):
         The record set that was to be exported.
     pending : sequence of str
         Status 7 only: ids of the requests that are in the way.
+
+    Examples
+    --------
+    >>> try:
+    ...     client.export("hmi.M_720s[1999.01.01_TAI]").wait()
+    ... except jsoclite.ExportError as error:
+    ...     print(f"{type(error).__name__} {error.status}, {error.record_set}")
+    ExportFailed 4, hmi.M_720s[1999.01.01_TAI]
     """
 
     def __init__(
@@ -183,23 +286,88 @@ class ExportError(JsocError, _DrmsExportError):
 
 
 class ExportTooLarge(ExportError):
-    """Status 3: more bytes than JSOC gives in one request."""
+    """
+    Status 3: more bytes than JSOC gives in one request, 100 GB (jsoc_fetch.c).
+
+    Examples
+    --------
+    >>> with jsoclite.Sandbox(size_limit_mb=5) as sandbox:
+    ...     try:
+    ...         sandbox.client().export("hmi.M_720s[2014.01.01_TAI/2d]").wait()
+    ...     except jsoclite.ExportTooLarge as error:
+    ...         print(error)
+    export hmi.M_720s[2014.01.01_TAI/2d] failed with status 3: ... Export fewer records at once, or let a cutout or
+    rebin step make them smaller.
+    """
 
 
 class ExportFailed(ExportError):
-    """Status 4, -1 or unknown: JSOC could not do it."""
+    """
+    Status 4, -1 or unknown: JSOC could not do it. Also status 6: JSOC does not know the request.
+
+    Examples
+    --------
+    >>> try:
+    ...     client.export("aia.master_pointing3h[2014.01.01_TAI/3h]").wait()
+    ... except jsoclite.ExportFailed as error:
+    ...     print(error)
+    export aia.master_pointing3h[2014.01.01_TAI/3h] failed with status 4: There are no files in this RecordSet. ...
+    """
 
 
 class ExportExpired(ExportError):
-    """Status 5: the request was done, but JSOC has deleted its files (after seven days)."""
+    """
+    Status 5: the request was done, but JSOC has deleted its files (after seven days, jsoc_fetch.c).
+
+    Examples
+    --------
+    >>> with jsoclite.Sandbox(staging_s=0) as sandbox:
+    ...     (name,) = sandbox.client().export("hmi.M_720s[2014.01.01_TAI/1h]").wait().ids
+    ...     sandbox.staging.expire(name)                        # seven days later
+    ...     try:
+    ...         sandbox.client().attach(name).wait()
+    ...     except jsoclite.ExportExpired as error:
+    ...         print(error)
+    export request JSOC_... failed with status 5: ... JSOC keeps exported files for seven days. Export the rows again.
+    """
 
 
 class ExportLimit(ExportError):
-    """Status 7: an earlier request of this address, or too many of this host, are still pending."""
+    """
+    Status 7: an earlier request of this address, or too many of this host, are still pending.
+
+    `Export.wait` and `Client.download` do not raise it: they wait for what is in the way, then offer the request again.
+    It is for those who read JSOC's answers themselves.
+
+    Examples
+    --------
+    >>> from jsoclite.replies import read_reply, reply_error
+    >>> answer = {"status": 7, "error": "User has pending export requests (JSOC_20141117_001)"}
+    >>> try:
+    ...     raise reply_error(read_reply(answer, "http://jsoc.stanford.edu"), "hmi.M_720s[2014.01.01_TAI]")
+    ... except jsoclite.ExportLimit as error:
+    ...     print(error.pending)
+    ('JSOC_20141117_001',)
+    """
 
 
 class ExportOffline(ExportError):
-    """Status 25: files are offline and JSOC asks for an e-mail before they are brought back."""
+    """
+    Status 25: files are offline and JSOC asks for an e-mail before they are brought back.
+
+    `Client.download` brings the other files all the same, and says in the manifest which ones are on tape.
+
+    Examples
+    --------
+    >>> df = client.query("hmi.M_720s[2011.01.08_TAI]{magnetogram}")
+    >>> df.online.tolist()
+    [False]
+    >>> try:
+    ...     client.export(df).wait()
+    ... except jsoclite.ExportOffline as error:
+    ...     print(error)
+    export hmi.M_720s[:#...]{magnetogram} failed with status 25: ... The files are on tape: ask ...
+    """
 
 
 class StagingTimeout(JsocError, TimeoutError):
@@ -212,6 +380,15 @@ class StagingTimeout(JsocError, TimeoutError):
         What was waited for, and how to go on.
     request_id : str, optional
         The id to attach to later.
+
+    Examples
+    --------
+    >>> with jsoclite.Sandbox(staging_s=3600) as sandbox:
+    ...     try:
+    ...         sandbox.client().export("hmi.M_720s[2014.01.01_TAI]").wait(timeout=0)
+    ...     except jsoclite.StagingTimeout as error:
+    ...         print(error)
+    JSOC_... was still queued after 0 s. It lives on: wait again, or Client.attach('JSOC_...') later.
     """
 
     def __init__(self, message: str, *, request_id: str | None = None) -> None:
@@ -229,6 +406,19 @@ class DownloadError(JsocError):
         How many and why.
     manifest : pandas.DataFrame, optional
         One row a wanted file, as `Client.download` returns it.
+
+    Examples
+    --------
+    >>> with jsoclite.Sandbox(faults=["404@file"]) as sandbox:
+    ...     try:
+    ...         sandbox.client().download("hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}", "data")
+    ...     except jsoclite.DownloadError as error:
+    ...         print(error)
+    ...         again = error.manifest[error.manifest.status == "failed"]
+    2 of 2 files failed: HTTP 404 (2 x). Run the same line again to try just these; the error's .manifest says which.
+    >>> files = client.download(again, "data")
+    >>> files.status.tolist()
+    ['downloaded', 'downloaded']
     """
 
     def __init__(self, message: str, manifest: pd.DataFrame | None = None) -> None:
@@ -240,7 +430,22 @@ class DownloadError(JsocError):
 
 
 class JsocWarning(UserWarning):
-    """What the server would do, or leave out, without a word."""
+    """
+    What the server would do, or leave out, without a word.
+
+    Examples
+    --------
+    A check that nothing of the kind goes unseen, for a script:
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", jsoclite.JsocWarning)
+    ...     try:
+    ...         client.query("hmi.M_720s[2014-01-01T00:00:00-2014-01-02T00:00:00]")
+    ...     except jsoclite.JsocWarning as warning:
+    ...         print(warning)
+    [2014-01-01T00:00:00-2014-01-02T00:00:00]: the server takes -2014 for a time zone, ... a duration behind a slash
+    """
 
 
 def warn(message: str) -> None:

@@ -45,6 +45,14 @@ class Export(Sequence[ExportRequest]):
         What `Export.download` calls.
     wanted : sequence of Wanted
         The files that the requests are to bring, in the order of the rows, where that is known.
+
+    Examples
+    --------
+    >>> export = client.export("hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}")
+    >>> export.wait()
+    <Export JSOC_..., done, 2 files, 1 MB, hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}>
+    >>> len(export.download("data"))
+    2
     """
 
     def __init__(
@@ -84,12 +92,27 @@ class Export(Sequence[ExportRequest]):
 
     @property
     def ids(self) -> list[str]:
-        """Ids of the requests that were submitted; `Client.attach` takes them, on any machine, for seven days."""
+        """
+        Ids of the requests that were submitted; `Client.attach` takes them, on any machine, for seven days.
+
+        Examples
+        --------
+        >>> export = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")
+        >>> export.ids
+        ['JSOC_...']
+        """
         return [request.id for request in self.requests if request.id]
 
     @property
     def status(self) -> ExportStatus:
-        """The last status seen of the request that is furthest from done."""
+        """
+        The last status seen of the request that is furthest from done; nothing is asked.
+
+        Examples
+        --------
+        >>> client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}").wait().status
+        <ExportStatus.DONE: 0>
+        """
         if not self.requests:
             return ExportStatus.DONE
         failed = [request.status for request in self.requests if request.error]
@@ -102,7 +125,14 @@ class Export(Sequence[ExportRequest]):
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to wait for; requests may have failed."""
+        """
+        Whether nothing is left to wait for; requests may have failed.
+
+        Examples
+        --------
+        >>> client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}").wait().done
+        True
+        """
         return not any(request.pending or request.planned for request in self.requests)
 
     @property
@@ -116,23 +146,73 @@ class Export(Sequence[ExportRequest]):
 
     @property
     def files(self) -> list[ExportFile]:
-        """Files of the finished requests."""
+        """
+        Files of the finished requests.
+
+        Examples
+        --------
+        >>> export = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}").wait()
+        >>> [file.record for file in export.files]
+        ['hmi.M_720s[2014.01.01_00:00:00_TAI][3]']
+        """
         return [file for request in self.requests for file in request.files]
 
     @property
     def urls(self) -> list[str]:
-        """URLs of the finished requests' files."""
+        """
+        URLs of the finished requests' files, for other programs to fetch.
+
+        Examples
+        --------
+        >>> client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}").wait().urls
+        ['http://127.0.0.1:.../SUM.../hmi.M_720s....magnetogram.fits']
+        """
         return [file.url for file in self.files if file.url]
 
     def refresh(self) -> Export:
-        """Ask JSOC for the status of every request that is pending, now."""
+        """
+        Ask JSOC for the status of every request that is pending, now.
+
+        Returns
+        -------
+        Export
+            This object.
+
+        Raises
+        ------
+        ServerError
+            If the server cannot be reached. The requests themselves are not harmed.
+
+        Examples
+        --------
+        >>> with jsoclite.Sandbox(staging_s=3600) as sandbox:
+        ...     export = sandbox.client().export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")
+        ...     before = export.done
+        ...     sandbox.staging.finish()                        # an hour later
+        ...     (before, export.refresh().done)
+        (False, True)
+        """
         for request in self.requests:
             if request.pending:
                 request.refresh()
         return self
 
     def cancel(self) -> bool:
-        """Cancel what is pending at JSOC, and drop what was not submitted. True if nothing pends afterwards."""
+        """
+        Cancel what is pending at JSOC, and drop what was not submitted.
+
+        Returns
+        -------
+        bool
+            Whether nothing pends afterwards; see `ExportRequest.cancel`.
+
+        Examples
+        --------
+        >>> with jsoclite.Sandbox(staging_s=3600) as sandbox:
+        ...     export = sandbox.client().export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")
+        ...     export.cancel()
+        True
+        """
         results = [request.cancel() for request in self.requests if request.planned or request.pending]
         return all(results)
 
@@ -151,6 +231,17 @@ class Export(Sequence[ExportRequest]):
             If an export needs an address and there is none.
         ServerError
             If the server has been out of reach for half an hour.
+
+        Examples
+        --------
+        Other work between the polls of a long staging:
+
+        >>> export = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")
+        >>> import time
+        >>> while (seconds := export.advance()) is not None:
+        ...     time.sleep(seconds)
+        >>> export.done
+        True
         """
         while True:
             active = [request for request in self.requests if request.pending]
@@ -230,6 +321,12 @@ class Export(Sequence[ExportRequest]):
             If `timeout` passed first. The requests live on; attach to them by their ids.
         ExportError
             If a request failed; the others have ended too.
+
+        Examples
+        --------
+        >>> export = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")
+        >>> export.wait(timeout=600).done
+        True
         """
         deadline = None if timeout is None else self._clock.now() + timeout
         shown = choose(progress)
@@ -304,6 +401,17 @@ class Export(Sequence[ExportRequest]):
         -------
         pandas.DataFrame
             The manifest, a row per file.
+
+        Raises
+        ------
+        DownloadError
+            If files failed; its ``.manifest`` is what would have been returned.
+
+        Examples
+        --------
+        >>> export = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")
+        >>> export.download("data").path.tolist()
+        ['data/hmi.M_720s.20140101_000000_TAI.3.magnetogram.fits']
         """
         if self._download is None:
             raise TypeError("this export belongs to no client; use Client.download(export, directory)")

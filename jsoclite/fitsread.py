@@ -66,7 +66,10 @@ def read(
 
     Examples
     --------
-    >>> data, header = jsoclite.read(files.path.iloc[0])  # doctest: +SKIP
+    >>> files = client.download("hmi.M_720s[2014.01.01_TAI]{magnetogram}", "data")
+    >>> data, header = read(files.path.iloc[0])
+    >>> data.dtype, header["BUNIT"]
+    (dtype('float64'), 'Gauss')
     """
     where = _locate(source)
     file: BinaryIO

@@ -43,6 +43,11 @@ class Questions:
         list of str or pandas.DataFrame
             Names; or columns ``name``, ``primekeys`` (lists of str) and ``note``.
 
+        Raises
+        ------
+        QueryError
+            If the server cannot read the pattern (show_series.c takes POSIX regular expressions).
+
         Examples
         --------
         >>> client.series(r"aia\.lev1_")
@@ -75,21 +80,68 @@ class Questions:
         Returns
         -------
         drms.SeriesInfo
-            With ``primekeys`` and the DataFrames ``keywords``, ``segments`` and ``links``.
+            With ``primekeys`` and the DataFrames ``keywords``, ``segments`` and ``links``. It shows what is in it:
+            print it, or let a notebook do so.
 
         Raises
         ------
         UnknownSeries
             If there is none of that name; the text names similar ones.
+
+        Examples
+        --------
+        >>> info = client.info("hmi.sharp_cea_720s")
+        >>> info.primekeys
+        ['HARPNUM', 'T_REC']
+        >>> info.segments.loc["Br", ["units", "note"]].tolist()
+        ['Gauss', 'B_r, positive up']
+        >>> print(info)
+        hmi.sharp_cea_720s
+            Spaceweather HMI Active Region Patch (SHARP): CEA coordinates
+        prime keys ...
         """
         return self._queries.info(series)
 
     def keys(self, series: str) -> list[str]:
-        """List the keywords of a series, in the order of its definition."""
+        """
+        List the keywords of a series, in the order of its definition.
+
+        Parameters
+        ----------
+        series : str
+            Its name, in any case.
+
+        Raises
+        ------
+        UnknownSeries
+            If there is none of that name.
+
+        Examples
+        --------
+        >>> [name for name in client.keys("hmi.M_720s") if name.startswith("CR")]
+        ['CRPIX1', ...]
+        """
         return list(self.info(series).keywords.index)
 
     def pkeys(self, series: str) -> list[str]:
-        """List the prime keys of a series, in the order in which record sets name them."""
+        """
+        List the prime keys of a series, in the order in which record sets name them.
+
+        Parameters
+        ----------
+        series : str
+            Its name, in any case.
+
+        Raises
+        ------
+        UnknownSeries
+            If there is none of that name.
+
+        Examples
+        --------
+        >>> client.pkeys("HMI.M_720S")
+        ['T_REC', 'CAMERA']
+        """
         return self._queries.prime_keys(series)
 
     # -- records --------------------------------------------------------------------------------------------------
@@ -194,6 +246,18 @@ class Questions:
         ------
         QueryError
             If the server refuses.
+        UnknownSeries, UnknownName
+            For a series, keyword, segment or link that does not exist; nothing was asked.
+        RecordSetError
+            For a record set that cannot be read.
+
+        Examples
+        --------
+        >>> df = client.query("hmi.M_720s[2014.01.01_TAI/1h@24m]{magnetogram}", keywords=["DATAMEAN", "QUALITY"])
+        >>> df.columns.tolist()
+        ['recnum', 'time', 'DATAMEAN', 'QUALITY', 'magnetogram', 'online']
+        >>> df.index[0], df.time.iloc[0]
+        ('hmi.M_720s[2014.01.01_00:00:00_TAI][3]', Timestamp('2013-12-31 23:59:25+0000', tz='UTC'))
         """
         return self._queries.query(
             record_set, keywords=keywords, segments=segments, links=links, limit=limit, times=times
@@ -246,7 +310,26 @@ class Questions:
         return self._queries.stream(question, size, progress=progress)
 
     def count(self, record_set: str | RecordSet) -> int:
-        """Count the records of a record set without fetching them."""
+        """
+        Count the records of a record set without fetching them (``op=rs_summary`` of jsoc_info).
+
+        Parameters
+        ----------
+        record_set : str or RecordSet
+            Of one series.
+
+        Raises
+        ------
+        QueryError
+            If the server refuses.
+        RecordSetError
+            For a record set that cannot be read.
+
+        Examples
+        --------
+        >>> client.count("hmi.M_720s[2014.01.01_TAI/1d]")
+        120
+        """
         return self._queries.count(record_set)
 
     # -- what people look for ----------------------------------------------------------------------------------------
@@ -288,6 +371,13 @@ class Questions:
             As `query`, in the order of `times`, with columns ``asked`` (UTC) and ``offset``; where other prime keys are
             left open, a row for each of their values. A warning names the times that have no record.
 
+        Raises
+        ------
+        UnknownSeries, UnknownName
+            For a series, prime key, keyword or segment that does not exist.
+        RecordSetError
+            For a time or tolerance that cannot be read.
+
         Examples
         --------
         >>> client.nearest("hmi.M_720s", ["2014-01-01T00:05", "2014-01-01T06:00"], "12m").T_REC.tolist()
@@ -311,6 +401,33 @@ class Questions:
         Return the `n` newest records of a series; `options` as for `query`.
 
         Of a series that is sorted by another key before the time (HARPNUM), the last `n` records of the newest time.
+
+        Parameters
+        ----------
+        series : str
+            Name of the series.
+        n : int
+            How many.
+        **options
+            `keywords`, `segments`, `links` and `times`, as for `query`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See `query`.
+
+        Raises
+        ------
+        UnknownSeries, UnknownName
+            For a series, keyword or segment that does not exist.
+        ValueError
+            If `n` is below 1.
+
+        Examples
+        --------
+        >>> newest = client.latest("hmi.M_720s_nrt", 3)
+        >>> len(newest), newest.time.is_monotonic_increasing
+        (3, True)
         """
         from .find import latest
 
@@ -344,6 +461,11 @@ class Questions:
         pandas.DataFrame
             A row a HARP: ``HARPNUM``, ``NOAA_AR`` (its main region, 0 for none), ``NOAA_ARS`` (all, a tuple of int),
             ``first`` and ``last`` (UTC) of the records that were looked at, one every six hours.
+
+        Raises
+        ------
+        ValueError
+            If neither or both of `noaa` and `harpnum` are given.
 
         Examples
         --------

@@ -210,7 +210,15 @@ class RecordSet:
 
     @property
     def elements(self) -> tuple[Element, ...]:
-        """The elements of a comma-joined set; positions are those of ``str()``."""
+        """
+        The elements of a comma-joined set; positions are those of ``str()``.
+
+        Examples
+        --------
+        >>> rs = RecordSet.parse("hmi.M_720s[2014.01.01_TAI],hmi.M_720s[2014.02.01_TAI]")
+        >>> [element.filters[0].text for element in rs.elements]
+        ['2014.01.01_TAI', '2014.02.01_TAI']
+        """
         if self._elements is None:
             object.__setattr__(self, "_elements", scan(self._text))
         assert self._elements is not None
@@ -218,12 +226,26 @@ class RecordSet:
 
     @property
     def series(self) -> str:
-        """Name of the series; of the first element where there are several."""
+        """
+        Name of the series; of the first element where there are several.
+
+        Examples
+        --------
+        >>> RecordSet.parse("hmi.M_720s[2014.01.01_TAI]{magnetogram}").series
+        'hmi.M_720s'
+        """
         return self.elements[0].series
 
     @property
     def segments(self) -> tuple[str, ...] | None:
-        """Names of the segments of the first element, None where none are named."""
+        """
+        Names of the segments of the first element, None where none are named.
+
+        Examples
+        --------
+        >>> RecordSet.parse("hmi.B_720s[2014.01.01_TAI]{field,azimuth}").segments
+        ('field', 'azimuth')
+        """
         return self.elements[0].segments
 
     def __iter__(self) -> Iterator[RecordSet]:
@@ -238,7 +260,19 @@ class RecordSet:
         return self
 
     def with_segments(self, segments: str | Iterable[str] | None) -> RecordSet:
-        """The same records with these segments, in all elements; None drops the list."""
+        """
+        The same records with these segments, in all elements; None drops the list.
+
+        Raises
+        ------
+        RecordSetError
+            For what cannot be the name of a segment.
+
+        Examples
+        --------
+        >>> str(RecordSet.parse("hmi.B_720s[2014.01.01_TAI]").with_segments(["field", "azimuth"]))
+        'hmi.B_720s[2014.01.01_TAI]{field,azimuth}'
+        """
         names = segment_names(segments)
         if len(self.elements) == 1 and self._arguments is not None:
             return self.replace(segments=names)

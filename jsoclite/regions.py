@@ -54,6 +54,11 @@ class Cutout(Step):
     all_segments : bool
         Cut all segments, not only the first.
 
+    Raises
+    ------
+    ProcessingError
+        For values that cannot work; nothing was sent.
+
     Examples
     --------
     >>> Cutout(center=(-300, 150), size=400, t_ref="2014-01-01T00:00:00").process
@@ -169,6 +174,16 @@ class MapProject(Step):
         The longitude counts from the central meridian.
     all_segments : bool
         Map all segments, not only the first.
+
+    Raises
+    ------
+    ProcessingError
+        For values that cannot work; nothing was sent.
+
+    Examples
+    --------
+    >>> MapProject((-20, 15), scale=0.03, cols=600, rows=400, projection="cyleqa", stonyhurst=True).process
+    'Maproj,map=cyleqa,clon=-20,clat=15,scale=0.03,cols=600,rows=400,s=1'
     """
 
     center: Any

@@ -29,7 +29,17 @@ _UNKNOWN_ID = "invalid export DRMS record"
 
 
 class ExportStatus(enum.IntEnum):
-    """The status codes of jsoc_fetch (jsoc_fetch.c), and our own for a request that was not sent yet."""
+    """
+    The status codes of jsoc_fetch (jsoc_fetch.c), and our own for a request that was not sent yet.
+
+    Examples
+    --------
+    >>> export = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")
+    >>> export.wait().status
+    <ExportStatus.DONE: 0>
+    >>> [status.name for status in jsoclite.ExportStatus if status.pending]
+    ['PROCESSING', 'QUEUED', 'NOT_FOUND', 'TEST']
+    """
 
     PLANNED = -2
     UNKNOWN_ERROR = -1
@@ -46,7 +56,14 @@ class ExportStatus(enum.IntEnum):
 
     @property
     def pending(self) -> bool:
-        """Whether JSOC is still at it."""
+        """
+        Whether JSOC is still at it.
+
+        Examples
+        --------
+        >>> jsoclite.ExportStatus.QUEUED.pending, jsoclite.ExportStatus.EXPIRED.pending
+        (True, False)
+        """
         return self in (ExportStatus.PROCESSING, ExportStatus.QUEUED, ExportStatus.NOT_FOUND, ExportStatus.TEST)
 
 

@@ -81,6 +81,12 @@ class ExportRequest:
         The archive of a ``url-tar`` request.
     size : int
         JSOC's estimate, in MB.
+
+    Examples
+    --------
+    >>> request = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")[0]
+    >>> request.method, request.protocol, request.record_set
+    ('url', 'fits', 'hmi.M_720s[2014.01.01_TAI]{magnetogram}')
     """
 
     def __init__(
@@ -127,17 +133,44 @@ class ExportRequest:
 
     @property
     def pending(self) -> bool:
-        """Whether JSOC is working on it."""
+        """
+        Whether JSOC is working on it, as far as it is known.
+
+        Examples
+        --------
+        >>> client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}").wait()[0].pending
+        False
+        """
         return self.error is None and self.status.pending
 
     @property
     def planned(self) -> bool:
-        """Whether it still waits to be submitted."""
+        """
+        Whether it still waits to be submitted: JSOC takes one pending request per address.
+
+        Examples
+        --------
+        >>> with jsoclite.Sandbox(staging_s=3600) as sandbox:
+        ...     first, second = (
+        ...         sandbox.client().export(f"hmi.M_720s[2014.01.0{day}_TAI]{{magnetogram}}") for day in (1, 2)
+        ...     )
+        ...     (first[0].planned, second[0].planned)
+        (False, True)
+        """
         return self.error is None and self.status is ExportStatus.PLANNED
 
     @property
     def due_in(self) -> float:
-        """Seconds until the next poll."""
+        """
+        Seconds until the next poll: one at first, 30 after two minutes.
+
+        Examples
+        --------
+        >>> with jsoclite.Sandbox(staging_s=3600) as sandbox:
+        ...     request = sandbox.client().export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")[0]
+        ...     0 < request.due_in <= 1
+        True
+        """
         return max(0.0, self._next_poll - self._transport.clock.now())
 
     # -- submit ---------------------------------------------------------------------------------------------------
@@ -159,6 +192,19 @@ class ExportRequest:
             If the server cannot be reached.
         ExportError
             If the connection broke and the server cannot say whether the request has arrived.
+
+        Examples
+        --------
+        `Client.export` has done this already, unless another request was in the way:
+
+        >>> with jsoclite.Sandbox(staging_s=3600) as sandbox:
+        ...     first, second = (
+        ...         sandbox.client().export(f"hmi.M_720s[2014.01.0{day}_TAI]{{magnetogram}}") for day in (1, 2)
+        ...     )
+        ...     answer = second[0].submit()
+        ...     sandbox.staging.finish()
+        ...     (answer.status.name, answer.pending_ids == tuple(first.ids), second[0].submit().status.name)
+        ('LIMIT', True, 'QUEUED')
         """
         params = {
             "op": "exp_request",
@@ -211,7 +257,16 @@ class ExportRequest:
         )
 
     def pending_at_server(self) -> list[str] | None:
-        """Return the ids that are pending for this address; None if the server cannot say."""
+        """
+        Return the ids that are pending for this address (manage-request.sh); None if the server cannot say.
+
+        Examples
+        --------
+        >>> with jsoclite.Sandbox(staging_s=3600) as sandbox:
+        ...     export = sandbox.client().export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")
+        ...     export[0].pending_at_server() == export.ids
+        True
+        """
         body = self._manage("check")
         if body is None:
             return None
@@ -229,6 +284,14 @@ class ExportRequest:
         -------
         bool
             Whether JSOC has cancelled it.
+
+        Examples
+        --------
+        >>> with jsoclite.Sandbox(staging_s=3600) as sandbox:
+        ...     request = sandbox.client().export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")[0]
+        ...     cancelled = request.cancel()
+        ...     (cancelled, request.error)
+        (True, ExportError('export JSOC_... was cancelled'))
         """
         if self.planned:
             self.fail(ExportError("cancelled before it was submitted", record_set=self.record_set))
@@ -257,6 +320,15 @@ class ExportRequest:
         ------
         ServerError
             If the server cannot be reached. The request itself is not harmed.
+
+        Examples
+        --------
+        >>> with jsoclite.Sandbox(staging_s=3600) as sandbox:
+        ...     request = sandbox.client().export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")[0]
+        ...     before = request.refresh()
+        ...     sandbox.staging.finish()                        # an hour later
+        ...     (before.name, request.refresh().name)
+        ('PROCESSING', 'DONE')
         """
         if self.id is None:
             return self.status
@@ -272,7 +344,25 @@ class ExportRequest:
         return self.status
 
     def poll(self) -> None:
-        """Refresh, and take it calmly if the server is away for a while."""
+        """
+        Refresh, and take it calmly if the server is away for a while.
+
+        Raises
+        ------
+        ServerError
+            If the server has been out of reach for half an hour.
+
+        Examples
+        --------
+        >>> with jsoclite.Sandbox(staging_s=0) as sandbox:
+        ...     request = sandbox.client(retries=0).export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")[0]
+        ...     _ = sandbox.add_fault("503@exp_status:1")
+        ...     request.poll()                                  # the server is away
+        ...     before = request.pending
+        ...     request.poll()
+        ...     (before, request.pending)
+        (True, False)
+        """
         try:
             self.refresh()
             self._outage = None
@@ -308,7 +398,16 @@ class ExportRequest:
             self.on_change(self)
 
     def fail(self, error: ExportError) -> None:
-        """End the request with an error."""
+        """
+        End the request with an error; JSOC is not told.
+
+        Examples
+        --------
+        >>> request = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")[0]
+        >>> request.fail(jsoclite.ExportError("given up"))
+        >>> request.pending, request.error
+        (False, ExportError('given up'))
+        """
         self.error = error
         self._note("expired" if self.status is ExportStatus.EXPIRED else "failed")
 

@@ -88,6 +88,16 @@ class AIAScale(Step):
         Width and height of the cut-out in pixels, at most 4096.
     series : str, optional
         The series to be exported, from which JSOC's variant of the step follows; `chain` fills it in.
+
+    Raises
+    ------
+    ProcessingError
+        For values that cannot work; nothing was sent.
+
+    Examples
+    --------
+    >>> AIAScale(center=(400, -200), size=512, pointing="aia.master_pointing3h").process
+    'aia_scale_aialev1,xc=400,yc=-200,wide=512,high=512,mpt=aia.master_pointing3h'
     """
 
     _: KW_ONLY
@@ -146,6 +156,16 @@ class VectorToPtr(Step):
         Stonyhurst longitude and latitude of each pixel (degrees) as two more segments.
     errors : bool
         Errors of the components as three more segments.
+
+    Raises
+    ------
+    ProcessingError
+        For values that cannot work; nothing was sent.
+
+    Examples
+    --------
+    >>> VectorToPtr(disambiguation="potential").process
+    'HmiB2ptr,l=1,ambweak=0'
     """
 
     _: KW_ONLY
@@ -199,6 +219,17 @@ class Resize(Step):
         Fill pixels that come in at the edges with their neighbours, or leave them missing.
     crop : bool
         Set pixels off the limb to missing.
+
+    Raises
+    ------
+    ProcessingError
+        For values that cannot work; nothing was sent.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> Resize(0.6 * u.arcsec / u.pix).process
+    'resize,regrid=1,do_stretchmarks=0,center_to=0,rescale=1,scale_to=0.6'
     """
 
     scale_to: Any = None
@@ -260,6 +291,11 @@ class Rebin(Step):
         Set pixels off the limb to missing.
     all_segments : bool
         Rebin all segments, not only the first.
+
+    Raises
+    ------
+    ProcessingError
+        For values that cannot work; nothing was sent.
 
     Examples
     --------

@@ -215,6 +215,21 @@ def utc(value: Any) -> Any:
     """
     Read one or several times; what has no zone is UTC. Everything else is as for `tai`.
 
+    Parameters
+    ----------
+    value : time or sequence of times
+        See `parse_time`.
+
+    Returns
+    -------
+    DrmsTime or list of DrmsTime
+        A list where `value` is a list, an array, a Series or an array-valued `Time`.
+
+    Raises
+    ------
+    RecordSetError
+        See `parse_time`.
+
     Examples
     --------
     >>> str(utc("2015-08-27T06:00:00"))

@@ -80,8 +80,9 @@ class Sandbox:
 
     Examples
     --------
-    >>> with Sandbox() as sandbox:          # doctest: +SKIP
-    ...     df = sandbox.client().query("hmi.M_720s[2014.01.01_TAI/1h]")
+    >>> with Sandbox() as sandbox:
+    ...     sandbox.client().count("hmi.M_720s[2014.01.01_TAI/1h]")
+    5
     """
 
     def __init__(
@@ -121,7 +122,18 @@ class Sandbox:
 
     # ---- life
     def start(self) -> Sandbox:
-        """Listen; returns the sandbox itself. Ends with `stop`, or with the process."""
+        """
+        Listen; returns the sandbox itself. Ends with `stop`, or with the process.
+
+        Keep the sandbox in a variable: one that nothing refers to is stopped.
+
+        Examples
+        --------
+        >>> sandbox = Sandbox().start()
+        >>> sandbox.client().count("hmi.M_720s[2014.01.01_TAI/1h]")
+        5
+        >>> sandbox.stop()
+        """
         if self._server is None:
             # the server must not keep the sandbox alive: an unused one is then stopped by its finalizer
             me = weakref.ref(self)
@@ -142,7 +154,16 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Close the port and all connections. Harmless when stopped already."""
+        """
+        Close the port and all connections. Harmless when stopped already.
+
+        Examples
+        --------
+        >>> sandbox = Sandbox().start()
+        >>> sandbox.stop()
+        >>> sandbox
+        <Sandbox, not started>
+        """
         server, self._server = self._server, None
         if server is not None:
             server.stop()
@@ -167,6 +188,12 @@ class Sandbox:
         ------
         RuntimeError
             If it is not started.
+
+        Examples
+        --------
+        >>> with Sandbox() as sandbox:
+        ...     print(sandbox.url)
+        http://127.0.0.1:.../
         """
         if self._server is None:
             raise RuntimeError("the sandbox is not started; use 'with Sandbox() as sandbox:' or sandbox.start()")
@@ -174,18 +201,45 @@ class Sandbox:
 
     @property
     def errors(self) -> list[str]:
-        """Tracebacks of requests on which the sandbox itself failed; clients saw HTTP 500."""
+        """
+        Tracebacks of requests on which the sandbox itself failed; clients saw HTTP 500.
+
+        Examples
+        --------
+        >>> with Sandbox() as sandbox:
+        ...     df = sandbox.client().query("hmi.M_720s[2014.01.01_TAI/1h]")
+        ...     sandbox.errors
+        []
+        """
         return list(self._server.errors) if self._server else []
 
     # ---- using it
     def client(self, **options: Any) -> Client:
-        """A `jsoclite.Client` of this sandbox with its first registered address; `options` as for `Client`."""
+        """
+        A `jsoclite.Client` of this sandbox with its first registered address; `options` as for `Client`.
+
+        Examples
+        --------
+        >>> with Sandbox() as sandbox:
+        ...     sandbox.client(retries=0).pkeys("hmi.M_720s")
+        ['T_REC', 'CAMERA']
+        """
         import jsoclite
 
         return jsoclite.Client(self.url, **({"email": self.email} | options))  # type: ignore[no-any-return, attr-defined, unused-ignore]
 
     def drms_config(self, name: str = "sandbox") -> dict[str, str]:
-        """Keyword arguments that make a `drms.ServerConfig` of this sandbox."""
+        """
+        Keyword arguments that make a `drms.ServerConfig` of this sandbox.
+
+        Examples
+        --------
+        >>> import drms
+        >>> with Sandbox() as sandbox:
+        ...     theirs = drms.Client(server=drms.ServerConfig(**sandbox.drms_config()))
+        ...     theirs.pkeys("hmi.M_720s")
+        ['T_REC', 'CAMERA']
+        """
         return {
             "name": name,
             "cgi_baseurl": f"{self.url}cgi-bin/ajax/",
@@ -213,17 +267,48 @@ class Sandbox:
         -------
         Fault
             What was added.
+
+        Raises
+        ------
+        RecordSetError
+            For a kind or an endpoint that there is not.
+
+        Examples
+        --------
+        >>> with Sandbox() as sandbox:
+        ...     fault = sandbox.add_fault("503", "query", nth=1, retry_after=0)
+        ...     found = sandbox.client().count("hmi.M_720s[2014.01.01_TAI/1h]")     # the second try works
+        ...     (found, sandbox.fault_hits()[fault])
+        (5, 1)
         """
         if isinstance(fault, str) and (endpoint is not None or options):
             fault = Fault(fault, endpoint or "*", **options)
         return self._faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Let everything go well again."""
+        """
+        Let everything go well again.
+
+        Examples
+        --------
+        >>> with Sandbox(faults=["500@query"]) as sandbox:
+        ...     sandbox.clear_faults()
+        ...     sandbox.client(retries=0).count("hmi.M_720s[2014.01.01_TAI/1h]")
+        5
+        """
         self._faults.clear()
 
     def fault_hits(self) -> dict[Fault, int]:
-        """How often each fault has hit."""
+        """
+        How often each fault has hit.
+
+        Examples
+        --------
+        >>> with Sandbox(faults=["reset@query:1x2"]) as sandbox:
+        ...     found = sandbox.client().count("hmi.M_720s[2014.01.01_TAI/1h]")     # the third try works
+        ...     list(sandbox.fault_hits().values())
+        [2]
+        """
         return self._faults.hits()
 
     # ---- requests
