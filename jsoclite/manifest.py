@@ -162,7 +162,7 @@ def _html(frame: pd.DataFrame) -> display.Html:
     rows: list[list[object]] = []
     for cells in _cells(frame):
         if not cells:
-            rows.append(["…", *[""] * (4 + errors + len(added))])
+            rows.append(["…", *[""] * (4 + len(added))])
             continue
         path, number = cells["path"], cells["bytes"]
         rows.append(
@@ -171,10 +171,13 @@ def _html(frame: pd.DataFrame) -> display.Html:
                 cells["segment"],
                 display.coloured(str(cells["status"])),
                 "" if number is None else display.size(number),
-                display.mono(display.link(path, PurePath(path).name), whole=True) if path else "",
-                *([cells["error"] or ""] if errors else []),
+                # what is not there has no name, so its reason stands in the name's place
+                display.join(
+                    display.mono(display.link(path, PurePath(path).name), whole=True) if path else "",
+                    display.Html(f"<div>{display.escape(cells['error'])}</div>") if cells["error"] else "",
+                ),
                 *("" if cells[name] is None else cells[name] for name in added),
             ]
         )
-    header = ["record", "segment", "status", "size", "file", *(["error"] if errors else []), *added]
+    header = ["record", "segment", "status", "size", "file or error" if errors else "file", *added]
     return display.table(header, rows, right=[3])
