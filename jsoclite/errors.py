@@ -415,7 +415,7 @@ class DownloadError(JsocError):
     ...     except jsoclite.DownloadError as error:
     ...         print(error)
     ...         again = error.manifest[error.manifest.status == "failed"]
-    2 of 2 files failed: HTTP 404 (2 x). Run the same line again to try just these; the error's .manifest says which.
+    2 of 2 files failed: HTTP 404: the server has no such file (any more); ... (2 x). Run the same line again ...
     >>> files = client.download(again, "data")
     >>> files.status.tolist()
     ['downloaded', 'downloaded']

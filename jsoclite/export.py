@@ -137,7 +137,17 @@ class Export(Sequence[ExportRequest]):
 
     @property
     def held_up(self) -> str:
-        """What keeps the next request from being submitted, in words; empty if nothing does."""
+        """
+        What keeps the next request from being submitted, in words; empty if nothing does.
+
+        Examples
+        --------
+        >>> with jsoclite.Sandbox(staging_s=3600) as sandbox:
+        ...     mine = sandbox.client()
+        ...     first = mine.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")
+        ...     mine.export("hmi.M_720s[2014.01.02_TAI]{magnetogram}").held_up
+        'waiting for JSOC_... of the same address'
+        """
         if self._foreign:
             return f"waiting for {', '.join(str(request.id) for request in self._foreign)} of the same address"
         if self._outage is not None:
