@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import JsocError
+from .lookups import Lookups
 from .orders import Orders
 from .queries import Queries, as_list
 from .questions import Questions
@@ -35,7 +36,7 @@ METHODS = ("url", "url_quick", "url-tar", "ftp", "ftp-tar")
 PROTOCOLS = ("fits", "as-is", "jpg", "mpg", "mp4", "png")
 
 
-class Client(Questions):
+class Client(Questions, Lookups):
     """
     The data of one JSOC.
 

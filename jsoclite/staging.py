@@ -6,10 +6,10 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
 
+from . import manage
 from .errors import ExportError, ServerError
-from .replies import REQUEST_ID, ExportFile, ExportReply, ExportStatus, read_reply, reply_error
+from .replies import ExportFile, ExportReply, ExportStatus, read_reply, reply_error
 from .transport import AmbiguousRequest, Transport
 
 if TYPE_CHECKING:
@@ -267,12 +267,7 @@ class ExportRequest:
         ...     export[0].pending_at_server() == export.ids
         True
         """
-        body = self._manage("check")
-        if body is None:
-            return None
-        if str(body.get("status")) == "2":
-            return REQUEST_ID.findall(str(body.get("msg"))) or None
-        return [] if str(body.get("status")) == "1" else None
+        return manage.pending(self._transport, self._email())
 
     def cancel(self) -> bool:
         """
@@ -296,19 +291,10 @@ class ExportRequest:
         if self.planned:
             self.fail(ExportError("cancelled before it was submitted", record_set=self.record_set))
             return True
-        body = self._manage("cancel")
-        cancelled = body is not None and str(body.get("status")) == "3"
+        cancelled = manage.cancel(self._transport, self._email())
         if cancelled and self.pending:
             self.fail(ExportError(f"export {self.id} was cancelled", request_id=self.id, record_set=self.record_set))
         return cancelled
-
-    def _manage(self, operation: str) -> dict[str, object] | None:
-        url = urljoin(self._transport.server.url_jsoc_fetch, "manage-request.sh")
-        try:
-            body = self._transport.ask(url, {"address": self._email(), "operation": operation}, private=True).data
-        except ServerError:
-            return None
-        return body if isinstance(body, dict) else None
 
     # -- poll -----------------------------------------------------------------------------------------------------
 
