@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -36,6 +37,15 @@ def poll_delay(elapsed: float) -> float:
     so far; every 30 s after two minutes.
     """
     return 30.0 if elapsed >= 120.0 else max(1.0, 0.08 * elapsed)
+
+
+def made_lately(request_id: str, today: dt.date | None = None) -> bool:
+    """Whether a request may have been made just now: its id holds the day, in JSOC's own time zone."""
+    try:
+        day = dt.datetime.strptime(request_id.split("_")[1], "%Y%m%d").date()
+    except ValueError:
+        return False
+    return abs((today or dt.date.today()) - day) <= dt.timedelta(days=1)
 
 
 class ExportRequest:
@@ -120,6 +130,7 @@ class ExportRequest:
         self.on_change = on_change
         self._began = self._next_poll = transport.clock.now()
         self._outage: float | None = None
+        self._new = request_id is None or made_lately(request_id)
 
     def __repr__(self) -> str:
         from .requestview import request_text
@@ -322,7 +333,7 @@ class ExportRequest:
         reply = self._read(self._transport.ask(self._transport.server.url_jsoc_fetch, params).data)
         now = self._transport.clock.now()
         self._next_poll = now + poll_delay(now - self._began)
-        if reply.status is ExportStatus.NOT_FOUND and now - self._began < NOT_FOUND_GRACE_S:
+        if reply.status is ExportStatus.NOT_FOUND and self._new and now - self._began < NOT_FOUND_GRACE_S:
             return self.status
         if reply.status is ExportStatus.LIMIT:  # makes no sense here; ask again
             return self.status

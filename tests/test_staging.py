@@ -1,5 +1,6 @@
 """Export requests: one pending at a time, polled with care, submitted once."""
 
+import datetime as dt
 import json
 from itertools import pairwise
 from urllib.parse import parse_qs
@@ -14,7 +15,7 @@ from jsoclite.export import Export
 from jsoclite.ledger import Ledger
 from jsoclite.orders import Orders
 from jsoclite.replies import ExportStatus, read_reply, reply_error
-from jsoclite.staging import poll_delay
+from jsoclite.staging import made_lately, poll_delay
 from jsoclite.transport import Transport, resolve_server
 
 BASE = "http://jsoc.test/"
@@ -248,6 +249,27 @@ def test_not_found_just_after_submission_is_normal(jsoc):
     unknown = {"status": 4, "error": f"invalid export DRMS record for ID `%s`{key}"}
     jsoc.on_poll[key] = [{"status": 6, "error": "Cant locate export request"}, unknown, done(key)]
     assert jsoc.export(SET).wait().status is ExportStatus.DONE
+
+
+def test_an_old_id_that_jsoc_does_not_know_is_told_at_once(jsoc, hand_clock):
+    start = hand_clock.time
+    jsoc.on_poll["JSOC_20141117_001"] = [{"status": 6, "error": "Can't find any export"}]
+    with pytest.raises(errors.ExportFailed, match="JSOC_20141117_001"):
+        jsoc.orders.export([jsoc.orders.attached("JSOC_20141117_001")]).wait()
+    assert hand_clock.time - start < 5
+
+
+@pytest.mark.parametrize(
+    ("request_id", "lately"),
+    [
+        ("JSOC_20260301_001", True),
+        ("JSOC_20260228_2001_IN", True),  # JSOC's clock is Pacific time
+        ("JSOC_20260227_001", False),
+        ("JSOC_20269999_001", False),
+    ],
+)
+def test_ids_that_may_not_be_in_the_table_yet(request_id, lately):
+    assert made_lately(request_id, dt.date(2026, 3, 1)) is lately
 
 
 def test_not_found_for_ever_ends(jsoc, hand_clock):
