@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .errors import RecordSetError
 from .language import Element, FatalSetError, FilterKind, Kind, RawFilter, filter_name, read_filter
+from .lookup import time_like
 from .timegrammar import read_time_string
 from .valuetraps import Key, filter_problems, reason_of
 
@@ -48,6 +49,8 @@ _UNITS = {
 }
 _UNITS["d"] = _UNITS["days"]
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+# a value of a key filter that is a small number
+_SMALL = re.compile(r"\s*([0-9]{1,5})\s*(?:,|$)")
 _MACRO = re.compile(r"\$\(([^)]*)\)")
 
 
@@ -150,6 +153,10 @@ def _element(
                     yield f"[{raw.text}]: {reason}"
                     position += name is None
                     continue
+                if name is None and key is not None and (reason := _misplaced(raw, key, keys)):
+                    yield f"[{raw.text}]: {reason}"
+                    position += 1
+                    continue
             position += name is None
             if raw.kind is FilterKind.KEY:
                 yield from filter_problems(raw, key)
@@ -185,6 +192,19 @@ def _find(keys: list[Key], name: str | None, position: int) -> tuple[Key | None,
     )
 
 
+def _misplaced(raw: RawFilter, key: Key, keys: list[Key]) -> str:
+    """Say that a value stands in the place of another prime key, as far as its look tells."""
+    if raw.kind is not FilterKind.KEY:
+        return ""
+    order = f"the prime keys are {', '.join(one.name for one in keys)}, in this order, with [] for those left open"
+    if key.kind in (Kind.INTEGER, Kind.REAL) and time_like(raw.text) and any(one.kind is Kind.TIME for one in keys):
+        return f"{key.name} is a number, and this is a time: {order}; the server answers 'series not found'"
+    number = _SMALL.match(raw.text)
+    if key.kind is Kind.TIME and number and len(keys) > 1 and not 1900 <= int(number[1]) <= 2100:
+        return f"{key.name} is a time, and {number[1]} is read as a year: {order}; the server finds nothing"
+    return ""
+
+
 def _sql(raw: RawFilter, rows: dict[str, dict[str, Any]] | None) -> Iterator[str]:
     text = f"[{raw.text}]"
     if "{" in raw.text:
@@ -203,6 +223,8 @@ def _sql(raw: RawFilter, rows: dict[str, dict[str, Any]] | None) -> Iterator[str
         number = int(hexadecimal[0], 16)
         signed = number - 2**32 if 2**31 <= number < 2**32 else number
         yield f"{text}: the database reads no hexadecimal numbers; write {signed} instead of {hexadecimal[0]}"
+    if re.search(r"(?<![<>=!])==", bare):
+        yield f"{text}: the database compares with one =, and refuses =="
     words = {word.lower() for word in re.findall(r"[A-Za-z_][A-Za-z0-9_]*", bare)}
     for name, row in (rows or {}).items():
         if str(name).lower() not in words:
@@ -210,6 +232,13 @@ def _sql(raw: RawFilter, rows: dict[str, dict[str, Any]] | None) -> Iterator[str
         if str(row["recscope"]) == "constant" or isinstance(row["linkinfo"], str):
             sort = "linked" if isinstance(row["linkinfo"], str) else "constant"
             yield f"{text}: {name} is {sort} and has no column in the database; filter the answer instead"
+        elif str(row["type"]) == "int":
+            for number in re.findall(rf"\b{re.escape(str(name))}\s*[<>=!]+\s*([0-9]+)\b", bare, re.IGNORECASE):
+                if 2**31 <= int(number) < 2**32:
+                    yield (
+                        f"{text}: {name} is stored as a signed number, and {number} is {int(number) - 2**32} there; "
+                        "records without an image have QUALITY < 0"
+                    )
         elif str(row["type"]) == "time" and re.search(rf"\b{re.escape(str(name))}\s*[<>=!]+\s*''", bare, re.IGNORECASE):
             yield (
                 f"{text}: {name} is stored as seconds and cannot be compared with text; write $(2014.01.01_TAI) "
