@@ -135,7 +135,7 @@ class Ledger:
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, create: bool = True) -> None:
-        self.directory = Path(directory)
+        self.directory = Path(directory).expanduser()
         self.path = self.directory / NAME
         if not create and not self.path.is_file():
             raise JsocError(f"{self.directory} holds no ledger ({NAME}): nothing was downloaded there by jsoclite")

@@ -166,7 +166,7 @@ def verify(directory: str | os.PathLike[str]) -> pd.DataFrame:
         {
             "recnum": pd.Series([row.recnum for row in rows], dtype="int64"),
             "segment": pd.Series([row.segment for row in rows], dtype="str"),
-            "path": pd.Series([str(Path(directory) / row.path) for row in rows], dtype="str"),
+            "path": pd.Series([str(ledger.directory / row.path) for row in rows], dtype="str"),
             "status": pd.Series([status for status, _ in checked], dtype="str"),
             "reason": pd.Series([reason for _, reason in checked], dtype="str"),
         }

@@ -741,3 +741,13 @@ def test_the_manifest_is_plain_data(client, tmp_path):
     data, header = jsoclite.read(files.iloc[0])
     assert data.ndim == 2
     assert header["TELESCOP"] == "SDO/HMI"
+
+
+def test_a_tilde_is_the_home_directory(client, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    files = client.download("hmi.M_720s[2014.01.01_TAI][3]{magnetogram}", "~/data")
+    assert Path(files.path.iloc[0]).parent == tmp_path / "data"
+    assert jsoclite.verify("~/data").path.tolist() == files.path.tolist()
+    assert not (tmp_path / "~").exists()
