@@ -129,6 +129,8 @@ def resolve_server(server: str | ServerConfig) -> ServerConfig:
     try:
         return drms.HttpJsonClient(server).server
     except KeyError:
+        if "@" in server:
+            raise ValueError("an e-mail address is no server: write Client(email=…)") from None
         raise ValueError(
             f"unknown server {server!r}: write 'jsoc', 'sandbox', the name of a server registered with drms, "
             "or a URL such as 'http://jsoc.stanford.edu/'"

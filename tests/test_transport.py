@@ -155,6 +155,12 @@ def test_servers_that_cannot(server):
         resolve_server(server)
 
 
+def test_an_address_in_the_place_of_the_server_is_not_shown():
+    with pytest.raises(ValueError, match="email=") as caught:
+        resolve_server("someone@inst.edu")
+    assert "someone" not in str(caught.value)
+
+
 def test_a_trickle_is_not_an_answer(hand_clock):
     speed = Speedometer(hand_clock.clock, window=10)
     speed.add(1_000_000)
