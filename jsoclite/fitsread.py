@@ -102,6 +102,10 @@ def _locate(source: Any) -> str:
         return source
     if isinstance(source, os.PathLike):
         return os.fsdecode(source)
+    if getattr(source, "ndim", 1) == 2 and hasattr(source, "iloc"):
+        raise TypeError(
+            f"read() takes one file, and this DataFrame has {len(source)} rows: write files.iloc[0], or stack"
+        )
     try:
         path = source["path"]
     except (TypeError, KeyError, IndexError):
@@ -109,7 +113,9 @@ def _locate(source: Any) -> str:
     if isinstance(path, (str, os.PathLike)):
         return os.fsdecode(path)
     if path is source:
-        raise TypeError(f"read() takes a path, a URL or a row with a path, not {type(source).__name__}")
+        raise TypeError(
+            f"read() takes a path, a URL or a row with a path, not {type(source).__name__}; see Client.download"
+        )
     raise JsocError("this row has no file: its path is missing; see its status and error")
 
 

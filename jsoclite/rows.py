@@ -24,7 +24,7 @@ _REMEDY = (
     "Choose rows in ways that keep the index 'record': masks, query, loc, iloc, sort_values, head, sample, "
     "groupby().head(), concat. Use reset_index() instead of reset_index(drop=True), set_index(..., append=True) "
     "instead of set_index(...), df.reset_index().merge(...) instead of df.merge(...), and "
-    "df.loc[df.groupby(...)[...].idxmin()] instead of groupby().first() or agg()."
+    "df.loc[df.groupby(...)[...].idxmin()] instead of groupby().first() or agg(); write files with their index."
 )
 
 

@@ -466,6 +466,8 @@ def test_refusals_of_reading(tmp_path):
         read(pd.Series({"path": pd.NA, "status": "failed"}))
     with pytest.raises(TypeError, match="not int"):
         read(3)
+    with pytest.raises(TypeError, match=r"2 rows: write files\.iloc\[0\]"):
+        read(pd.DataFrame({"path": ["a.fits", "b.fits"]}))
     fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns([fits.Column("a", "J", array=[1])])]).writeto(
         tmp_path / "table.fits"
     )
