@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,42 @@ __all__ = ["check_names", "find_name", "find_series", "prime_time_key", "without
 
 # what jsoc_info understands besides the series' own keywords
 PSEUDO = re.compile(r"\*\*(ALL|NONE)\*\*|\*(recnum|sunum|size|online|retain|archive|recdir|logdir|dirmtime|spec)\*")
+
+
+# what other clients call their arguments, and what comes close here
+_ARGUMENTS = {
+    "key": "keywords=",
+    "keys": "keywords=",
+    "keyword": "keywords=",
+    "seg": "segments=",
+    "segs": "segments=",
+    "segment": "segments=",
+    "n": "limit=",
+    "count": "limit=",
+    "step": "cadence=",
+    "sample": "cadence=",
+    "duration": "end=, or query a RecordSet, which has a duration",
+}
+
+
+def check_pattern(pattern: str | None) -> None:
+    """
+    Check that a pattern for series is a regular expression, because one that is none ends show_series without a reply.
+
+    Raises
+    ------
+    QueryError
+        If it is none.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python finds [[:alpha:]] strange, POSIX does not
+            re.compile(pattern or "")
+    except re.error as error:
+        raise QueryError(
+            f"{pattern!r} is no regular expression: {error}. It is found anywhere in the name, so that no stars are "
+            r"needed around it; '.*' stands for anything, '\.' for a dot"
+        ) from None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -41,6 +78,9 @@ def find_name(name: str, known: Iterable[str], what: str, series: str) -> str:
     for one in known:
         if one.lower() == name.lower():
             return one
+    argument = _ARGUMENTS.get(name.lower()) if what == "prime key" else None
+    if argument:
+        raise UnknownName(f"{series} has no prime key {name!r}. Did you mean {argument}?", record_set=series)
     hint = nearest(name, known) or (f" It has {', '.join(known)}." if 0 < len(known) <= 20 else "")
     raise UnknownName(f"{series} has no {what} {name!r}.{hint}", record_set=series)
 

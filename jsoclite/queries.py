@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .bigquery import SMALLEST, fetch_in_pieces
-from .checks import check_names, find_name, find_series, prime_time_key, without_time
+from .checks import check_names, check_pattern, find_name, find_series, prime_time_key, without_time
 from .errors import QueryError, ServerError, UnknownName, UnknownSeries, warn
 from .keywordsets import DEFAULT_KEYWORDS, expand_sets
 from .names import series_of
@@ -82,6 +82,7 @@ class Queries:
 
     def series(self, pattern: str | None) -> list[dict[str, str]]:
         """Return name, primekeys (comma-joined) and note of the series that match a regular expression."""
+        check_pattern(pattern)
         reply = self.transport.show_series(pattern)
         if reply.get("status") not in (0, None):
             raise QueryError(

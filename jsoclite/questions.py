@@ -45,7 +45,7 @@ class Questions:
         Raises
         ------
         QueryError
-            If the server cannot read the pattern (show_series.c takes POSIX regular expressions).
+            If the pattern is no regular expression, or the server cannot read it (show_series.c takes POSIX ones).
 
         Examples
         --------

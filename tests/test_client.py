@@ -335,3 +335,26 @@ def test_the_manifest_is_json_safe(client, tmp_path):
 def test_patterns_that_end_the_real_program_are_rewritten(client, sandbox):
     assert client.series(r"^aia\.") == AIA_SERIES
     assert all(not name.startswith("hmi") for name in client.series("NOT hmi"))
+
+
+def test_warnings_point_at_the_line_of_the_user(client):
+    with pytest.warns(JsocWarning, match="becomes 720 s") as caught:
+        client.query("hmi.M_720s[2014.01.01_TAI/1h@10m]")
+    assert [one.filename for one in caught] == [__file__]
+
+
+@pytest.mark.parametrize("pattern", ["*sharp*", "hmi.(M", "[hmi"])
+def test_a_pattern_that_is_none_is_refused_here(client, sandbox, pattern):
+    before = len(sandbox.requests)
+    with pytest.raises(QueryError, match="no regular expression.*no stars are needed"):
+        client.series(pattern)
+    assert len(sandbox.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [("key", "keywords="), ("seg", "segments="), ("segment", "segments="), ("n", "limit="), ("duration", "end=")],
+)
+def test_arguments_of_other_clients_are_told(client, name, right):
+    with pytest.raises(UnknownName, match=f"no prime key '{name}'.*{right}"):
+        client.search("hmi.M_720s", "2014-01-01", **{name: "x"})
