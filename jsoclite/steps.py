@@ -63,11 +63,6 @@ class Step(abc.ABC):
         return 1.0
 
     @property
-    def makes(self) -> tuple[str, ...]:
-        """Segments of the result where they are others than those that go in; empty where they are the same."""
-        return ()
-
-    @property
     def process(self) -> str:
         """The step as the server reads it, e.g. ``rebin,u=1,scale=0.25,method=boxcar``."""
         return ",".join([self.name, *(f"{key}={value}" for key, value in self.arguments().items())])
@@ -146,14 +141,12 @@ class VectorToPtr(Step):
     """
     Field, inclination and azimuth of hmi.B_720s → radial, southward and westward components (``HmiB2ptr``).
 
-    The result has segments of its own (`makes`), and ``segments=`` chooses among those.
-
     Parameters
     ----------
     disambiguation : {"radial", "random", "potential"}
         How the azimuth's ambiguity is settled where the field is weak.
     coordinates : bool
-        Stonyhurst longitude and latitude of each pixel (degrees) as two more segments.
+        Longitude and latitude of each pixel as two more segments.
     errors : bool
         Errors of the components as three more segments.
 
@@ -184,13 +177,6 @@ class VectorToPtr(Step):
     def name(self) -> str:
         """``HmiB2ptr``."""
         return "HmiB2ptr"
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        """``Bp``, ``Bt``, ``Br``, then their errors (``Bp_err`` …), then ``lon`` and ``lat``, as asked for."""
-        components = ("Bp", "Bt", "Br")
-        errors = tuple(f"{name}_err" for name in components) if self.errors else ()
-        return components + errors + (("lon", "lat") if self.coordinates else ())
 
     def arguments(self) -> dict[str, str]:
         """Arguments of ``hmib2ptr``."""

@@ -46,14 +46,11 @@ class Product:
         Processing steps in the form of jsoc_fetch's argument, empty for none.
     size_ratio : float
         Output bytes over input bytes.
-    own_segments : bool
-        Whether the steps make segments that the series does not have.
     """
 
     protocol: str
     process: str = ""
     size_ratio: float = 1.0
-    own_segments: bool = False
 
     @property
     def name(self) -> str:
@@ -113,9 +110,7 @@ def packed(queries: Queries, target: Target, rows: Iterable[R]) -> Iterator[tupl
             listed[str(bare)] = queries.recnums(bare)
             return listed[str(bare)]
 
-        # a step with segments of its own opens those that it needs: braces could only keep them from it
-        braces = None if target.product.own_segments else segments
-        for record_set in chosen.record_sets(braces, verify=ask, info=target.info):
+        for record_set in chosen.record_sets(segments, verify=ask, info=target.info):
             found = listed.get(str(record_set.with_segments(None))) or numbers_in(str(record_set))
             yield str(record_set), [row for recnum in found for row in by_record[recnum]]
 
@@ -131,7 +126,7 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: s
     rows : object
         See `Client.download`.
     segments : list of str or None
-        The segments asked for; those of the result, where steps make others than the series has.
+        The segments asked for.
     protocol : str
         ``auto``, ``fits`` or ``as-is``.
     steps : step, iterable of them, or None
@@ -139,17 +134,14 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: s
     """
     if isinstance(rows, str):
         rows = RecordSet.parse(rows)
-    steps = _listed(steps)
-    made = list(dict.fromkeys(name for step in steps for name in getattr(step, "makes", ())))
     if isinstance(rows, RecordSet):
-        if not made:  # else braces name what goes in
-            segments = segments or list(rows.segments or ()) or None
+        segments = segments or list(rows.segments or ()) or None
         rows = queries.query(rows, keywords=queries.prime_keys(rows.series))
     found = []
     for chosen in select(rows):
         info = queries.info(chosen.series)
-        known = made or list(info.segments.index)
-        asked = segments or ([] if made else segment_columns(rows, info))
+        known = list(info.segments.index)
+        asked = segments or segment_columns(rows, info)
         wanted = check_names(asked, known, "segment", info.name) if asked and "**ALL**" not in asked else known
         if not wanted:
             raise JsocError(f"{info.name} has no segments: its records have no files, all is in the keywords")
@@ -157,16 +149,8 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: s
             records = queries.numbers(chosen.names)
         else:
             records = tuple(zip(chosen.names, (int(number) for number in chosen.recnums), strict=True))
-        text, ratio = processing(queries, steps, info, list(info.segments.index) if made else wanted)
-        found.append(Target(info, records, tuple(wanted), Product(protocol, text, ratio, bool(made))))
+        found.append(Target(info, records, tuple(wanted), Product(protocol, *processing(queries, steps, info, wanted))))
     return found
-
-
-def _listed(steps: Any) -> list[Any]:
-    """Return one step, several, or None as a list."""
-    if steps is None:
-        return []
-    return list(steps) if isinstance(steps, Iterable) else [steps]
 
 
 def processing(queries: Queries, steps: Any, info: SeriesInfo, segments: Sequence[str] = ()) -> tuple[str, float]:
@@ -178,12 +162,11 @@ def processing(queries: Queries, steps: Any, info: SeriesInfo, segments: Sequenc
     ProcessingError
         For steps that cannot work, or a reference time without an image.
     """
-    steps = _listed(steps)
-    if not steps:
+    if steps is None:
         return "", 1.0
     from .processing import chain
 
-    for step in steps:
+    for step in steps if isinstance(steps, Iterable) else [steps]:
         _has_reference(queries, info, getattr(step, "t_ref", None))
     sizes = [info.segments.loc[name, "dims"] for name in segments]
     dims = next((re.fullmatch(r"(\d+)x(\d+)", str(size)) for size in sizes if size), None)
