@@ -209,10 +209,11 @@ class Client(Questions, Lookups):
         >>> export.wait()
         <Export JSOC_..., done, 4 files, ...>
         """
+        from .processing import segments_made
         from .recordset import RecordSet
         from .selection import to_record_sets
         from .staged import FILENAME_FORMAT
-        from .targets import packed, processing, targets
+        from .targets import chosen_segments, packed, processing, targets
 
         kind = protocol.partition(",")[0].lower()
         if method not in METHODS or kind not in PROTOCOLS:
@@ -233,7 +234,10 @@ class Client(Questions, Lookups):
         if isinstance(rows, str | RecordSet):
             (record_set,) = to_record_sets(rows, segments=as_list(segments))
             info = self.info(record_set.series)
-            text, ratio = processing(self._queries, process, info, record_set.segments or list(info.segments.index))
+            text, ratio = processing(self._queries, process, info, record_set.segments or ())
+            if segments_made(text):  # from several of the stored segments: which, is left to the step
+                chosen_segments(list(record_set.segments or ()), info, segments_made(text))
+                record_set = record_set.with_segments(None)
             requests.append(make(str(record_set), process=text, size_ratio=ratio))
         else:
             for target in targets(self._queries, rows, as_list(segments), protocol, process):

@@ -34,7 +34,13 @@ NO_IMAGE = 1 << 31
 
 
 def located(
-    batch: Batch, transport: Transport, info: SeriesInfo, rows: Sequence[FileRow], *, headers: bool
+    batch: Batch,
+    transport: Transport,
+    info: SeriesInfo,
+    rows: Sequence[FileRow],
+    *,
+    headers: bool,
+    source: str | None = None,
 ) -> Iterator[tuple[list[Job], list[FileRow]]]:
     """
     Find the files of `rows` in SUMS, a chunk of records at a time.
@@ -51,6 +57,8 @@ def located(
         Wanted files of one series.
     headers : bool
         Whether to write full headers.
+    source : str, optional
+        The stored segment that all rows are made from, where they are about no stored ones.
 
     Yields
     ------
@@ -67,14 +75,14 @@ def located(
         jobs: list[Job] = []
         offline: list[FileRow] = []
         part = {recnum: by_record[recnum] for recnum in recnums[start : start + CHUNK]}
-        replies = {int(record["*recnum*"]): record for record in _ask(transport, info, part, headers)}
+        replies = {int(record["*recnum*"]): record for record in _ask(transport, info, part, headers, source)}
         for recnum, wanted in part.items():
             record = replies.get(recnum)
             for row in wanted:
                 if record is None:
                     batch.fail(row, f"record number {recnum} is not in {info.name} any more", missing=True)
                     continue
-                job = _job(batch, transport, info, row, record, headers)
+                job = _job(batch, transport, info, row, record, headers, source or row.segment)
                 if job is not None:
                     jobs.append(job)
                 elif row.key not in batch.status:
@@ -83,9 +91,9 @@ def located(
 
 
 def _ask(
-    transport: Transport, info: SeriesInfo, part: Mapping[int, Sequence[FileRow]], headers: bool
+    transport: Transport, info: SeriesInfo, part: Mapping[int, Sequence[FileRow]], headers: bool, source: str | None
 ) -> Iterator[dict[str, Any]]:
-    segments = list(dict.fromkeys(row.segment for rows in part.values() for row in rows))
+    segments = list(dict.fromkeys(source or row.segment for rows in part.values() for row in rows))
     keys = ["*recnum*", *(keyword_names(info) if headers else [])]
     if "QUALITY" in info.keywords.index and "QUALITY" not in keys:
         keys.append("QUALITY")
@@ -113,20 +121,26 @@ def _ask(
 
 
 def _job(
-    batch: Batch, transport: Transport, info: SeriesInfo, row: FileRow, record: Mapping[str, Any], headers: bool
+    batch: Batch,
+    transport: Transport,
+    info: SeriesInfo,
+    row: FileRow,
+    record: Mapping[str, Any],
+    headers: bool,
+    segment: str,
 ) -> Job | None:
-    path = str(record.get("{" + row.segment.lower() + "}", ""))
+    path = str(record.get("{" + segment.lower() + "}", ""))
     if _bad(record.get("QUALITY")):
         batch.fail(row, "the record has no image (QUALITY bit 31 is set)", missing=True)
         return None
     if path in ("InvalidSegName", "BadSegLink") or path.endswith("/"):
-        batch.fail(row, f"the record has no file for segment {row.segment} ({path})", missing=True)
+        batch.fail(row, f"the record has no file for segment {segment} ({path})", missing=True)
         return None
     if not path.startswith("/"):  # NoDataDirectory: on tape
         return None
     url = file_url(transport.server.http_download_baseurl or transport.server.cgi_baseurl, path)
     is_fits = row.path.endswith(".fits") and extension(path) in (".fits", ".fz", ".tas", "")
-    header = functools.partial(cards, record, info, row.segment) if headers and is_fits else None
+    header = functools.partial(cards, record, info, segment) if headers and is_fits else None
     return Job(row, url, is_fits, header)
 
 

@@ -18,7 +18,7 @@ from .errors import ProcessingError
 from .regions import Cutout, MapProject
 from .steps import FULL_DISK, AIAScale, Rebin, Resize, Step, VectorToPtr
 
-__all__ = ["AIAScale", "Cutout", "MapProject", "Rebin", "Resize", "Step", "VectorToPtr", "chain"]
+__all__ = ["AIAScale", "Cutout", "MapProject", "Rebin", "Resize", "Step", "VectorToPtr", "chain", "segments_made"]
 
 # series for which JSOC's page says that its processing fails (processing.exclusions.js)
 _EXCLUDED = frozenset({"hmi.sharp_720s", "hmi.sharp_720s_nrt", "hmi.cea_720s", "hmi.cea_720s_nrt"})
@@ -90,6 +90,28 @@ def chain(
             # later steps change this box, not the disk; their own ratios are to it
             shape = _box(step, shape)
     return "|".join(["n=0", *(step.process for step in ordered)]), ratio
+
+
+def segments_made(process: str) -> tuple[str, ...]:
+    """
+    Return the segments that steps make in place of the stored ones, empty where these stay.
+
+    Parameters
+    ----------
+    process : str
+        What `chain` writes.
+
+    Examples
+    --------
+    >>> segments_made("n=0|HmiB2ptr,l=1")
+    ('Bp', 'Bt', 'Br', 'lon', 'lat')
+    """
+    for step in process.split("|"):
+        name, *arguments = step.split(",")
+        if name == VectorToPtr().name:  # hmib2ptr.c
+            errors = ("Bp_err", "Bt_err", "Br_err") if "e=1" in arguments else ()
+            return ("Bp", "Bt", "Br", *errors, *(("lon", "lat") if "l=1" in arguments else ()))
+    return ()
 
 
 def _box(step: Cutout, dims: tuple[int, int]) -> tuple[int, int]:

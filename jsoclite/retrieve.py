@@ -130,7 +130,9 @@ class Retrieval:
     def _on_disk(self, target: Target, rows: list[FileRow]) -> list[FileRow]:
         """Keep the rows whose files are on disk; the others are settled with the reason."""
         kept: list[FileRow] = []
-        for jobs, tape in located(self.batch, self.transport, target.info, rows, headers=False):
+        # what steps make is in no storage unit; what they read lies together in one
+        source = target.info.segments.index[0] if target.product.made else None
+        for jobs, tape in located(self.batch, self.transport, target.info, rows, headers=False, source=source):
             kept += [job.row for job in jobs]
             for row in tape:
                 self.batch.fail(row, OFFLINE, missing=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from .download import Batch, Job
 from .errors import warn
 from .ledger import FileRow
 from .names import bracket_values, series_of
+from .processing import segments_made
 from .replies import ExportFile, ExportStatus
 from .unpack import unpack
 
@@ -58,9 +59,11 @@ def worth_another(request: ExportRequest, rows: Sequence[FileRow]) -> bool:
     return request.status is ExportStatus.EXPIRED or poisoned
 
 
-def match(rows: Iterable[FileRow], files: Sequence[ExportFile]) -> dict[tuple[int, str, str, str], ExportFile]:
+def match(
+    rows: Iterable[FileRow], files: Sequence[ExportFile], others: Collection[str] = ()
+) -> dict[tuple[int, str, str, str], ExportFile]:
     """
-    Find the file of each wanted row.
+    Find the file of each wanted row; `others` are segments that may come along without being wanted.
 
     A file says what it is in three ways: its name holds the record number (we ask for that), its record string is the
     record's name, or, after a processing step, the name of a record in ``SERIES_mod`` with the same prime keys and one
@@ -89,7 +92,8 @@ def match(rows: Iterable[FileRow], files: Sequence[ExportFile]) -> dict[tuple[in
         if wanted is None:
             wanted = by_record.get(file.record.lower()) or _processed(file.record, by_values)
         if wanted:
-            hit = _segment(file, name, {segment: row for segment, row in wanted.items() if row.key not in found})
+            left = {segment: row for segment, row in wanted.items() if row.key not in found}
+            hit = _segment(file, name, left, others)
             if hit is not None:
                 found[hit.key] = file
     return found
@@ -106,13 +110,15 @@ def _processed(record: str, by_values: dict[tuple[str, ...], dict[str, FileRow] 
     return hits[0] if len(hits) == 1 else None
 
 
-def _segment(file: ExportFile, name: str, group: dict[str, FileRow]) -> FileRow | None:
+def _segment(file: ExportFile, name: str, group: dict[str, FileRow], others: Collection[str]) -> FileRow | None:
     """Pick the row of a file among those of its record."""
     if file.segment in group:
         return group[str(file.segment)]
     stored = name.lower()
     parts = set(stored.split("."))
     exact = [row for segment, row in group.items() if segment.lower() in parts]
+    if not exact and any(segment.lower() in parts for segment in others):
+        return None
     # aia.lev1 stores segment "image" as image_lev1.fits
     begun = [row for segment, row in group.items() if any(part.startswith(segment.lower()) for part in parts)]
     for candidates in (exact, begun, list(group.values())):
@@ -180,11 +186,13 @@ def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits
             for row in open_rows:
                 batch.fail(row, str(request.error))
         return
-    found = match(open_rows, request.files)
+    found = match(open_rows, request.files, segments_made(request.process))
     if request.process:
         # a processed record lies in another series (SERIES_mod); a step that failed can leave the stored one
         pairs = [(row, found[row.key]) for row in open_rows if row.key in found]
-        same = [row for row, file in pairs if series_of(file.record) == series_of(row.record)]
+        # a row that was made from the reply has its record from there
+        source = series_of(request.record_set or "").partition("{")[0]
+        same = [row for row, file in pairs if series_of(file.record) == source]
         if same:
             warn(
                 f"JSOC gave back {len(same)} files of {request.id} unprocessed, such as that of {same[0].record}: "

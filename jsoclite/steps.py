@@ -141,14 +141,16 @@ class VectorToPtr(Step):
     """
     Field, inclination and azimuth of hmi.B_720s → radial, southward and westward components (``HmiB2ptr``).
 
+    The files are segments of their own: Br, Bt and Bp.
+
     Parameters
     ----------
     disambiguation : {"radial", "random", "potential"}
         How the azimuth's ambiguity is settled where the field is weak.
     coordinates : bool
-        Longitude and latitude of each pixel as two more segments.
+        Stonyhurst longitude and latitude of each pixel, in degrees, as two more segments, lon and lat.
     errors : bool
-        Errors of the components as three more segments.
+        Errors of the components as three more segments, Br_err, Bt_err and Bp_err.
 
     Raises
     ------

@@ -7,7 +7,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,7 @@ from .errors import JsocError, ProcessingError
 from .language import read_recnums, scan
 from .ledger import FileRow
 from .names import Wanted
+from .processing import chain, segments_made
 from .queries import segment_columns
 from .recordset import RecordSet
 from .selection import Selection, select
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from .queries import Queries
 
-__all__ = ["Product", "Target", "numbers_in", "packed", "processing", "targets"]
+__all__ = ["Product", "Target", "chosen_segments", "numbers_in", "packed", "processing", "targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,11 @@ class Product:
     def name(self) -> str:
         """How the ledger calls it: what JSOC exports as FITS and what is completed here are the same thing."""
         return self.process or ("as-is" if self.protocol == "as-is" else "fits")
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """Segments that the steps make in place of the stored ones; empty where these stay."""
+        return segments_made(self.process)
 
     @property
     def tag(self) -> str:
@@ -110,7 +116,9 @@ def packed(queries: Queries, target: Target, rows: Iterable[R]) -> Iterator[tupl
             listed[str(bare)] = queries.recnums(bare)
             return listed[str(bare)]
 
-        for record_set in chosen.record_sets(segments, verify=ask, info=target.info):
+        # steps that make other segments read several of the stored ones: these are left to them
+        braces = None if target.product.made else segments
+        for record_set in chosen.record_sets(braces, verify=ask, info=target.info):
             found = listed.get(str(record_set.with_segments(None))) or numbers_in(str(record_set))
             yield str(record_set), [row for recnum in found for row in by_record[recnum]]
 
@@ -132,6 +140,7 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: s
     steps : step, iterable of them, or None
         Processing steps.
     """
+    steps = as_steps(steps)
     if isinstance(rows, str):
         rows = RecordSet.parse(rows)
     if isinstance(rows, RecordSet):
@@ -140,17 +149,31 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: s
     found = []
     for chosen in select(rows):
         info = queries.info(chosen.series)
-        known = list(info.segments.index)
         asked = segments or segment_columns(rows, info)
-        wanted = check_names(asked, known, "segment", info.name) if asked and "**ALL**" not in asked else known
+        product = Product(protocol, *processing(queries, steps, info, asked or ()))
+        wanted = chosen_segments(asked, info, product.made)
         if not wanted:
             raise JsocError(f"{info.name} has no segments: its records have no files, all is in the keywords")
         if chosen.recnums is None:
             records = queries.numbers(chosen.names)
         else:
             records = tuple(zip(chosen.names, (int(number) for number in chosen.recnums), strict=True))
-        found.append(Target(info, records, tuple(wanted), Product(protocol, *processing(queries, steps, info, wanted))))
+        found.append(Target(info, records, tuple(wanted), product))
     return found
+
+
+def chosen_segments(asked: list[str] | None, info: SeriesInfo, made: Sequence[str] = ()) -> list[str]:
+    """
+    Return the segments that are wanted.
+
+    Where steps make segments of their own, these: all of them, unless some are named; who names stored ones means what
+    is made of them.
+    """
+    known = list(info.segments.index)
+    if not asked or "**ALL**" in asked:
+        return list(made) or known
+    names = check_names(asked, [*made, *known], "segment", info.name)
+    return [name for name in names if name in made] or list(made) or names
 
 
 def processing(queries: Queries, steps: Any, info: SeriesInfo, segments: Sequence[str] = ()) -> tuple[str, float]:
@@ -162,15 +185,23 @@ def processing(queries: Queries, steps: Any, info: SeriesInfo, segments: Sequenc
     ProcessingError
         For steps that cannot work, or a reference time without an image.
     """
+    steps = as_steps(steps)
     if steps is None:
         return "", 1.0
-    from .processing import chain
-
-    for step in steps if isinstance(steps, Iterable) else [steps]:
+    for step in steps:
         _has_reference(queries, info, getattr(step, "t_ref", None))
-    sizes = [info.segments.loc[name, "dims"] for name in segments]
+    known = info.segments["dims"]
+    sizes = [known[name] for name in segments if name in known.index] or list(known)
     dims = next((re.fullmatch(r"(\d+)x(\d+)", str(size)) for size in sizes if size), None)
     return chain(steps, series=info.name, dims=(int(dims[1]), int(dims[2])) if dims else None)
+
+
+def as_steps(steps: Any) -> list[Any] | None:
+    """Return steps as a list, also those of an iterator, which can be gone through only once; `chain` checks them."""
+    if steps is None:
+        return None
+    several = isinstance(steps, Iterable) and not isinstance(steps, str | Mapping)
+    return list(steps) if several else [steps]
 
 
 def _has_reference(queries: Queries, info: SeriesInfo, t_ref: Any) -> None:

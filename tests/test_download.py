@@ -540,6 +540,66 @@ def test_a_reference_time_without_an_image_is_told_before_anything_is_sent(sun, 
             call("hmi.M_720s[2014.01.01_00:00:00_TAI]{magnetogram}")
 
 
+VECTOR = "hmi.B_720s[2014.01.01_00:00:00_TAI]"
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "step", "expected"),
+    [
+        (VECTOR, {}, jsoclite.VectorToPtr(coordinates=False), ["Bp", "Bt", "Br"]),
+        (VECTOR + "{field,azimuth}", {}, jsoclite.VectorToPtr(), ["Bp", "Bt", "Br", "lon", "lat"]),
+        (VECTOR, {"segments": ["br"]}, jsoclite.VectorToPtr(errors=True), ["Br"]),
+        (
+            VECTOR,
+            {"segments": ["Bp_err", "Bp"]},
+            [jsoclite.VectorToPtr(errors=True, coordinates=False), jsoclite.Rebin(0.5)],
+            ["Bp_err", "Bp"],
+        ),
+    ],
+)
+def test_a_step_that_makes_other_segments_brings_these(sun, tmp_path, rows, options, step, expected):
+    files = sun.download(rows, tmp_path, process=step, **options)
+    assert files.segment.tolist() == expected
+    assert files.status.tolist() == ["downloaded"] * len(expected)
+    for row in files.itertuples():
+        assert jsoclite.read(row.path)[1]["DRMS_ID"].endswith(f":{row.segment}")
+    assert set(sun.download(rows, tmp_path, process=step, **options).status) == {"present"}
+    again = sun.download(sun.export(rows, process=step, **options), tmp_path / "exported")
+    assert set(again.segment) >= set(expected)
+
+
+def test_segments_that_neither_the_series_nor_the_step_has(sun, tmp_path):
+    with pytest.raises(jsoclite.UnknownName, match="no segment 'Bpp'. Did you mean Bp"):
+        sun.download(VECTOR, tmp_path, process=jsoclite.VectorToPtr(), segments="Bpp")
+
+
+def test_vector_components_of_a_record_on_tape_are_told_so(sun, tmp_path):
+    df = sun.search("hmi.B_720s", "2013-05-01", "2013-05-31", "1h", segments="field", keywords=["T_REC", "QUALITY"])
+    df = df[df.jsoc.good()]
+    rows = pd.concat([df[df.online].head(1), df[~df.online].head(1)])
+    assert len(rows) == 2
+    files = sun.download(rows, tmp_path, process=jsoclite.VectorToPtr(coordinates=False), on_error="ignore")
+    assert files.status.tolist() == ["downloaded"] * 3 + ["failed"] * 3
+    assert files.error.iloc[3:].str.contains("on tape").all()
+
+
+def test_an_export_of_a_record_set_is_not_called_unprocessed(sun, tmp_path):
+    export = sun.export("hmi.M_720s[2014.01.01_00:00:00_TAI]{magnetogram}", process=jsoclite.Rebin(0.5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert export.download(tmp_path).status.tolist() == ["downloaded"]
+
+
+def test_steps_of_an_iterator_are_not_lost(sun, tmp_path):
+    one = "hmi.M_720s[2014.01.01_00:00:00_TAI]{magnetogram}"
+    files = sun.download(one, tmp_path, process=iter([jsoclite.Rebin(0.5)]))
+    assert jsoclite.read(files.iloc[0])[0].shape == (128, 128)
+    with pytest.raises(jsoclite.ProcessingError, match="'rebin,scale=0.5' is no processing step"):
+        sun.download(one, tmp_path, process="rebin,scale=0.5")
+    with pytest.raises(jsoclite.ProcessingError, match="{'rebin': {}} is no processing step"):
+        sun.export(one, process={"rebin": {}})
+
+
 def test_a_step_that_did_nothing_is_told(sun, tmp_path, monkeypatch):
     from jsoclite.staging import ExportRequest
 

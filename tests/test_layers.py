@@ -81,7 +81,7 @@ MAY_IMPORT = {
     "transfer": {"transport", "retry", "fitscheck", "fitsfile"},
     "download": {"manifest", "transfer", "transport", "ledger", "names", "progress", "fitscheck"},
     "unpack": {"download", "fitscheck", "ledger", "staging", "transfer"},
-    "staged": {"unpack", "download", "ledger", "names", "replies", "export", "staging"},
+    "staged": {"processing", "unpack", "download", "ledger", "names", "replies", "export", "staging"},
     "direct": {"download", "ledger", "names", "headers", "replies", "selection", "transport"},
     "retrieve": {"direct", "download", "export", "ledger", "names", "queries", "staged", "staging", "targets"},
     "targets": {
