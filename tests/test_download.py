@@ -529,8 +529,10 @@ def test_a_step_that_makes_other_segments(sun, tmp_path):
     cut = sun.download(rows, tmp_path, segments="br", process=[box, every])
     assert cut.segment.tolist() == ["Br"]
     assert jsoclite.read(cut.iloc[0])[0].shape == (37, 50)
-    with pytest.raises(jsoclite.UnknownName, match="azimuth"):
-        sun.download(rows, tmp_path, segments=["azimuth"], process=every)
+    # who names what goes in wants what is made of it
+    assert len(sun.download(rows, tmp_path, segments=["azimuth"], process=every)) == 8
+    with pytest.raises(jsoclite.UnknownName, match="Bz"):
+        sun.download(rows, tmp_path, segments=["Bz"], process=every)
 
 
 def test_a_reference_time_without_an_image_is_told_before_anything_is_sent(sun, tmp_path):
