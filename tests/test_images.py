@@ -12,8 +12,10 @@ from jsoclite.sandbox.availability import moment
 from jsoclite.sandbox.corona import channel
 from jsoclite.sandbox.imagefile import Image
 from jsoclite.sandbox.images import segment_array, segment_file
+from jsoclite.sandbox.images_hmi import cea_surface
 from jsoclite.sandbox.mission import MissionCatalog
 from jsoclite.sandbox.population import regions
+from jsoclite.sandbox.rows import Rows
 from jsoclite.sandbox.sun import Disk, Surface, charges, grain
 from jsoclite.sandbox.vectors import components
 
@@ -299,6 +301,26 @@ def test_flux_of_a_sharp_is_that_of_its_keyword(number, time):
     assert 0.4 < flux / words["usflux"] < 1.3
     assert abs(radial.sum()) < 0.25 * np.abs(radial).sum()  # two polarities
     assert (words["crpix1"], words["crpix2"]) == ((radial.shape[1] + 1) / 2, (radial.shape[0] + 1) / 2)
+
+
+def test_pixels_of_a_patch_lie_where_its_header_says():
+    from astropy.wcs import WCS
+
+    recnum = record("hmi.sharp_cea_720s", "2011.02.15", harpnum=377)
+    names = ("crpix1", "crpix2", "crval1", "crval2", "cdelt1", "cdelt2", "ctype1", "ctype2", "cunit1", "cunit2")
+    header = {name.upper(): value for name, value in keywords("hmi.sharp_cea_720s", recnum, *names).items()}
+    header |= {"CUNIT1": "deg", "CUNIT2": "deg"}
+    shape = image("hmi.sharp_cea_720s", recnum, "Br").shape
+    rows = Rows(CATALOG["hmi.sharp_cea_720s"], np.array([recnum]))
+    surface = cea_surface(rows, shape, header["CRVAL1"], header["CRVAL2"])
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]]
+    longitude, latitude = WCS(header).pixel_to_world_values(x, y)
+    assert np.abs(surface.latitude - latitude).max() < 1e-6
+    assert np.abs((surface.carrington - longitude + 180) % 360 - 180).max() < 1e-6
+    # a square on the Sun: as wide as high in degrees of a great circle
+    middle = (shape[0] // 2, shape[1] // 2)
+    wide = (longitude[middle] - longitude[middle[0], middle[1] - 1]) * np.cos(np.radians(latitude[middle]))
+    assert wide == pytest.approx(latitude[middle] - latitude[middle[0] - 1, middle[1]], rel=1e-3)
 
 
 def test_leading_polarities_follow_hale():

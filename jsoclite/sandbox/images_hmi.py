@@ -12,6 +12,7 @@ import numpy as np
 
 from .definition import Segment
 from .ephemeris import view
+from .maps import cea_sphere
 from .patches import CCD_SCALE, CEA_SCALE
 from .rows import FloatArray, Rows
 from .sun import Disk, Field, Surface, grain
@@ -250,10 +251,10 @@ def _remapped(rows: Rows, segment: Segment, longitude: float, middle: float) -> 
 
 
 def cea_surface(rows: Rows, shape: tuple[int, int], longitude: float, middle: float) -> Surface:
-    """Points of a cylindrical equal-area map about a Carrington longitude and a latitude."""
+    """Points of a cylindrical equal-area map whose equator runs through a Carrington longitude and a latitude."""
     lines, columns = shape
-    x = (np.arange(columns) - (columns - 1) / 2) * CEA_SCALE
-    y = (np.arange(lines) - (lines - 1) / 2) * CEA_SCALE
-    sine = np.clip(np.sin(middle * _DEG) + y * _DEG, -0.99999, 0.99999)
-    lon, lat = np.meshgrid((longitude + x) % 360, np.arcsin(sine) / _DEG)
-    return Surface(float(rows.time[0]), lat, lon)
+    x = (np.arange(columns) - (columns - 1) / 2) * CEA_SCALE * _DEG
+    y = (np.arange(lines) - (lines - 1) / 2) * CEA_SCALE * _DEG
+    across, up = np.meshgrid(x, y)
+    lon, lat = cea_sphere(across, up, longitude * _DEG, middle * _DEG)
+    return Surface(float(rows.time[0]), lat / _DEG, lon / _DEG % 360)

@@ -113,7 +113,7 @@ def _sphere(
                 start = math.asinh(math.tan(min(latitude, 1.55)))
                 return longitude + u, np.arctan(np.sinh(v + start))
             case "CEA":
-                return longitude + u, np.arcsin(_unit(v + math.sin(latitude)))
+                return cea_sphere(u, v, longitude, latitude)
             case "SFL":
                 there = _within(latitude + v)
                 return longitude + u / np.cos(there), there
@@ -137,6 +137,19 @@ def _sphere(
         right = np.sin(angle) * np.sin(bearing)
         towards = math.cos(latitude) * np.cos(angle) - math.sin(latitude) * np.sin(angle) * np.cos(bearing)
         return longitude + np.arctan2(right, towards), np.arcsin(_unit(up))
+
+
+def cea_sphere(x: FloatArray, y: FloatArray, longitude: float, latitude: float) -> tuple[FloatArray, FloatArray]:
+    """
+    Longitude and latitude (radians) in a cylindrical equal-area map; NaN outside.
+
+    The map is made about its middle (plane2sphere of ``cartography.c``), as FITS understands CEA with a CRVAL2.
+    """
+    sine = _unit(y)
+    cosine = np.sqrt(1 - sine**2)
+    up = sine * math.cos(latitude) + cosine * np.cos(x) * math.sin(latitude)
+    towards = cosine * np.cos(x) * math.cos(latitude) - sine * math.sin(latitude)
+    return longitude + np.arctan2(cosine * np.sin(x), towards), np.arcsin(_unit(up))
 
 
 def _unit(values: FloatArray) -> FloatArray:
