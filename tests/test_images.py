@@ -268,6 +268,7 @@ def test_vector_field_agrees_with_the_magnetogram():
     flags = image("hmi.B_720s", recnum, "disambig").astype(int)
     confidence = image("hmi.B_720s", recnum, "conf_disambig")
     assert set(np.unique(confidence[np.isfinite(field)])) == {50.0, 60.0, 90.0}
+    assert np.mean(confidence[np.isfinite(field)] > 50) < 0.1
     # one answer where the field was annealed, three where it is weak (jsocwiki/FullDiskDisamb)
     assert set(np.unique(flags[confidence > 50])) == {0, 7}
     weak = confidence == 50

@@ -144,6 +144,9 @@ def _vector(disk: Disk, field: Field, plain: Field, coin: FloatArray) -> dict[st
     along, columns, lines = disk.seen(field)
     strength = np.sqrt(along**2 + columns**2 + lines**2)
     azimuth = np.arctan2(-columns, lines) / _DEG % 360
+    # noise alone is not annealed: what counts is where regions are, and what lies beside them
+    level = np.sqrt(sum(part**2 for part in disk.seen(plain)))
+    confidence = np.where(level > 250, 90.0, np.where(level > 100, 60.0, 50.0))
     # where the field is weak, each bit has an answer of its own: the potential field's, chance, the more radial one
     outward = Field(np.ones(len(along)), np.zeros(len(along)), np.zeros(len(along)))
     (_, *potential), (_, *radial) = disk.seen(plain), disk.seen(outward)
@@ -154,13 +157,13 @@ def _vector(disk: Disk, field: Field, plain: Field, coin: FloatArray) -> dict[st
             (columns * radial[0] + lines * radial[1]) * along >= 0,
         ]
     )
-    flags = np.where((strength > 120) | right, azimuth >= 180, azimuth < 180)
+    flags = np.where((confidence > 50) | right, azimuth >= 180, azimuth < 180)
     return {
         "field": strength,
         "inclination": np.arccos(np.clip(along / np.maximum(strength, 1e-6), -1, 1)) / _DEG,
         "azimuth": azimuth % 180,
         "disambig": np.array([1.0, 2.0, 4.0]) @ flags,
-        "conf_disambig": np.where(strength > 250, 90.0, np.where(strength > 120, 60.0, 50.0)),
+        "conf_disambig": confidence,
     }
 
 
