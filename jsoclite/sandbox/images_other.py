@@ -119,8 +119,10 @@ def chart_array(rows: Rows, segment: Segment) -> FloatArray:
     chart = np.concatenate(strips, axis=1)
     if name == "epts":
         return np.full((lines, columns), 20.0)
-    if rows.spec.instrument == "mdi":
-        chart = MDI_OVER_HMI * chart
+    # of one instrument and rotation, also where two series have it; wider pixels average more
+    noise = grain((lines, columns), int(rows.time[0] // 86400), f"{rows.spec.instrument} chart")
+    noise *= np.sqrt(lines * columns / (288 * 720))
+    chart = MDI_OVER_HMI * chart + 5.0 * noise if rows.spec.instrument == "mdi" else chart + 2.3 * noise
     # charts of the line-of-sight field: what the meridian shows of a radial one
     return np.asarray(chart * np.cos(lat * _DEG)) if "Ml" in rows.spec.name else np.asarray(chart)
 
