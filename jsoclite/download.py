@@ -302,7 +302,7 @@ def complain(manifest: pd.DataFrame, on_error: str) -> None:
 
 def reasons(manifest: pd.DataFrame) -> str:
     """Say why files are not there, the most common reasons first."""
-    counts = manifest.error.fillna("no reason given").value_counts()
+    counts = manifest.error.fillna("no reason given").str.rstrip(".").value_counts()
     listed: Sequence[str] = [
         f"{reason} ({count} x)" if count > 1 else str(reason) for reason, count in counts[:3].items()
     ]

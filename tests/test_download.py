@@ -450,6 +450,7 @@ def test_an_export_that_was_refused_says_why_for_each_row(hand_clock, tmp_path):
             client.export(rows).download(tmp_path)
         assert (caught.value.manifest.status == "failed").all()
         assert caught.value.manifest.error.str.contains("status 25").all()
+        assert "try again (3 x). Run the same line" in str(caught.value)
 
 
 def test_a_file_that_failed_once_is_not_fetched_twice_after_a_crash(client, sandbox, hand_clock, tmp_path, monkeypatch):
