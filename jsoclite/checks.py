@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from .seriesinfo import SeriesInfo
     from .transport import Transport
 
-__all__ = ["check_names", "find_name", "find_series", "prime_time_key", "without_time"]
+__all__ = [
+    "check_names",
+    "check_pattern",
+    "find_name",
+    "find_prime_key",
+    "find_series",
+    "prime_time_key",
+    "without_time",
+]
 
 # what jsoc_info understands besides the series' own keywords
 PSEUDO = re.compile(r"\*\*(ALL|NONE)\*\*|\*(recnum|sunum|size|online|retain|archive|recdir|logdir|dirmtime|spec)\*")
@@ -32,7 +40,6 @@ _ARGUMENTS = {
     "count": "limit=",
     "step": "cadence=",
     "sample": "cadence=",
-    "duration": "end=, or query a RecordSet, which has a duration",
 }
 
 
@@ -83,6 +90,27 @@ def find_name(name: str, known: Iterable[str], what: str, series: str) -> str:
         raise UnknownName(f"{series} has no prime key {name!r}. Did you mean {argument}?", record_set=series)
     hint = nearest(name, known) or (f" It has {', '.join(known)}." if 0 < len(known) <= 20 else "")
     raise UnknownName(f"{series} has no {what} {name!r}.{hint}", record_set=series)
+
+
+def find_prime_key(name: str, info: SeriesInfo) -> str:
+    """
+    Return the prime key as the series spells it.
+
+    Raises
+    ------
+    UnknownName
+        If it has none of that name; for keywords of that name, the text says how to use them.
+    """
+    known = [key for key in info.primekeys or [] if key]
+    if name.lower() not in (key.lower() for key in known):
+        keyword = next((one for one in info.keywords.index if str(one).lower() == name.lower()), None)
+        if keyword is not None:
+            raise UnknownName(
+                f"{keyword} is a keyword of {info.name}, and no prime key ({', '.join(known) or 'it has none'}); "
+                f"write where={{{str(keyword)!r}: …}}",
+                record_set=info.name,
+            )
+    return find_name(name, known, "prime key", str(info.name))
 
 
 def check_names(names: Sequence[str], known: Iterable[str], what: str, series: str) -> list[str]:

@@ -4,6 +4,7 @@ What people look for again and again: the record nearest to a time, the newest d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +147,23 @@ def latest(queries: Queries, series: str, n: int, **options: Any) -> pd.DataFram
     return frame.iloc[-n:]
 
 
-def harps(queries: Queries, noaa: int | None, harpnum: int | None, series: str, start: Any, end: Any) -> pd.DataFrame:
+def _region(noaa: object) -> int:
+    """Return the number of an active region, also of "AR 11158"."""
+    match = re.fullmatch(r"\s*(?:NOAA\s*)?(?:AR\s*)?(\d+)\s*", str(noaa), re.IGNORECASE)
+    if match is None:
+        raise ValueError(f"noaa={noaa!r} is no number of an active region, such as 11158")
+    number = int(match[1])
+    if number < 10000:
+        raise ValueError(
+            f"noaa={noaa!r}: since 2002 the numbers of active regions have five digits, though people leave out the "
+            f"first; write {10000 + number}"
+        )
+    return number
+
+
+def harps(
+    queries: Queries, noaa: int | str | None, harpnum: int | None, series: str, start: Any, end: Any
+) -> pd.DataFrame:
     """See `Client.harps`."""
     import pandas as pd
 
@@ -157,7 +174,7 @@ def harps(queries: Queries, noaa: int | None, harpnum: int | None, series: str, 
         options["HARPNUM"] = int(harpnum)
     else:
         # a HARP may hold several regions: NOAA_ARS is a list such as "12187,12191"
-        options["where"] = f"NOAA_ARS ~ '(^|,){int(noaa or 0)}(,|$)'"
+        options["where"] = f"NOAA_ARS ~ '(^|,){_region(noaa)}(,|$)'"
     first, last = start if start is not None else "2010.05.01_TAI", end if end is not None else "2040.01.01_TAI"
     keywords = ["HARPNUM", "T_REC", "NOAA_AR", "NOAA_ARS"]
     frame = pd.DataFrame()

@@ -123,7 +123,7 @@ class Lookups:
 
     def harps(
         self,
-        noaa: int | None = None,
+        noaa: int | str | None = None,
         *,
         harpnum: int | None = None,
         series: str = "hmi.sharp_cea_720s",
@@ -135,8 +135,8 @@ class Lookups:
 
         Parameters
         ----------
-        noaa : int, optional
-            Number of the active region, such as 11158.
+        noaa : int or str, optional
+            Number of the active region, with all five digits: 11158, also as "AR 11158".
         harpnum : int, optional
             Number of the HARP, in place of `noaa`.
         series : str

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .bigquery import SMALLEST, fetch_in_pieces
-from .checks import check_names, check_pattern, find_name, find_series, prime_time_key, without_time
+from .checks import check_names, check_pattern, find_prime_key, find_series, prime_time_key, without_time
 from .errors import QueryError, ServerError, UnknownName, UnknownSeries, warn
 from .keywordsets import DEFAULT_KEYWORDS, expand_sets
 from .names import series_of
@@ -31,6 +31,8 @@ __all__ = ["Queries", "Question", "as_list", "segment_columns"]
 
 # From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
 SUSPICIOUS = 20_000
+# More than a million records of 30 keywords fill a gigabyte, and take JSOC minutes.
+MANY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Queries:
         start: Any,
         end: Any,
         cadence: Any,
+        duration: Any,
         wavelength: Any,
         segments: str | Sequence[str] | None,
         where: Any,
@@ -119,9 +122,9 @@ class Queries:
         """Return the record set of `Client.search`, all names checked."""
         info = self.info(series)
         known = self.prime_keys(series)
-        values = {find_name(key, known, "prime key", info.name): value for key, value in prime_keys.items()}
+        values = {find_prime_key(key, info): value for key, value in prime_keys.items()}
         time_key = prime_time_key(info)
-        if time_key is None and any(value is not None for value in (start, end, cadence)):
+        if time_key is None and any(value is not None for value in (start, end, cadence, duration)):
             raise without_time(info)
         if wavelength is not None and "WAVELNTH" not in known:
             has = "WAVELNTH" in info.keywords.index
@@ -136,6 +139,7 @@ class Queries:
             start,
             end,
             cadence,
+            duration=duration,
             wavelength=wavelength,
             segments=None if names is None else self._names(names, info, "segment"),
             where=where,
@@ -178,10 +182,12 @@ class Queries:
         """Return what is asked, all names checked."""
         rs = one_series(record_set)
         info = self.info(rs.series)
-        self._check(rs, info)
+        refuse(rs, info)
         asked = as_list(keywords)
+        if asked is not None:  # the column is there in any case
+            asked = [name for name in asked if name.lower() != "recnum" or name in info.keywords.index]
         named = as_list(segments)
-        return Question(
+        question = Question(
             rs,
             info,
             self.default_keywords(info)
@@ -191,6 +197,8 @@ class Queries:
             self._names(as_list(links) or [], info, "link"),
             times,
         )
+        warn_of_problems(rs, info)
+        return question
 
     def _fetch(
         self, question: Question, part: RecordSet, *, limit: int | None = None, patient: bool = True
@@ -233,6 +241,11 @@ class Queries:
         except ServerError:
             if self.size(part) < SMALLEST:
                 return self._fetch(question, part)
+        if (total := self.size(part)) > MANY:
+            warn(
+                f"{part} holds {total:,} records, which takes long and much memory; ask for fewer with limit=, a "
+                "cadence or a condition, or take them a DataFrame at a time with Client.stream"
+            )
         # the pieces are put in order by prime key, whether these were asked for or not
         order = self.prime_keys(question.info.name)
         extra = [key for key in order if key not in question.keywords]
@@ -243,7 +256,9 @@ class Queries:
     def count(self, record_set: str | RecordSet) -> int:
         """Count the records of a record set without fetching them."""
         rs = one_series(record_set)
-        self._check(rs, self.info(rs.series))
+        info = self.info(rs.series)
+        refuse(rs, info)
+        warn_of_problems(rs, info)
         return self.size(rs.with_segments(None))
 
     def size(self, rs: RecordSet) -> int:
@@ -277,11 +292,20 @@ class Queries:
         for record_set in to_record_sets(names):
             df = self.query(record_set, keywords=self.prime_keys(record_set.series))
             found.update(zip(df.index, df.recnum, strict=True))
-        lost = [name for name in names if name not in found]
-        if lost:
-            more = f", nor {len(lost) - 1} others" if len(lost) > 1 else ""
-            raise QueryError(f"there is no record {lost[0]}{more}", record_set=lost[0])
-        return tuple((name, int(found[name])) for name in names)
+        return tuple(dict.fromkeys((name, found[name]) if name in found else self._one(name) for name in names))
+
+    def _one(self, name: str) -> tuple[str, int]:
+        """Look up a record whose name is not spelled as the server spells it, such as a time without its seconds."""
+        df = self.query(name, keywords=self.prime_keys(series_of(name)))
+        if len(df) != 1:
+            raise QueryError(
+                f"{name} stands for {len(df)} records, and the name of a record for one; write it as a record set, "
+                "not in a list"
+                if len(df)
+                else f"there is no record {name}",
+                record_set=name,
+            )
+        return str(df.index[0]), int(df["recnum"].iloc[0])
 
     def default_keywords(self, info: SeriesInfo) -> list[str]:
         """Return the prime keys, and what most people look at first, as far as the series has them."""
@@ -325,10 +349,11 @@ class Queries:
             _raise(reply.data, rs)
         return reply.content
 
-    def _check(self, rs: RecordSet, info: SeriesInfo) -> None:
-        refuse(rs, info)
-        for problem in rs.problems(info):
-            warn(problem)
+
+def warn_of_problems(rs: RecordSet, info: SeriesInfo) -> None:
+    """Warn of what the server would do without a word."""
+    for problem in rs.problems(info):
+        warn(problem)
 
 
 def segment_columns(rows: Any, info: SeriesInfo) -> list[str] | None:

@@ -152,6 +152,7 @@ class Questions:
         end: Any = None,
         cadence: Any = None,
         *,
+        duration: Any = None,
         wavelength: Any = None,
         segments: str | Sequence[str] | None = None,
         where: Any = None,
@@ -172,6 +173,8 @@ class Questions:
             `datetime`, `Timestamp`, `datetime64`, astropy `Time`; without a zone they are UTC.
         cadence : str, number, timedelta or Quantity, optional
             Take every n-th slot: "12m", seconds, `24 * u.min`. DRMS rounds it to whole slots.
+        duration : str, number, timedelta or Quantity, optional
+            Length of the range in place of `end`, which is then excluded: "1d", seconds, `2 * u.hour`.
         wavelength : number, Quantity or sequence of them, optional
             Angstrom where there is no unit.
         segments : str or sequence of str, optional
@@ -201,7 +204,7 @@ class Questions:
         >>> len(df)
         6
         """
-        record_set = self._queries.build(series, start, end, cadence, wavelength, segments, where, prime_keys)
+        record_set = self._queries.build(series, start, end, cadence, duration, wavelength, segments, where, prime_keys)
         return self.query(record_set, keywords=keywords, limit=limit, times=times)
 
     def query(

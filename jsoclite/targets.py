@@ -15,7 +15,7 @@ import numpy as np
 
 from .checks import check_names, prime_time_key
 from .direct import endings
-from .errors import JsocError, ProcessingError
+from .errors import JsocError, ProcessingError, warn
 from .language import read_recnums, scan
 from .ledger import FileRow
 from .names import Wanted
@@ -145,7 +145,9 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: s
         rows = RecordSet.parse(rows)
     if isinstance(rows, RecordSet):
         segments = segments or list(rows.segments or ()) or None
-        rows = queries.query(rows, keywords=queries.prime_keys(rows.series))
+        named, rows = rows, queries.query(rows, keywords=queries.prime_keys(rows.series))
+        if not len(rows):
+            warn(f"no record matches {named}")
     found = []
     for chosen in select(rows):
         info = queries.info(chosen.series)

@@ -5,7 +5,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from jsoclite import bigquery, queries
-from jsoclite.errors import QueryError, ServerError
+from jsoclite.errors import JsocWarning, QueryError, ServerError
 from jsoclite.sandbox import Fault, Sandbox
 
 DAY = "hmi.sharp_cea_720s[][2014.01.01_TAI/1d]"
@@ -106,3 +106,9 @@ def test_limit_is_left_to_the_server(whole):
     with Sandbox() as sandbox, sandbox.client() as client:
         assert list(client.query(DAY, limit=-3).index) == list(whole[0].index[-3:])
         assert isinstance(client.query(DAY, limit=5), pd.DataFrame)
+
+
+def test_a_set_that_is_too_big_for_comfort_is_said(monkeypatch, small):
+    monkeypatch.setattr(queries, "MANY", 500)
+    with small.client() as client, pytest.warns(JsocWarning, match=r"holds [\d,]+ records.*Client.stream"):
+        assert len(client.query(DAY)) > 800

@@ -353,8 +353,62 @@ def test_a_pattern_that_is_none_is_refused_here(client, sandbox, pattern):
 
 @pytest.mark.parametrize(
     ("name", "right"),
-    [("key", "keywords="), ("seg", "segments="), ("segment", "segments="), ("n", "limit="), ("duration", "end=")],
+    [("key", "keywords="), ("seg", "segments="), ("segment", "segments="), ("n", "limit=")],
 )
 def test_arguments_of_other_clients_are_told(client, name, right):
     with pytest.raises(UnknownName, match=f"no prime key '{name}'.*{right}"):
         client.search("hmi.M_720s", "2014-01-01", **{name: "x"})
+
+
+# -- what new users tried ---------------------------------------------------------------------------------------------
+
+
+def test_a_duration_in_place_of_an_end(client):
+    by_end = client.search("hmi.M_720s", "2014.01.01_TAI", "2014.01.01_00:48:00_TAI")
+    assert client.search("hmi.M_720s", "2014.01.01_TAI", duration="1h").index.equals(by_end.index)
+    assert client.search("hmi.M_720s", "2014.01.01_TAI", None, "24m", duration="1h").index.equals(by_end.index[::2])
+    with pytest.raises(RecordSetError, match="end"):
+        client.search("hmi.M_720s", "2014.01.01_TAI", "2014.01.02_TAI", duration="1h")
+
+
+def test_a_keyword_in_place_of_a_prime_key(client):
+    with pytest.raises(UnknownName, match=r"NOAA_AR is a keyword.*where=\{'NOAA_AR': …\}"):
+        client.search("hmi.sharp_cea_720s", "2011-02-14", "2011-02-15", noaa_ar=11158)
+
+
+def test_recnum_may_be_asked_for(client):
+    df = client.query("hmi.M_720s[2014.01.01_TAI]", keywords=["recnum", "T_REC"])
+    assert list(df.columns) == ["recnum", "time", "T_REC"]
+
+
+def test_a_misspelt_segment_is_told_once(client, recwarn):
+    with pytest.raises(UnknownName, match="magnetogram"):
+        client.query("hmi.M_720s[2014.01.01_TAI]{magnetgram}")
+    assert not recwarn.list
+
+
+def test_names_of_records_in_another_spelling(client, tmp_path):
+    record = "hmi.M_720s[2014.01.01_00:12:00_TAI][3]"
+    names = ["hmi.M_720s[2014.01.01_00:12_TAI][3]", "hmi.M_720s[2014-01-01T00:11:25Z]"]
+    files = client.download(names, tmp_path, segments="magnetogram")
+    assert files.index.tolist() == [record]
+    with pytest.raises(QueryError, match=r"no record hmi.M_720s\[1990"):
+        client.download([*names, "hmi.M_720s[1990.01.01_TAI][3]"], tmp_path)
+    with pytest.raises(QueryError, match="stands for 7 records"):
+        client.download(["aia.lev1_euv_12s[2014-01-01T00:00:01Z]"], tmp_path)
+
+
+def test_nothing_to_download_is_said(client, tmp_path):
+    with pytest.warns(JsocWarning, match=r"no record matches hmi.M_720s\[1999.01.01_TAI\]"):
+        assert len(client.download("hmi.M_720s[1999.01.01_TAI]", tmp_path)) == 0
+
+
+@pytest.mark.parametrize("noaa", ["AR 11158", "NOAA 11158", "11158", 11158])
+def test_regions_as_people_write_them(client, noaa):
+    assert client.harps(noaa, start="2011-02-13", end="2011-02-14").HARPNUM.tolist() == [377]
+
+
+@pytest.mark.parametrize(("noaa", "words"), [(1158, "11158"), ("AR", "number"), (-3, "number")])
+def test_regions_that_cannot_be(client, noaa, words):
+    with pytest.raises(ValueError, match=words):
+        client.harps(noaa)
