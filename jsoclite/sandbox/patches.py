@@ -15,7 +15,7 @@ from .availability import inside as within
 from .availability import moment, quality, reprocessed
 from .catalog import Bound, Column
 from .computed import ComputedSeries
-from .definition import Segment
+from .definition import Keyword, Segment
 from .harps import EPOCH, STEP
 from .population import in_outage, present_slots, regions
 from .rows import BoolArray, FloatArray, IntArray, Rows, Value, limits
@@ -24,6 +24,8 @@ from .spec import Spec
 #: Scale of the CEA maps (degrees) and of the CCD cut-outs (arcsec): four pixels of the archive in one.
 CEA_SCALE: Final = 0.12
 CCD_SCALE: Final = 2.01717
+# BUNIT in published headers of patches where it is not the unit of the segment's definition.
+_HEADER_UNITS: Final = {"Gauss": "Mx/cm^2", "m/s": "cm/s", "Enumerated": "", "none": ""}
 
 
 class Patches(ComputedSeries):
@@ -129,6 +131,10 @@ class Patches(ComputedSeries):
     def qualities(self, rows: Rows) -> IntArray:
         """See `ComputedSeries.qualities`."""
         return quality("hmi", rows.time)
+
+    def _per_segment(self, rows: Rows, key: Keyword) -> Any:
+        value = super()._per_segment(rows, key)
+        return _HEADER_UNITS.get(value, value) if key.base.lower() == "bunit" else value
 
     def axes(self, rows: Rows, segment: Segment) -> tuple[Any, ...]:
         """See `ComputedSeries.axes`: the extent of the patch, in pixels of the map or of the camera."""

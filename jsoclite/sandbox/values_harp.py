@@ -250,7 +250,6 @@ HARP: Final[dict[str, Value]] = (
         "datarms": share("datarms", 120.0, 0.3),
         "dataskew": lambda rows: wander(rows, "dataskew", 1.0) - 1,
         "datakurt": level("datakurt", 40.0, 15.0),
-        "bunit": constant("Mx/cm^2"),
         "wavelnth": constant(6173.0),
         "telescop": constant("SDO/HMI"),
         "origin": constant("SDO/JSOC-SDP"),
