@@ -75,11 +75,12 @@ def _streamers() -> FloatArray:
     return texture("streamers", 256, 1024, 6.0)
 
 
-def _smoothed(image: FloatArray, width: float) -> FloatArray:
+def smoothed(image: FloatArray, width: float) -> FloatArray:
+    """An image blurred by a Gaussian of `width` pixels."""
     return np.asarray(np.fft.irfft2(np.fft.rfft2(image) * _blur(*image.shape, width), s=image.shape))
 
 
-def _project(disk: Disk, latitude: FloatArray, lon: FloatArray, height: FloatArray) -> tuple[FloatArray, ...]:
+def project(disk: Disk, latitude: FloatArray, lon: FloatArray, height: FloatArray) -> tuple[FloatArray, ...]:
     """West, north and depth (solar radii) of points at a height above the surface; `lon` from the meridian."""
     lat, lon = latitude * _DEG, lon * _DEG
     sb, cb = np.sin(disk.tilt), np.cos(disk.tilt)
@@ -89,7 +90,7 @@ def _project(disk: Disk, latitude: FloatArray, lon: FloatArray, height: FloatArr
     return west, north, depth
 
 
-def _splat(
+def splat(
     disk: Disk, west: FloatArray, north: FloatArray, weight: FloatArray, radius: float, centre: tuple[float, float]
 ) -> FloatArray:
     """Points as an image, each shared by four pixels."""
@@ -133,7 +134,7 @@ def _loops(disk: Disk, time: float, recipe: Recipe) -> tuple[FloatArray, ...]:
         height = 1 + top[:, None] * np.sin(step)
         latitude = found.latitude[which] + y
         lon = middle + x / np.cos(latitude * _DEG)
-        west, north, depth = _project(disk, latitude, lon, height)
+        west, north, depth = project(disk, latitude, lon, height)
         seen = (depth > 0) | (west**2 + north**2 > 1.0)
         flicker = 0.4 + 0.6 * np.sin(2 * np.pi * (time / 5000.0 + uniform(number, "loop phase"))) ** 2
         strength = float(found.flux[which] * found.growth(np.array([which]), np.array([time]))[0] / 1e22)
@@ -181,8 +182,8 @@ def channel(
     busy = float(activity(np.array([time]))[0])
     magnetic = disk.filled(np.minimum(900.0, np.abs(surface.field.radial)), 0.0)
     width = 2.2 if wavelength in (94, 193, 211, 335) else 1.2
-    cores = np.maximum(0.0, _smoothed(magnetic, width)) / 500.0
-    halo = np.maximum(0.0, _smoothed(magnetic, 6.5)) / 30.0
+    cores = np.maximum(0.0, smoothed(magnetic, width)) / 500.0
+    halo = np.maximum(0.0, smoothed(magnetic, 6.5)) / 30.0
     network = 0.6 + 0.4 * np.minimum(4.0, surface.network**2)
     cells = 1 + 0.28 * surface.sampled("diffuse", 5.0, 12.0)
     quiet = np.maximum(0.15, recipe.network * network + (1 - recipe.network) * cells)
@@ -193,7 +194,7 @@ def channel(
     image = disk.filled(quiet * path * (0.6 + 0.4 * busy), 0.0)
     image += _off_limb(disk, time, recipe, busy)
     west, north, weight = _loops(disk, time, recipe)
-    drawn = _smoothed(_splat(disk, west, north, weight, radius, centre), recipe.blur)
+    drawn = smoothed(splat(disk, west, north, weight, radius, centre), recipe.blur)
     total = (
         recipe.quiet * image * (1 + halo * (1 - recipe.network))
         + recipe.loops * 0.35 * drawn

@@ -10,12 +10,13 @@ import numpy as np
 
 from .corona import channel
 from .definition import Segment
+from .flarelight import flare_image
 from .images_hmi import hmi_disk, image_shape, limb_darkening, record_noise, scene, velocity
 from .noise import uniform
 from .rows import FloatArray, Rows
 from .sun import Disk, Surface, grain
 from .values import MDI_SCALE, mdi_centre, mdi_roll
-from .values_aia import ROLL, aia_centre, aia_scale, sensitivity
+from .values_aia import FULL, ROLL, aia_centre, aia_scale, exposure_part, observed, sensitivity, wandering
 from .values_tables import chart_gaps, chart_strips, polar_field
 
 _DEG: Final = np.pi / 180
@@ -33,10 +34,11 @@ def aia_array(rows: Rows, segment: Segment) -> FloatArray:
     middle = (float(aia_centre(times, waves, 1)[0]), float(aia_centre(times, waves, 2)[0]))
     radius = float(seen.radius[0] / aia_scale(waves)[0])
     disk = Disk(image_shape(rows), middle, radius, ROLL, float(seen.longitude[0]), float(seen.latitude[0]))
-    loss = float(sensitivity(rows)[0])
-    image = channel(wavelength, float(times[0]), disk, radius, middle, loss)
+    loss, part = float(sensitivity(rows)[0]), float(exposure_part(rows)[0])
+    image = channel(wavelength, float(times[0]), disk, radius, middle, loss) * float(wandering(rows)[0])
+    image = part * (image + loss * flare_image(wavelength, float(observed(rows)[0]), disk, radius, middle))
     photons = np.sqrt(np.maximum(image, 0) * 0.35 + 1.4)
-    return np.clip(image + photons * record_noise(rows, disk.on.shape, "read-out"), -9, 16383)
+    return np.clip(image + photons * record_noise(rows, disk.on.shape, "read-out"), -9, FULL)
 
 
 def _spike_list(rows: Rows, segment: Segment) -> FloatArray:

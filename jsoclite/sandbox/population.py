@@ -91,6 +91,29 @@ _KNOWN: Final = (
     _Known(10490, "13510,13511,13513", 1700, -18.0, -76.0, 3.9e22),
     _Known(11465, "13733", 1501, 9.0, -71.0, 4.0e21),
 )
+
+
+class _Flaring(NamedTuple):
+    """A HARP of the archive with a great flare: where it was at that time (TAI), degrees, and its largest flux, Mx."""
+
+    number: int
+    noaa: str
+    time: str
+    latitude: float
+    meridian: float
+    flux: float
+
+
+# Places as NOAA's event lists give them (`jsoclite.sandbox.flares` has the flares).
+_FLARING: Final = (
+    _Flaring(753, "11263", "2011.08.09_08:05", 17.0, 69.0, 2.0e22),
+    _Flaring(1449, "11429,11430", "2012.03.07_00:24", 17.0, -27.0, 4.6e22),
+    _Flaring(2748, "11748", "2013.05.14_01:11", 12.0, -77.0, 2.4e22),
+    _Flaring(3894, "12017", "2014.03.29_17:48", 10.0, 32.0, 1.3e22),
+    _Flaring(4698, "12192", "2014.10.24_21:41", -14.0, 21.0, 1.1e23),
+    _Flaring(7115, "12673", "2017.09.06_12:02", -9.0, 34.0, 5.0e22),
+    _Flaring(11149, "13664,13668", "2024.05.14_16:51", -18.0, 88.0, 9.0e22),
+)
 # NOAA's own count of regions.
 _NOAA: Final = (
     ("1996.01.01", 7945),
@@ -112,6 +135,8 @@ _NOAA: Final = (
     ("2026.11.01", 14560),
 )
 _EDGE: Final = 78.0
+# Where the archive's strong regions are lost behind the limb, degrees.
+_BEYOND: Final = 93.0
 
 
 @cache
@@ -120,7 +145,8 @@ def regions() -> Regions:
     anchors = np.array([[number, moment(text)] for number, text in _ANCHORS])
     numbers = np.arange(1, int(anchors[-1, 0]) + 1)
     known = {row.number: row for row in _KNOWN}
-    numbers = numbers[(uniform(numbers, "harp kept") < 0.5) | np.isin(numbers, list(known))]
+    kept = [*known, *(row.number for row in _FLARING)]
+    numbers = numbers[(uniform(numbers, "harp kept") < 0.5) | np.isin(numbers, kept)]
     spread = (uniform(numbers, "harp time") - 0.5) * 0.8
     times = np.interp(numbers + spread, anchors[:, 0], anchors[:, 1])
     # before the HARPs: one region a day at maximum
@@ -154,11 +180,20 @@ def _build(numbers: IntArray, times: FloatArray, known: dict[int, _Known]) -> Re
         records[index], noaa[index] = one.records, one.noaa
         first[index] = round((appeared[one.number] - EPOCH) / STEP)
         begun[index] = times[index] - (0.1 if one.meridian > -65 else 4.0) * DAY
-    sine = np.sin(np.radians(latitude)) ** 2
-    drift = 14.38 - 1.95 * sine - 2.17 * sine**2 - 14.1844
+    for flaring in _FLARING:
+        index = place[flaring.number]
+        latitude[index], flux[index], noaa[index] = flaring.latitude, flaring.flux, flaring.noaa
+        rate = 13.2 + float(_drift(latitude[index : index + 1])[0])
+        meridian[index] = min(-_EDGE, flaring.meridian - 4.0)
+        crossing = (flaring.meridian - meridian[index]) / rate * DAY
+        first[index] = round((moment(flaring.time) - crossing - EPOCH) / STEP)
+        records[index] = int((_BEYOND - meridian[index]) / rate * DAY / STEP)
+        # at its largest when it flares
+        begun[index] = moment(flaring.time) - 4.5 * DAY
+    drift = _drift(latitude)
     # a region that the archive does not know longer leaves at the western limb
     transit = ((_EDGE - meridian) / (13.2 + drift) * DAY / STEP).astype(np.int64)
-    fixed = np.isin(numbers, list(known))
+    fixed = np.isin(numbers, [*known, *(row.number for row in _FLARING)])
     count = np.where(fixed, records, np.maximum(1, np.minimum(records, transit)))
     horizon = int((moment("2026.11.01") - EPOCH) / STEP)
     count = np.minimum(count, horizon - first)
@@ -185,6 +220,12 @@ def _build(numbers: IntArray, times: FloatArray, known: dict[int, _Known]) -> Re
     return _as_published(found)
 
 
+def _drift(latitude: FloatArray) -> FloatArray:
+    """Rotation of a latitude against Carrington's, degrees a day."""
+    sine = np.sin(np.radians(latitude)) ** 2
+    return np.asarray(14.38 - 1.95 * sine - 2.17 * sine**2 - 14.1844)
+
+
 def _noaa(numbers: IntArray, times: FloatArray, flux: FloatArray) -> list[str]:
     """NOAA numbers of the stronger regions, as many a year as NOAA counted; large HARPs span two regions."""
     table = np.array([[moment(day), number] for day, number in _NOAA])
@@ -192,7 +233,7 @@ def _noaa(numbers: IntArray, times: FloatArray, flux: FloatArray) -> list[str]:
     guess = np.floor(np.interp(times, table[:, 0], table[:, 1])).astype(np.int64)
     names = [""] * len(numbers)
     used = 0
-    taken = {int(number) for row in _KNOWN for number in row.noaa.split(",")}
+    taken = {int(number) for row in (*_KNOWN, *_FLARING) for number in row.noaa.split(",")}
     for index in np.flatnonzero(named).tolist():
         number = int(guess[index])
         wide = flux[index] > 2.2e22

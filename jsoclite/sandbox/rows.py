@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+T = TypeVar("T")
 
 
 class Rows:
@@ -48,6 +49,7 @@ class Rows:
         self.index = (self.recnum - 1) % series.size
         self.version = (self.recnum - 1) // series.size
         self.time = series.times(self.index)
+        self._made: dict[Callable[[Rows], Any], Any] = {}
 
     def __len__(self) -> int:
         return len(self.recnum)
@@ -70,6 +72,13 @@ class Rows:
     def prime(self, column: str) -> Column:
         """A prime-key column."""
         return self.series.prime_values(column, self.index)
+
+    def once(self, make: Callable[[Rows], T]) -> T:
+        """`make` of these rows, computed once: many columns follow from the same numbers."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        value: T = self._made[make]
+        return value
 
     def uniform(self, purpose: str) -> FloatArray:
         """A number in [0, 1) for each record and version."""
