@@ -80,5 +80,5 @@ def _arcade(disk: Disk, lat: float, lon: float, turn: float, radius: float, cent
     latitude = lat + y
     west, north, _ = project(disk, latitude, lon + x / np.cos(latitude * _DEG), height)
     weight = np.ones(west.size)
-    drawn = smoothed(splat(disk, west.ravel(), north.ravel(), weight, radius, centre), 0.6)
+    drawn = smoothed(splat(disk, west.ravel(), north.ravel(), weight, radius, centre), 1.0)
     return np.asarray(np.maximum(0.0, drawn) / max(1e-9, float(np.maximum(0.0, drawn).sum())))

@@ -175,10 +175,14 @@ def _phases(which: IntArray, times: FloatArray, response: FloatArray) -> tuple[F
     found = flares()
     rise, fall, size = found.rise[which], found.fall[which], found.size[which]
     after = times - found.peak[which]
+    # the slow channels, too, are dark before the flare and after it
+    opened = np.clip((times - found.begin[which]) / rise, 0, 1)
+    closed = np.clip((found.end[which] - times) / (3 * fall), 0, 1)
+    gate = opened * opened * (3 - 2 * opened) * closed
     flash = response[:, 0] * size**0.6 * _course(after + 0.35 * rise, 0.1 * rise, 0.3 * rise)
     delay = response[:, 2] * fall
     glow = response[:, 1] * size**0.8 * _course(after - delay, 0.2 * rise + 0.25 * delay, response[:, 3] * fall)
-    return flash, glow
+    return gate * flash, gate * glow
 
 
 class Light(NamedTuple):
