@@ -9,8 +9,8 @@ and reaches 211, 171 and at last 335 tens of minutes later.
 Sources
 -------
 GOES start, peak and end times and classes: NOAA's X-ray event reports, to the minute, as public lists repeat them; some
-lists differ by minutes. Lines of the channels: Lemen et al. 2012 (Solar Physics 275, 17), O'Dwyer et al. 2010 (A&A 521, A21).
-Sizes follow a power law with the index 1.8, as in Crosby et al. 1993 (Solar Physics 143, 275).
+lists differ by minutes. Lines of the channels: Lemen et al. 2012 (Solar Physics 275, 17), O'Dwyer et al. 2010 (A&A 521,
+A21). Sizes follow a power law with the index 1.8, as in Crosby et al. 1993 (Solar Physics 143, 275).
 """
 
 from __future__ import annotations
