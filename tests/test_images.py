@@ -446,7 +446,9 @@ def test_synoptic_charts_hold_the_poles_of_the_cycle():
     )
     both = np.isfinite(hmi) & np.isfinite(mdi)
     strong = both & (np.abs(hmi) > 50)
-    assert np.polyfit(hmi[strong], mdi[strong], 1)[0] == pytest.approx(1.4, abs=0.03)  # Liu et al. (2012)
+    assert np.polyfit(hmi[strong], mdi[strong], 1)[0] == pytest.approx(
+        1.4, abs=0.03
+    )  # about 1/0.701, Liu et al. (2025)
     assert 4 < np.std((mdi - 1.4 * hmi)[both]) < 8  # each has noise of its own
     polar = image("hmi.meanpf_720s", record("hmi.meanpf_720s", "2019.07.01"), "mf_br")
     assert polar.shape == (180,)

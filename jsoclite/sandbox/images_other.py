@@ -20,7 +20,7 @@ from .values_aia import FULL, ROLL, aia_centre, aia_scale, exposure_part, observ
 from .values_tables import chart_gaps, chart_strips, polar_field
 
 _DEG: Final = np.pi / 180
-#: Fields of MDI over those of HMI (Liu et al. 2012, Solar Physics 279, 295).
+#: Fields of MDI over those of HMI, about 1/0.701 (Liu et al. 2025, Solar Physics 300).
 MDI_OVER_HMI: Final = 1.4
 
 
