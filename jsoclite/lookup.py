@@ -72,7 +72,7 @@ def read_by_look(raw: RawFilter) -> KeyFilter:
             1,
         )
     _check_items(raw, body)
-    if time_like(body):
+    if time_like(body) and not _QUOTED.search(body):  # who has quoted values in a list has strings
         try:
             return read_filter(raw, Kind.TIME, True)
         except RecordSetError as error:
