@@ -219,6 +219,6 @@ def _columns(count: int, aspect: float) -> int:
         rows = math.ceil(count / columns)
         side = _panel(columns, aspect)
         shape = columns * (side + _GAP) / (rows * (side * aspect + _ABOVE + _BELOW))
-        return abs(math.log(shape / 1.4)) + 0.12 * (rows * columns - count)
+        return abs(math.log(shape / 1.4)) + 0.7 * (rows * columns - count) / columns
 
     return min(range(1, min(count, 6) + 1), key=cost)
