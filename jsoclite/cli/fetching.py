@@ -104,7 +104,10 @@ def _tell(manifest: pd.DataFrame, directory: str) -> int:
     else:
         many = len(manifest) > MOST_LINES and sys.stdout.isatty()
         shown = manifest[~there] if many else manifest
-        names = shown["path"].fillna(shown.index.to_series() + "{" + shown["segment"] + "}")
+        names = [
+            path if isinstance(path, str) else f"{record}{{{segment}}}"
+            for record, path, segment in zip(shown.index, shown["path"], shown["segment"], strict=True)
+        ]
         columns = shown[["status", "bytes", "request_id", "error"]].dropna(axis="columns", how="all")
         columns.insert(0, "file", names)
         out.add(columns.reset_index(drop=True))
@@ -198,6 +201,7 @@ def _tell_errors(made: Export) -> None:
 def _tell_requests(made: Export) -> None:
     import pandas as pd
 
+    from ..requestview import state
     from .tables import table
 
     out = table(form(), spare=["record_set"])
@@ -205,7 +209,7 @@ def _tell_requests(made: Export) -> None:
         pd.DataFrame(
             {
                 "request_id": pd.Series([request.id for request in made], dtype="str"),
-                "state": ["failed" if request.error else request.status.name.lower() for request in made],
+                "state": [state(request) for request in made],
                 "files": [len(request.files) for request in made],
                 "size_mb": [request.size for request in made],
                 "record_set": pd.Series([request.record_set for request in made], dtype="str"),
