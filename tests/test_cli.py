@@ -432,7 +432,11 @@ def test_failed_files_are_told_with_the_reason(sandbox, tmp_path, capsys):
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_script(shell, capsys):
     assert main(["completion", shell]) == 0
-    assert "_JSOCLITE_COMPLETE" in capsys.readouterr().out
+    script = capsys.readouterr().out
+    assert "_JSOCLITE_COMPLETE" in script
+    # click's own would cut lists of keywords at the first comma
+    assert 'string split ","' not in script
+    assert ("string split --max 1" in script) == (shell == "fish")
 
 
 def test_completion_of_an_unknown_shell(capsys, monkeypatch):

@@ -42,5 +42,7 @@ def completion(shell: str | None) -> int:
     kind = get_completion_class(name)
     if name not in SHELLS or kind is None:
         raise click.UsageError(f"{name or 'no shell'} is not known here: name one of {', '.join(SHELLS)}")
-    click.echo(kind(program, {}, "jsoclite", "_JSOCLITE_COMPLETE").source())
+    script = kind(program, {}, "jsoclite", "_JSOCLITE_COMPLETE").source()
+    # click's script for fish would cut what it is given at every comma, and lists of keywords have commas
+    click.echo(script.replace('string split ","', 'string split --max 1 ","'))
     return 0
