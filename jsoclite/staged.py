@@ -191,8 +191,8 @@ def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits
         # a processed record lies in another series (SERIES_mod); a step that failed can leave the stored one
         pairs = [(row, found[row.key]) for row in open_rows if row.key in found]
         # a row that was made from the reply has its record from there
-        source = series_of(request.record_set or "").partition("{")[0]
-        same = [row for row, file in pairs if series_of(file.record) == source]
+        source = series_of(request.record_set or "").partition("{")[0].lower()
+        same = [row for row, file in pairs if series_of(file.record).lower() == source]
         if same:
             warn(
                 f"JSOC gave back {len(same)} files of {request.id} unprocessed, such as that of {same[0].record}: "
