@@ -15,26 +15,26 @@ __version__ = "0.1.0"
 # public name -> module that defines it
 _HOME = {
     "Client": "client",
-    "RecordSet": "recordset",
-    "KEYWORD_SETS": "keywordsets",
+    "RecordSet": "recordset.recordset",
+    "KEYWORD_SETS": "query.keywords",
     "Sandbox": "sandbox",
-    "Export": "export",
-    "ExportRequest": "staging",
-    "ExportStatus": "staging",
-    "read": "reading",
-    "stack": "reading",
-    "verify": "reading",
-    "quicklook": "gallery",
-    "tai": "times",
-    "utc": "times",
-    "parse_time": "times",
-    "is_time": "times",
-    "Cutout": "processing",
-    "Rebin": "processing",
-    "Resize": "processing",
-    "MapProject": "processing",
-    "AIAScale": "processing",
-    "VectorToPtr": "processing",
+    "Export": "export.export",
+    "ExportRequest": "export.request",
+    "ExportStatus": "export.request",
+    "read": "fits.reading",
+    "stack": "fits.reading",
+    "verify": "fits.reading",
+    "quicklook": "fits.quicklook",
+    "tai": "times.parse",
+    "utc": "times.parse",
+    "parse_time": "times.parse",
+    "is_time": "times.parse",
+    "Cutout": "export.steps.processing",
+    "Rebin": "export.steps.processing",
+    "Resize": "export.steps.processing",
+    "MapProject": "export.steps.processing",
+    "AIAScale": "export.steps.processing",
+    "VectorToPtr": "export.steps.processing",
     "JsocError": "errors",
     "RecordSetError": "errors",
     "ServerError": "errors",
@@ -115,64 +115,64 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from .errors import (
         UnknownSeries as UnknownSeries,
     )
-    from .export import (
+    from .export.export import (
         Export as Export,
     )
-    from .gallery import (
-        quicklook as quicklook,
+    from .export.request import (
+        ExportRequest as ExportRequest,
     )
-    from .keywordsets import (
-        KEYWORD_SETS as KEYWORD_SETS,
+    from .export.request import (
+        ExportStatus as ExportStatus,
     )
-    from .processing import (
+    from .export.steps.processing import (
         AIAScale as AIAScale,
     )
-    from .processing import (
+    from .export.steps.processing import (
         Cutout as Cutout,
     )
-    from .processing import (
+    from .export.steps.processing import (
         MapProject as MapProject,
     )
-    from .processing import (
+    from .export.steps.processing import (
         Rebin as Rebin,
     )
-    from .processing import (
+    from .export.steps.processing import (
         Resize as Resize,
     )
-    from .processing import (
+    from .export.steps.processing import (
         VectorToPtr as VectorToPtr,
     )
-    from .reading import (
+    from .fits.quicklook import (
+        quicklook as quicklook,
+    )
+    from .fits.reading import (
         read as read,
     )
-    from .reading import (
+    from .fits.reading import (
         stack as stack,
     )
-    from .reading import (
+    from .fits.reading import (
         verify as verify,
     )
-    from .recordset import (
+    from .query.keywords import (
+        KEYWORD_SETS as KEYWORD_SETS,
+    )
+    from .recordset.recordset import (
         RecordSet as RecordSet,
     )
     from .sandbox import (
         Sandbox as Sandbox,
     )
-    from .staging import (
-        ExportRequest as ExportRequest,
-    )
-    from .staging import (
-        ExportStatus as ExportStatus,
-    )
-    from .times import (
+    from .times.parse import (
         is_time as is_time,
     )
-    from .times import (
+    from .times.parse import (
         parse_time as parse_time,
     )
-    from .times import (
+    from .times.parse import (
         tai as tai,
     )
-    from .times import (
+    from .times.parse import (
         utc as utc,
     )
 

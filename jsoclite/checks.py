@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from .errors import QueryError, UnknownName, UnknownSeries
 
 if TYPE_CHECKING:
-    from .seriesinfo import SeriesInfo
-    from .transport import Transport
+    from .series import SeriesInfo
+    from .server.http import Transport
 
 __all__ = [
     "check_names",
@@ -143,7 +143,7 @@ def find_series(transport: Transport, name: str) -> SeriesInfo:
     UnknownSeries
         If there is none; similar names are looked up for the text.
     """
-    from .seriesinfo import SeriesInfo
+    from .series import SeriesInfo
 
     if not re.fullmatch(r"[A-Za-z]\w*\.\w+", name):
         raise UnknownSeries(f"{name!r} is no series name; they look like hmi.M_720s", record_set=name)

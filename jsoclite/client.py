@@ -9,13 +9,13 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import JsocError
+from .export.account import Orders
+from .export.reply import REQUEST_ID
 from .lookups import Lookups
-from .orders import Orders
-from .queries import Queries, as_list
+from .query.query import Queries, as_list
 from .questions import Questions
-from .replies import REQUEST_ID
-from .retry import Clock
-from .transport import Transport, resolve_server
+from .server.http import Transport, resolve_server
+from .server.retry import Clock
 
 if TYPE_CHECKING:
     import drms
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     import requests
     from drms import ServerConfig
 
-    from .export import Export
-    from .names import Wanted
+    from .download.names import Wanted
+    from .export.export import Export
+    from .export.request import ExportRequest
     from .progress import Progress
     from .sandbox import Sandbox
-    from .staging import ExportRequest
 
 __all__ = ["Client"]
 
@@ -209,11 +209,11 @@ class Client(Questions, Lookups):
         >>> export.wait()
         <Export JSOC_..., done, 4 files, ...>
         """
-        from .processing import segments_made
-        from .recordset import RecordSet
-        from .selection import to_record_sets
-        from .staged import FILENAME_FORMAT
-        from .targets import chosen_segments, packed, processing, targets
+        from .download.exported import FILENAME_FORMAT
+        from .download.targets import chosen_segments, packed, processing, targets
+        from .export.steps.processing import segments_made
+        from .recordset.recordset import RecordSet
+        from .selection.selection import to_record_sets
 
         kind = protocol.partition(",")[0].lower()
         if method not in METHODS or kind not in PROTOCOLS:
@@ -346,13 +346,13 @@ class Client(Questions, Lookups):
         >>> client.download(df, "data").status.unique().tolist()        # nothing is fetched twice
         ['present']
         """
-        from .claim import Claim
-        from .download import Batch, complain
-        from .export import Export
-        from .ledger import Ledger
+        from .download.claim import Claim
+        from .download.download import Batch, complain
+        from .download.ledger import Ledger
+        from .download.plan import Retrieval
+        from .download.targets import targets
+        from .export.export import Export
         from .progress import choose
-        from .retrieve import Retrieval
-        from .targets import targets
 
         if protocol not in ("auto", "fits", "as-is"):
             raise ValueError(f"protocol={protocol!r}: write 'auto', 'fits' or 'as-is'; Client.export knows more")

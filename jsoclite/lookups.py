@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .queries import as_list
+from .query.query import as_list
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .queries import Queries
+    from .query.query import Queries
 
 __all__ = ["Lookups"]
 
@@ -71,7 +71,7 @@ class Lookups:
         >>> client.nearest("hmi.M_720s", ["2014-01-01T00:05", "2014-01-01T06:00"], "12m").T_REC.tolist()
         ['2014.01.01_00:00:00_TAI', '2014.01.01_06:00:00_TAI']
         """
-        from .find import nearest
+        from .query.find import nearest
 
         return nearest(
             self._queries,
@@ -117,7 +117,7 @@ class Lookups:
         >>> len(newest), newest.time.is_monotonic_increasing
         (3, True)
         """
-        from .find import latest
+        from .query.find import latest
 
         return latest(self._queries, series, n, **options)
 
@@ -160,6 +160,6 @@ class Lookups:
         >>> client.harps(11158).HARPNUM.tolist()
         [377]
         """
-        from .find import harps
+        from .query.find import harps
 
         return harps(self._queries, noaa, harpnum, series, start, end)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from .export import Export
-    from .staging import ExportRequest
+    from .export.export import Export
+    from .export.request import ExportRequest
 
 __all__ = ["Bars", "Pace", "Progress", "Silence", "choose", "records", "say", "wanted"]
 

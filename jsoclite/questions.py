@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from .stream import SIZE
+from .query.parts import SIZE
 
 if TYPE_CHECKING:
     import pandas as pd
     from drms import SeriesInfo
 
-    from .queries import Queries
-    from .recordset import RecordSet
+    from .query.query import Queries
+    from .recordset.recordset import RecordSet
 
 __all__ = ["Questions"]
 

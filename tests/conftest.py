@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jsoclite.retry import Clock
+from jsoclite.server.retry import Clock
 
 GOLDEN = Path(__file__).parent / "golden"
 

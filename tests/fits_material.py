@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jsoclite import fitscard
-from jsoclite.times import format_time
+from jsoclite.fits import cards as fitscard
+from jsoclite.times.parse import format_time
 
 GOLDEN = Path(__file__).parent / "golden"
 REAL = GOLDEN / "fits-headers"
@@ -60,7 +60,7 @@ def printed(name, recnum):
         elif kind == "double":
             text = format(float(value), ".17G")
         elif kind == "time":
-            from jsoclite.times import scan_time
+            from jsoclite.times.parse import scan_time
 
             seconds = scan_time(value) if isinstance(value, str) else value
             text = format_time(seconds, keyword["unit"], 6)

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
-from jsoclite.sandbox.catalog import StoredCatalog
-from jsoclite.sandbox.engine import Engine, EngineCrash
+from jsoclite.sandbox.catalog.catalog import StoredCatalog
+from jsoclite.sandbox.engine.engine import Engine, EngineCrash
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = (

@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from jsoclite import bigquery, queries
 from jsoclite.errors import JsocWarning, QueryError, ServerError
+from jsoclite.query import bigquery
+from jsoclite.query import query as queries
 from jsoclite.sandbox import Fault, Sandbox
 
 DAY = "hmi.sharp_cea_720s[][2014.01.01_TAI/1d]"

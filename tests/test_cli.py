@@ -156,7 +156,7 @@ def test_an_interrupt_is_exit_code_130(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jsoclite.cli.asking.connect", interrupted)
+    monkeypatch.setattr("jsoclite.cli.ask.connect", interrupted)
     assert main(["count", "hmi.M_720s[]"]) == 130
     assert "run the same line again" in capsys.readouterr().err
 

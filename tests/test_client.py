@@ -14,7 +14,15 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 import jsoclite
-from jsoclite.errors import JsocError, JsocWarning, QueryError, RecordSetError, ServerError, UnknownName, UnknownSeries
+from jsoclite.errors import (
+    JsocError,
+    JsocWarning,
+    QueryError,
+    RecordSetError,
+    ServerError,
+    UnknownName,
+    UnknownSeries,
+)
 from jsoclite.sandbox import Fault, Sandbox
 
 AIA_SERIES = [

@@ -13,13 +13,13 @@ import pytest
 
 import jsoclite
 from jsoclite import display
-from jsoclite.export import Export
-from jsoclite.manifest import Manifest
-from jsoclite.replies import ExportFile, ExportStatus
-from jsoclite.retry import Clock
+from jsoclite.download.manifest import Manifest
+from jsoclite.export.export import Export
+from jsoclite.export.reply import ExportFile, ExportStatus
+from jsoclite.export.request import ExportRequest
 from jsoclite.sandbox import Sandbox
-from jsoclite.seriesinfo import SeriesInfo
-from jsoclite.staging import ExportRequest
+from jsoclite.series import SeriesInfo
+from jsoclite.server.retry import Clock
 
 EVIL = "<script>alert(1)</script>"
 ADDRESS = "someone@example.org"

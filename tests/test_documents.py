@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 
 import jsoclite
-from jsoclite.accessor import JsocAccessor
 from jsoclite.cli import main
 from jsoclite.sandbox import Sandbox
+from jsoclite.selection.accessor import JsocAccessor
 
 README = Path(__file__).parent.parent / "README.md"
 

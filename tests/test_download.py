@@ -17,9 +17,9 @@ from astropy.io import fits
 from conftest import GOLDEN
 
 import jsoclite
+from jsoclite.download.ledger import Ledger
 from jsoclite.errors import DownloadError, EmailError, JsocError, JsocWarning
-from jsoclite.fitscheck import looks_like_fits
-from jsoclite.ledger import Ledger
+from jsoclite.fits.files import looks_like_fits
 from jsoclite.progress import Silence
 from jsoclite.sandbox import Fault, Sandbox
 
@@ -370,7 +370,7 @@ def test_a_crash_while_a_file_gets_its_name_fetches_none_twice(
         raise Crash
 
     df = client.query(SET)
-    monkeypatch.setattr("jsoclite.transfer.os.replace", crash)
+    monkeypatch.setattr("jsoclite.download.transfer.os.replace", crash)
     with pytest.raises(Crash):
         client.download(df, tmp_path, protocol=protocol)
     monkeypatch.undo()
@@ -427,7 +427,7 @@ def test_a_movie_comes_with_its_frames(client, sandbox, tmp_path):
 
 
 def test_the_next_export_is_staged_while_the_files_of_the_last_arrive(client, sandbox, tmp_path, monkeypatch):
-    from jsoclite.selection import Selection
+    from jsoclite.selection.selection import Selection
 
     monkeypatch.setattr(Selection, "record_sets", functools.partialmethod(Selection.record_sets, max_rows=3))
     sandbox.staging.staging_s = 0.0
@@ -460,7 +460,7 @@ def test_a_file_that_failed_once_is_not_fetched_twice_after_a_crash(client, sand
     sandbox.clear_faults()
     with monkeypatch.context() as patch:
         # killed after the files have their names, before the ledger hears of it
-        patch.setattr("jsoclite.download.Batch._write", lambda self: None)
+        patch.setattr("jsoclite.download.download.Batch._write", lambda self: None)
         client.download(SET, tmp_path)
     with make_client(sandbox, hand_clock) as second:
         assert second.download(SET, tmp_path).status.tolist() == ["present"] * 3
@@ -604,7 +604,7 @@ def test_steps_of_an_iterator_are_not_lost(sun, tmp_path):
 
 
 def test_a_step_that_did_nothing_is_told(sun, tmp_path, monkeypatch):
-    from jsoclite.staging import ExportRequest
+    from jsoclite.export.request import ExportRequest
 
     submit = ExportRequest.submit
 
@@ -755,7 +755,7 @@ def test_a_disk_that_fails_stops_everything_with_a_clear_word(client, sandbox, t
         raise OSError(number, os.strerror(number))
 
     df = client.query(SET)
-    monkeypatch.setattr("jsoclite.transfer.os.fsync", full)
+    monkeypatch.setattr("jsoclite.download.transfer.os.fsync", full)
     with pytest.raises(DownloadError, match=words) as caught:
         client.download(df, tmp_path)
     assert (caught.value.manifest.status == "failed").all()

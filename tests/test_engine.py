@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jsoclite.errors import RecordSetError
-from jsoclite.sandbox import search
-from jsoclite.sandbox.catalog import Catalog, Series, StoredCatalog
-from jsoclite.sandbox.engine import RECORD_LIMIT, Engine, EngineCrash, EngineError, TooManyRecords, to_int
-from jsoclite.sandbox.pgsort import order
-from jsoclite.sandbox.sql import Compiler
-from jsoclite.sandbox.sqlsyntax import Parser
-from jsoclite.sandbox.sqlwords import SqlError, excerpt
+from jsoclite.sandbox.catalog.catalog import Catalog, Series, StoredCatalog
+from jsoclite.sandbox.engine import search
+from jsoclite.sandbox.engine.engine import RECORD_LIMIT, Engine, EngineCrash, EngineError, TooManyRecords, to_int
+from jsoclite.sandbox.postgres.compiler import Compiler
+from jsoclite.sandbox.postgres.lexer import SqlError, excerpt
+from jsoclite.sandbox.postgres.parser import Parser
+from jsoclite.sandbox.postgres.sort import order
 
 ALL = {
     "queries.jsonl": 591,

@@ -16,12 +16,12 @@ from fits_material import REAL, printed, real_cards, series
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jsoclite import fitscard
 from jsoclite.errors import JsocError
-from jsoclite.fitscheck import BrokenFits, looks_like_fits, units
-from jsoclite.fitsfile import write_fits
-from jsoclite.fitsread import read
-from jsoclite.headers import cards
+from jsoclite.fits import cards as fitscard
+from jsoclite.fits.files import BrokenFits, looks_like_fits, units
+from jsoclite.fits.fitsfile import write_fits
+from jsoclite.fits.header import cards
+from jsoclite.fits.read import read
 
 BLANK = -(2**31)
 PIXELS = np.arange(-600, 600, dtype=np.int32).reshape(30, 40)

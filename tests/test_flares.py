@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jsoclite.sandbox.availability import moment
-from jsoclite.sandbox.flares import LASTING, burning, flares, light
-from jsoclite.sandbox.images import segment_array
-from jsoclite.sandbox.mission import MissionCatalog
-from jsoclite.sandbox.population import regions
-from jsoclite.sandbox.rows import Rows
-from jsoclite.sandbox.values_aia import wandering
-from jsoclite.timescan import scan_time
+from jsoclite.sandbox.mission.availability import moment
+from jsoclite.sandbox.mission.flares import LASTING, burning, flares, light
+from jsoclite.sandbox.mission.mission import MissionCatalog
+from jsoclite.sandbox.mission.regions import regions
+from jsoclite.sandbox.mission.rows import Rows
+from jsoclite.sandbox.mission.values_aia import wandering
+from jsoclite.sandbox.sun.files import segment_array
+from jsoclite.times.server import scan_time
 
 CATALOG = MissionCatalog()
 LEV1 = CATALOG["aia.lev1"]

@@ -13,9 +13,10 @@ from fits_material import GOLDEN, made_series, printed, real_cards, reconstructe
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jsoclite import fitscard, headers
 from jsoclite.errors import JsocError
-from jsoclite.headers import cards, header_keywords, keyword_names, time_text
+from jsoclite.fits import cards as fitscard
+from jsoclite.fits import header as headers
+from jsoclite.fits.header import cards, header_keywords, keyword_names, time_text
 
 
 def one(keyword, value, **record):
@@ -424,6 +425,6 @@ def test_comments_with_slashes_and_quotes():
 
 
 def test_read_is_here_too():
-    from jsoclite.fitsread import read
+    from jsoclite.fits.read import read
 
     assert headers.read is read

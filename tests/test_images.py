@@ -8,16 +8,16 @@ from io import BytesIO
 import numpy as np
 import pytest
 
-from jsoclite.sandbox.availability import moment
-from jsoclite.sandbox.corona import channel
-from jsoclite.sandbox.imagefile import Image
-from jsoclite.sandbox.images import segment_array, segment_file
-from jsoclite.sandbox.images_hmi import cea_surface
-from jsoclite.sandbox.mission import MissionCatalog
-from jsoclite.sandbox.population import regions
-from jsoclite.sandbox.rows import Rows
-from jsoclite.sandbox.sun import Disk, Surface, charges, grain
-from jsoclite.sandbox.vectors import components
+from jsoclite.sandbox.mission.availability import moment
+from jsoclite.sandbox.mission.mission import MissionCatalog
+from jsoclite.sandbox.mission.regions import regions
+from jsoclite.sandbox.mission.rows import Rows
+from jsoclite.sandbox.processing.image import Image
+from jsoclite.sandbox.processing.vectors import components
+from jsoclite.sandbox.sun.corona import channel
+from jsoclite.sandbox.sun.files import segment_array, segment_file
+from jsoclite.sandbox.sun.hmi import cea_surface
+from jsoclite.sandbox.sun.surface import Disk, Surface, charges, grain
 
 CATALOG = MissionCatalog()
 NAMES = list(CATALOG)

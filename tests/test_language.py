@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jsoclite import language as L
 from jsoclite.errors import RecordSetError
+from jsoclite.recordset import language as L
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 KINDS = {

@@ -5,8 +5,8 @@ import sqlite3
 import pandas as pd
 import pytest
 
+from jsoclite.download.ledger import NAME, FileRow, Ledger
 from jsoclite.errors import JsocError
-from jsoclite.ledger import NAME, FileRow, Ledger
 
 ROW = FileRow("hmi.M_720s[2014.01.01_00:00:00_TAI][3]", 7, "magnetogram", "fits", "a.fits", bytes=2880)
 

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jsoclite.sandbox.availability import (
+from jsoclite.sandbox.catalog.catalog import Series, StorageUnit
+from jsoclite.sandbox.catalog.definition import SeriesDefinition
+from jsoclite.sandbox.mission.availability import (
     DAY,
     END,
     inside,
@@ -23,16 +25,14 @@ from jsoclite.sandbox.availability import (
     quality,
     reprocessed,
 )
-from jsoclite.sandbox.catalog import Series, StorageUnit
-from jsoclite.sandbox.definition import SeriesDefinition
-from jsoclite.sandbox.ephemeris import eclipsed, rotation_start, view
-from jsoclite.sandbox.harps import activity
-from jsoclite.sandbox.mission import Location, MissionCatalog
-from jsoclite.sandbox.noise import hashed, normal, smooth, texture, uniform
-from jsoclite.sandbox.orbits import AU
-from jsoclite.sandbox.population import regions
-from jsoclite.sandbox.tables import ROTATIONS
-from jsoclite.sandbox.values_tables import polar_field
+from jsoclite.sandbox.mission.ephemeris import eclipsed, rotation_start, view
+from jsoclite.sandbox.mission.harps import activity
+from jsoclite.sandbox.mission.mission import Location, MissionCatalog
+from jsoclite.sandbox.mission.noise import hashed, normal, smooth, texture, uniform
+from jsoclite.sandbox.mission.orbits import AU
+from jsoclite.sandbox.mission.regions import regions
+from jsoclite.sandbox.mission.tables import ROTATIONS
+from jsoclite.sandbox.mission.values_tables import polar_field
 
 CATALOG = MissionCatalog()
 NAMES = list(CATALOG)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jsoclite.names import LONGEST, Namer, extension, file_name, stem
+from jsoclite.download.names import LONGEST, Namer, extension, file_name, stem
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import pytest
 from astropy.io import fits
 
 import jsoclite
-from jsoclite.colortables import colormap, look, rgb
-from jsoclite.panels import draw, scaled
+from jsoclite.fits.colors import colormap, look, rgb
+from jsoclite.fits.figure import draw, scaled
+from jsoclite.fits.thumbnails import Source, Thumbnail, shrink, thumbnail
 from jsoclite.sandbox import Sandbox
-from jsoclite.thumbnails import Source, Thumbnail, shrink, thumbnail
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from jsoclite.errors import RecordSetError
 from jsoclite.sandbox import Sandbox, serve
-from jsoclite.sandbox.address import MAX_WAITING, Addresses
-from jsoclite.sandbox.catalog import StoredCatalog
+from jsoclite.sandbox.catalog.catalog import StoredCatalog
+from jsoclite.sandbox.programs.addresses import MAX_WAITING, Addresses
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"

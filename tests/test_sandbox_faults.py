@@ -13,9 +13,9 @@ import pytest
 
 from jsoclite.errors import RecordSetError
 from jsoclite.sandbox import Fault, Sandbox
-from jsoclite.sandbox.catalog import StoredCatalog
+from jsoclite.sandbox.catalog.catalog import StoredCatalog
 from jsoclite.sandbox.faults import CONTENT, ENDPOINTS, STATE, WIRE, Faults
-from jsoclite.sandbox.web import Request
+from jsoclite.sandbox.web.messages import Request
 
 GOLDEN = Path(__file__).parent / "golden"
 ADDRESS = "test@example.com"

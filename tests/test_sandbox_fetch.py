@@ -12,13 +12,13 @@ from urllib.parse import urlencode
 import pytest
 
 from jsoclite.sandbox import Sandbox
-from jsoclite.sandbox.catalog import StoredCatalog
-from jsoclite.sandbox.filenames import FileNameCrashError, FileNameError, file_name
-from jsoclite.sandbox.fitsexport import header
-from jsoclite.sandbox.fitsfile import card, read_units
-from jsoclite.sandbox.recordtable import RecordTable
-from jsoclite.sandbox.staging import State
-from jsoclite.sandbox.web import Request
+from jsoclite.sandbox.catalog.catalog import StoredCatalog
+from jsoclite.sandbox.exports.filenames import FileNameCrashError, FileNameError, file_name
+from jsoclite.sandbox.exports.fitsfile import card, read_units
+from jsoclite.sandbox.exports.header import header
+from jsoclite.sandbox.exports.records import RecordTable
+from jsoclite.sandbox.exports.staging import State
+from jsoclite.sandbox.web.messages import Request
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -433,7 +433,7 @@ def test_manage_request(desk):
 
 
 def test_many_requests_stay_bounded(monkeypatch):
-    from jsoclite.sandbox import staging
+    from jsoclite.sandbox.exports import staging
 
     monkeypatch.setattr(staging, "MAX_REQUESTS", 20)
     desk = Desk(pending_limit=0, host_limit=0, staging_s=0.0)

@@ -8,15 +8,15 @@ from golden_engine import ask, engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jsoclite.sandbox.definition import JD0, Keyword
-from jsoclite.sandbox.engine import EngineCrash
-from jsoclite.sandbox.listing import quoted
-from jsoclite.sandbox.printf import through_printf
-from jsoclite.sandbox.text import fits_name, fits_values, is_missing, printed
-from jsoclite.sandbox.timetext import times
-from jsoclite.syntax import FatalSetError
-from jsoclite.timeprint import format_time
-from jsoclite.timescale import LEAP_SECONDS
+from jsoclite.recordset.grammar import FatalSetError
+from jsoclite.sandbox.catalog.definition import JD0, Keyword
+from jsoclite.sandbox.catalog.printing import fits_name, fits_values, is_missing, printed
+from jsoclite.sandbox.catalog.timetext import times
+from jsoclite.sandbox.engine.engine import EngineCrash
+from jsoclite.sandbox.engine.printf import through_printf
+from jsoclite.sandbox.programs.rs_list import quoted
+from jsoclite.times.scale import LEAP_SECONDS
+from jsoclite.times.timeprint import format_time
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from jsoclite.sandbox import Sandbox
-from jsoclite.sandbox.fitsfile import read_units
-from jsoclite.sandbox.geometry import View
-from jsoclite.sandbox.imagefile import Image, ProcessError
-from jsoclite.sandbox.jpeg import film, jpeg, png
-from jsoclite.sandbox.pictures import Look
-from jsoclite.sandbox.vectors import ERROR_INPUTS, components
-from jsoclite.sandbox.web import Request
+from jsoclite.sandbox.exports.fitsfile import read_units
+from jsoclite.sandbox.processing.image import Image, ProcessError
+from jsoclite.sandbox.processing.jpeg import film, jpeg, png
+from jsoclite.sandbox.processing.pictures import Look
+from jsoclite.sandbox.processing.pointing import View
+from jsoclite.sandbox.processing.vectors import ERROR_INPUTS, components
+from jsoclite.sandbox.web.messages import Request
 
 SET = "hmi.M_720s[2014.01.01_TAI/36m]{magnetogram}"
 

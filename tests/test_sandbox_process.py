@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from jsoclite.sandbox.geometry import View, rotation, sample
-from jsoclite.sandbox.maps import PROJECTIONS
-from jsoclite.sandbox.process import ProcessError, process_file
-from jsoclite.times import scan_time
+from jsoclite.sandbox.processing.pointing import View, rotation, sample
+from jsoclite.sandbox.processing.projections import PROJECTIONS
+from jsoclite.sandbox.processing.steps import ProcessError, process_file
+from jsoclite.times.parse import scan_time
 
 SIZE, SCALE, RADIUS = 256, 9.0, 960.0
 NOON = scan_time("2014.01.02_12:00:00_TAI")

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jsoclite.sandbox.connection import MAX_BODY, MAX_LINE
-from jsoclite.sandbox.server import HttpServer
-from jsoclite.sandbox.web import (
+from jsoclite.sandbox.web.connection import MAX_BODY, MAX_LINE
+from jsoclite.sandbox.web.messages import (
     Damage,
     File,
     Request,
@@ -24,6 +23,7 @@ from jsoclite.sandbox.web import (
     send_file,
     text,
 )
+from jsoclite.sandbox.web.server import HttpServer
 
 FILE = File(bytes(range(256)) * 4, 1_300_000_000.0, "image/fits")
 

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jsoclite import RecordSet, SelectionError
-from jsoclite import table as _table  # noqa: F401  registers df.jsoc
-from jsoclite.cover import cover
-from jsoclite.sandbox.catalog import StoredCatalog
-from jsoclite.sandbox.engine import Engine
-from jsoclite.selection import Selection, select, to_record_sets
+from jsoclite.query import table as _table  # noqa: F401  registers df.jsoc
+from jsoclite.sandbox.catalog.catalog import StoredCatalog
+from jsoclite.sandbox.engine.engine import Engine
+from jsoclite.selection.ranges import cover
+from jsoclite.selection.selection import Selection, select, to_record_sets
 
 CATALOG = StoredCatalog(Path(__file__).parent / "golden/catalog")
 ENGINE = Engine(CATALOG)

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jsoclite import QueryError
-from jsoclite.sandbox.catalog import StoredCatalog
-from jsoclite.sandbox.engine import Engine, EngineError
-from jsoclite.selection import Selection, to_record_sets
-from jsoclite.shorter import by_offset, by_slot
+from jsoclite.sandbox.catalog.catalog import StoredCatalog
+from jsoclite.sandbox.engine.engine import Engine, EngineError
+from jsoclite.selection.alternatives import by_offset, by_slot
+from jsoclite.selection.selection import Selection, to_record_sets
 
 GOLDEN = Path(__file__).parent / "golden"
 CATALOG = StoredCatalog(GOLDEN / "catalog")

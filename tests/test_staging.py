@@ -11,12 +11,12 @@ import responses
 from conftest import GOLDEN
 
 from jsoclite import errors
-from jsoclite.export import Export
-from jsoclite.ledger import Ledger
-from jsoclite.orders import Orders
-from jsoclite.replies import ExportStatus, read_reply, reply_error
-from jsoclite.staging import made_lately, poll_delay
-from jsoclite.transport import Transport, resolve_server
+from jsoclite.download.ledger import Ledger
+from jsoclite.export.account import Orders
+from jsoclite.export.export import Export
+from jsoclite.export.reply import ExportStatus, read_reply, reply_error
+from jsoclite.export.request import made_lately, poll_delay
+from jsoclite.server.http import Transport, resolve_server
 
 BASE = "http://jsoc.test/"
 FETCH = BASE + "cgi-bin/ajax/jsoc_fetch"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from jsoclite import stream
 from jsoclite.errors import QueryError
+from jsoclite.query import parts as stream
 from jsoclite.sandbox import Fault, Sandbox
 
 HARPS = "hmi.sharp_cea_720s[][2014.01.01_TAI/6h]"
@@ -70,7 +70,7 @@ def test_a_small_set_costs_a_count_and_a_query(client, sandbox):
 
 
 def test_records_that_changed_meanwhile_are_an_error(client, monkeypatch):
-    from jsoclite.queries import Queries
+    from jsoclite.query.query import Queries
 
     real = Queries.fetch_all
 

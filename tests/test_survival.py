@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from jsoclite import SelectionError
-from jsoclite.selection import select
-from jsoclite.table import from_reply
+from jsoclite.query.table import from_reply
+from jsoclite.selection.selection import select
 
 GOLDEN = [json.loads(line) for line in (Path(__file__).parent / "golden/jsoc_info.jsonl").read_text().splitlines()]
 INFO = drms.SeriesInfo(json.loads(GOLDEN[0]["body"]), name="hmi.M_720s")

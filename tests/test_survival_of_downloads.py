@@ -11,9 +11,9 @@ from collections import Counter
 import pytest
 from conftest import GOLDEN
 
-from jsoclite.claim import Claim
-from jsoclite.fitscheck import looks_like_fits
-from jsoclite.ledger import Ledger
+from jsoclite.download.claim import Claim
+from jsoclite.download.ledger import Ledger
+from jsoclite.fits.files import looks_like_fits
 from jsoclite.sandbox import Sandbox
 
 SET = "hmi.M_720s[2014.01.01_TAI/36m][3]{magnetogram}"

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jsoclite import JsocWarning, RecordSetError, ServerError, UnknownName, digits, scan
-from jsoclite.cells import UnexpectedShape
-from jsoclite.columns import STRING
-from jsoclite.table import from_reply
+from jsoclite import JsocWarning, RecordSetError, ServerError, UnknownName
+from jsoclite.query import digits
+from jsoclite.query import reply as scan
+from jsoclite.query.cells import UnexpectedShape
+from jsoclite.query.columns import STRING
+from jsoclite.query.table import from_reply
 
 GOLDEN = [json.loads(line) for line in (Path(__file__).parent / "golden/jsoc_info.jsonl").read_text().splitlines()]
 ALIAS = [json.loads(line) for line in (Path(__file__).parent / "golden/alias.jsonl").read_text().splitlines()]

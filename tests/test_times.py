@@ -14,9 +14,9 @@ from astropy.time import Time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jsoclite import times
 from jsoclite.errors import RecordSetError
-from jsoclite.timescale import JD_ZERO, LEAP_SECONDS
+from jsoclite.times import parse as times
+from jsoclite.times.scale import JD_ZERO, LEAP_SECONDS
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 

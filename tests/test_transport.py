@@ -9,8 +9,8 @@ import requests
 import responses
 
 from jsoclite.errors import ServerError
-from jsoclite.retry import SlowAnswer, Speedometer, backoff, redact, retry_after
-from jsoclite.transport import AmbiguousRequest, Transport, resolve_server
+from jsoclite.server.http import AmbiguousRequest, Transport, resolve_server
+from jsoclite.server.retry import SlowAnswer, Speedometer, backoff, redact, retry_after
 
 BASE = "http://jsoc.test/"
 INFO = BASE + "cgi-bin/ajax/jsoc_info"

@@ -15,9 +15,7 @@ from typing import Any
 
 import click
 
-from . import asking as asking  # importing a module of commands adds them to the program
-from . import fetching as fetching
-from . import serving as serving
+from . import ask, fetch, serve  # noqa: F401 - importing a module of commands adds them to the program
 from .program import Settings, program
 
 __all__ = ["main"]

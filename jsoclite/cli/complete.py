@@ -34,7 +34,7 @@ def file_or_series(context: click.Context, parameter: click.Parameter, begun: st
 
 def keywords(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Complete the last of several keywords of the series that stands before."""
-    from ..sandbox.spec import specs
+    from ..sandbox.mission.spec import specs
 
     before, comma, last = begun.rpartition(",")
     # an option whose value is still missing leaves what stands before it unread

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..errors import RecordSetError
-from .web import Damage, Request, Response, text
+from .web.messages import Damage, Request, Response, text
 
 #: Kinds that break the connection or its pace.
 WIRE = frozenset({"reset", "reset-body", "truncated", "cut-chunks", "stall", "stall-body", "trickle"})
@@ -239,7 +239,7 @@ def instead(fault: Fault) -> Response | None:
     if fault.kind == "html":
         return Response(200, _HTML, {"Content-Type": "text/html; charset=utf-8"})
     if fault.kind == "status":
-        from .jsontext import compact
+        from .catalog.json import compact
 
         return Response(
             200, compact({"status": fault.status, "error": fault.error}), {"Content-Type": "application/json"}

@@ -13,20 +13,20 @@ from functools import cache
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from .address import Addresses
-from .app import Answer, App
+from .catalog.sums import Sums
+from .exports.staging import Staging
 from .faults import Fault, Faults
-from .fetch import Fetch
-from .requestlog import MAX_LOGGED, MAX_VALUE, LoggedRequest, line
-from .server import HttpServer
-from .staging import Staging
-from .submission import Limits
-from .sums import Sums
-from .web import Request, Response
+from .programs.addresses import Addresses
+from .programs.exp_request import Limits
+from .programs.jsoc_fetch import Fetch
+from .web.app import Answer, App
+from .web.messages import Request, Response
+from .web.requestlog import MAX_LOGGED, MAX_VALUE, LoggedRequest, line
+from .web.server import HttpServer
 
 if TYPE_CHECKING:
     from ..client import Client
-    from .catalog import Catalog
+    from .catalog.catalog import Catalog
 
 
 class Sandbox:
@@ -101,7 +101,7 @@ class Sandbox:
         max_connections: int = 128,
         log: Callable[[str], object] | None = None,
     ) -> None:
-        from .engine import Engine
+        from .engine.engine import Engine
 
         addresses = [email] if isinstance(email, str) else list(email)
         self.email = addresses[0] if addresses else ""
@@ -346,8 +346,8 @@ class Sandbox:
 
 
 def _catalog(catalog: str | PathLike[str] | Catalog | None) -> Catalog:
-    from .catalog import Catalog as Loaded
-    from .catalog import StoredCatalog
+    from .catalog.catalog import Catalog as Loaded
+    from .catalog.catalog import StoredCatalog
 
     if catalog is None:
         return _mission()
@@ -357,6 +357,6 @@ def _catalog(catalog: str | PathLike[str] | Catalog | None) -> Catalog:
 @cache
 def _mission() -> Catalog:
     """The computed catalogue; it never changes, so all sandboxes of a process share one and what it has worked out."""
-    from .mission import MissionCatalog
+    from .mission.mission import MissionCatalog
 
     return MissionCatalog()

@@ -1,0 +1,330 @@
+"""The commands that bring files: get, export, attach, status, verify."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .complete import file_or_series
+from .program import command, connect, form, table_options
+from .rows import is_request, rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..export.export import Export
+
+__all__: list[str] = []
+
+# a person does not read more lines than this about files that are there
+MOST_LINES = 40
+
+
+def _exit_code(good: int, total: int) -> int:
+    return 0 if good == total else 3 if good else 1
+
+
+quiet = click.option("-q", "--quiet", is_flag=True, help="No progress.")
+segments_option = click.option(
+    "-s",
+    "--segments",
+    metavar="NAMES",
+    help="Comma-separated.  [default: those that the rows name, else all]",
+)
+
+
+@command(
+    "get",
+    "Download files; run again, it fetches what is missing.",
+    "get 'hmi.B_720s[2015.08.27_05:00:00_TAI/1h@24m]{field,azimuth}' -o data",
+)
+@click.argument("what", nargs=-1, required=True, shell_complete=file_or_series)
+@click.option(
+    "-o",
+    "--output",
+    default=".",
+    metavar="DIR",
+    type=click.Path(),
+    help="Where files go.  [default: this directory]",
+)
+@segments_option
+@click.option(
+    "-p",
+    "--protocol",
+    type=click.Choice(["auto", "fits", "as-is"]),
+    default="auto",
+    help="auto: straight from SUMS where online, else staged; fits: staged; as-is: without header.  [default: auto]",
+)
+@click.option("--overwrite", is_flag=True, help="Fetch files that are there, too.")
+@quiet
+@table_options
+def get(what: tuple[str, ...], output: str, segments: str | None, protocol: Any, overwrite: bool, quiet: bool) -> int:
+    """
+    Download files; run again, it fetches what is missing.
+
+    WHAT is record sets, request ids, or CSV or parquet files of rows that 'jsoclite query' has written, in which rows
+    were chosen ('-' reads CSV from a pipe). Exactly these rows are fetched.
+    """
+    import pandas as pd
+
+    client = connect()
+    ids = [item for item in what if is_request(item)]
+    parts: list[Any] = [client.attach(*ids)] if ids else []
+    parts += [rows(item) for item in what if not is_request(item)]
+    manifest = pd.concat(
+        [
+            client.download(
+                part,
+                output,
+                segments=segments,
+                protocol=protocol,
+                overwrite=overwrite,
+                progress=False if quiet else None,
+                on_error="ignore",
+            )
+            for part in parts
+        ]
+    )
+    return _tell(manifest, output)
+
+
+def _tell(manifest: pd.DataFrame, directory: str) -> int:
+    """Print a manifest, and what it comes to; return the exit code."""
+    from ..display import clean
+    from ..download.download import reasons
+    from .tables import table
+
+    there = manifest["status"].isin(["downloaded", "present"])
+    out = table(form(), spare=["request_id", "bytes"])
+    if form():
+        out.add(manifest)
+    else:
+        many = len(manifest) > MOST_LINES and sys.stdout.isatty()
+        shown = manifest[~there] if many else manifest
+        names = [
+            path if isinstance(path, str) else f"{record}{{{segment}}}"
+            for record, path, segment in zip(shown.index, shown["path"], shown["segment"], strict=True)
+        ]
+        columns = shown[["status", "bytes", "request_id", "error"]].dropna(axis="columns", how="all")
+        columns.insert(0, "file", names)
+        out.add(columns.reset_index(drop=True))
+    out.close()
+    if not len(manifest):
+        click.echo("no record matches, nothing to download", err=True)
+        return 1
+    if (manifest["status"] == "present").all():
+        click.echo(f"all {len(manifest)} files were there already; nothing was transferred", err=True)
+    else:
+        counts = ", ".join(f"{count} {status}" for status, count in manifest["status"].value_counts().items())
+        size = manifest.loc[manifest["status"] == "downloaded", "bytes"].sum() / 1e6
+        click.echo(f"{counts}; {size:.1f} MB written to {directory}", err=True)
+        failed = manifest[manifest["status"] == "failed"]
+        if len(failed):
+            click.echo(f"failed: {clean(reasons(failed))}; run the same line again to try these", err=True)
+    return _exit_code(int(there.sum()), len(manifest))
+
+
+@command("export", "Ask JSOC to stage files.", "export 'hmi.M_720s[2014.01.01_TAI]{magnetogram}' --wait")
+@click.argument("what", shell_complete=file_or_series)
+@segments_option
+@click.option(
+    "-m",
+    "--method",
+    type=click.Choice(["url", "url_quick", "url-tar", "ftp", "ftp-tar"]),
+    default="url",
+    help="url-tar: one archive; url_quick: at once, for stored files that are online.  [default: url]",
+)
+@click.option(
+    "-p",
+    "--protocol",
+    default="fits",
+    help="fits, as-is, or jpg, png, mp4 with their arguments, as in jpg,CT=aia_171.lut.  [default: fits]",
+)
+@click.option("-w", "--wait", is_flag=True, help="Wait until JSOC is done, and print the URLs.")
+@quiet
+@table_options
+def export(what: str, segments: str | None, method: str, protocol: str, wait: bool, quiet: bool) -> int:
+    """
+    Ask JSOC to stage files, and print the request ids.
+
+    WHAT is a record set, or a CSV or parquet file of rows. JSOC takes one request at a time: where rows need several,
+    the command ends when it has taken the last one. 'jsoclite attach' and 'jsoclite get' take the ids up, on any
+    machine, for seven days.
+    """
+    made = connect().export(rows(what), segments=segments, method=method, protocol=protocol)
+    if not len(made):
+        click.echo("no record matches, nothing to export", err=True)
+        return 1
+    return _follow(made, wait=wait, quiet=quiet)
+
+
+def _follow(made: Export, *, wait: bool, quiet: bool) -> int:
+    """Wait as long as is needed, naming the ids whatever happens."""
+    from ..errors import ExportError
+
+    progress = False if quiet else None
+    try:
+        if wait:
+            click.echo(f"waiting for {', '.join(made.ids)}", err=True)
+            made.wait(progress=progress)
+        else:
+            made.submit(progress=progress)
+    except ExportError:
+        pass  # each request says below what became of it
+    except BaseException:
+        if made.ids:
+            click.echo(f"JSOC goes on: jsoclite attach {' '.join(made.ids)}", err=True)
+        raise
+    _tell_errors(made)
+    good = sum(request.error is None for request in made)
+    if wait:
+        _tell_files(made)
+    elif form():
+        _tell_requests(made)
+    else:  # nothing but the ids, so that $(jsoclite export …) is what attach takes
+        for request_id in made.ids:
+            click.echo(request_id)
+    return _exit_code(good, len(made))
+
+
+def _tell_errors(made: Export) -> None:
+    from ..display import clean
+
+    for request in made:
+        if request.error:
+            click.echo(f"jsoclite: {clean(request.error)}", err=True)
+
+
+def _tell_requests(made: Export) -> None:
+    import pandas as pd
+
+    from ..export.describe import state
+    from .tables import table
+
+    out = table(form(), spare=["record_set"])
+    out.add(
+        pd.DataFrame(
+            {
+                "request_id": pd.Series([request.id for request in made], dtype="str"),
+                "state": [state(request) for request in made],
+                "files": [len(request.files) for request in made],
+                "size_mb": [request.size for request in made],
+                "record_set": pd.Series([request.record_set for request in made], dtype="str"),
+            }
+        ).dropna(axis="columns", how="all")
+    )
+    out.close()
+
+
+def _tell_files(made: Export) -> None:
+    """Print URLs, a line each, so that other programs can fetch them; or a table."""
+    import pandas as pd
+
+    from .tables import table
+
+    archives = [request.tar_url for request in made if request.tar_url]
+    if form() is None:
+        for url in archives or made.urls:
+            click.echo(url)
+        return
+    out = table(form())
+    out.add(
+        pd.DataFrame(
+            {
+                "record": pd.Series([file.record for file in made.files], dtype="str"),
+                "segment": pd.Series([file.segment for file in made.files], dtype="str"),
+                "url": pd.Series([file.url for file in made.files], dtype="str"),
+            }
+        ).set_index("record")
+    )
+    out.close()
+
+
+@command("attach", "Take up export requests by their ids.", "attach JSOC_20141117_001 -o data")
+@click.argument("ids", nargs=-1, required=True, metavar="REQUEST_ID...")
+@click.option("-o", "--output", metavar="DIR", type=click.Path(), help="Download the files to this directory.")
+@quiet
+@table_options
+def attach(ids: tuple[str, ...], output: str | None, quiet: bool) -> int:
+    """
+    Take up export requests by their ids: wait until JSOC is done, then print the URLs, or download.
+
+    The requests may have been made anywhere; JSOC keeps their files for seven days.
+    """
+    client = connect()
+    made = client.attach(*ids)
+    if output is None:
+        return _follow(made, wait=True, quiet=quiet)
+    return _tell(client.download(made, output, progress=False if quiet else None, on_error="ignore"), output)
+
+
+@command("status", "Show how far requests or downloads are.", "status data")
+@click.argument("what", nargs=-1, required=True, metavar="REQUEST_ID|DIR...")
+@table_options
+def status(what: tuple[str, ...]) -> int:
+    """
+    Show how far requests, or the downloads of a directory, are.
+
+    The exit code is 0 if all is done, 1 if it failed, and 3 as long as something is open.
+    """
+    ids = [item for item in what if is_request(item)]
+    codes = []
+    if ids:
+        made = connect().attach(*ids).refresh()
+        _tell_requests(made)
+        _tell_errors(made)
+        failed = sum(request.error is not None for request in made)
+        codes.append(3 if any(request.pending for request in made) else _exit_code(len(made) - failed, len(made)))
+    codes += [_status_of_directory(item) for item in what if not is_request(item)]
+    return max(codes)
+
+
+def _status_of_directory(directory: str) -> int:
+    import pandas as pd
+
+    from ..download.ledger import Ledger
+    from .tables import table
+
+    with Ledger(directory, create=False) as ledger:
+        files = Counter(row.state for row in ledger.files())
+        requests = ledger.requests()
+    click.echo(f"{directory}: {', '.join(f'{count} {state}' for state, count in files.items()) or 'no files'}")
+    if requests:
+        out = table(form(), spare=["record_set"])
+        out.add(
+            pd.DataFrame(
+                {
+                    "request_id": pd.Series([row.request_id for row in requests], dtype="str"),
+                    "state": [row.state for row in requests],
+                    "record_set": [row.record_set for row in requests],
+                    "error": pd.Series([row.error for row in requests], dtype="str"),
+                }
+            ).dropna(axis="columns", how="all")
+        )
+        out.close()
+    done, total = files["done"], sum(files.values())
+    return 3 if done < total and files["planned"] else _exit_code(done, total)
+
+
+@command("verify", "Check downloaded files.", "verify data", server=False)
+@click.argument("directory", type=click.Path())
+@table_options
+def verify(directory: str) -> int:
+    """
+    Check the files of a download directory: there, of the right size, with the right bytes (SHA-256).
+
+    Those that are not whole are listed; as CSV, JSON or parquet all are.
+    """
+    from ..fits.reading import verify as check
+    from .tables import table
+
+    checked = check(directory)
+    wrong = checked[checked["status"] != "whole"]
+    out = table(form(), spare=["recnum", "segment"])
+    out.add(checked if form() else wrong)
+    out.close()
+    click.echo(f"{len(checked) - len(wrong)} of {len(checked)} files are whole", err=True)
+    return _exit_code(len(checked) - len(wrong), len(checked))

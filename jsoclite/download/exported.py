@@ -1,0 +1,213 @@
+"""
+Files by way of export requests: which request brings which file, and what became of each.
+
+The ledger holds, for each wanted file, the request that is to bring it, so that a run after a crash re-attaches to the
+requests that are under way, and only what belongs to none is exported anew.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from ..errors import warn
+from ..export.reply import ExportFile, ExportStatus
+from ..export.steps.processing import segments_made
+from .download import Batch, Job
+from .ledger import FileRow
+from .names import bracket_values, series_of
+from .unpack import unpack
+
+if TYPE_CHECKING:
+    from ..export.export import Export
+    from ..export.request import ExportRequest
+
+__all__ = ["FILENAME_FORMAT", "alive", "match", "staged_jobs", "worth_another"]
+
+# The record number in the server's file names tells which record a file belongs to, whatever else the reply says.
+FILENAME_FORMAT = "{seriesname}.{recnum:%lld}.{segment}"
+
+# JSOC deletes exports after seven days (jsoc_fetch.c); a download may take a while
+KEPT_S = 6.5 * 86400
+
+NO_FILE = (
+    "JSOC's export has no file for it. Exports leave out records without an image (QUALITY bit 31 set), "
+    "and segments whose files are gone"
+)
+
+
+def alive(state: str, request_id: str | None, submitted: float | None, now: float | None = None) -> bool:
+    """Whether a request of the ledger can still bring its files."""
+    if state == "planned":
+        return True
+    if state in ("pending", "done") and request_id and submitted:
+        return (time.time() if now is None else now) - submitted < KEPT_S
+    return False
+
+
+def worth_another(request: ExportRequest, rows: Sequence[FileRow]) -> bool:
+    """
+    Whether a failed request can be made again for some of its rows.
+
+    One that has expired can; and one record whose file is on tape, or lost, makes jsoc_fetch refuse the whole set.
+    """
+    lost = "Storage Units are invalid" in str(request.error)
+    poisoned = (request.status is ExportStatus.OFFLINE or lost) and len({row.recnum for row in rows}) > 1
+    return request.status is ExportStatus.EXPIRED or poisoned
+
+
+def match(
+    rows: Iterable[FileRow], files: Sequence[ExportFile], others: Collection[str] = ()
+) -> dict[tuple[int, str, str, str], ExportFile]:
+    """
+    Find the file of each wanted row; `others` are segments that may come along without being wanted.
+
+    A file says what it is in three ways: its name holds the record number (we ask for that), its record string is the
+    record's name, or, after a processing step, the name of a record in ``SERIES_mod`` with the same prime keys and one
+    more (jsoc_export_manage.c).
+    """
+    by_recnum: dict[int, dict[str, FileRow]] = {}
+    by_record: dict[str, dict[str, FileRow]] = {}
+    by_values: dict[tuple[str, ...], dict[str, FileRow] | None] = {}
+    for row in rows:
+        # a negative number stands for one that is not known
+        known = by_recnum.setdefault(row.recnum, {}) if row.recnum >= 0 else None
+        group = by_record.setdefault(row.record.lower(), {}) if known is None else known
+        group[row.segment] = row
+        by_record[row.record.lower()] = group
+        # two versions of a record have the same prime keys: then those cannot tell
+        values = tuple(bracket_values(row.record))
+        by_values[values] = group if by_values.get(values, group) is group else None
+    found: dict[tuple[int, str, str, str], ExportFile] = {}
+    for file in files:
+        name = PurePosixPath(file.filename).name
+        wanted: dict[str, FileRow] | None = None
+        prefix = re.match(r"(.+?)\.(\d+)\.", name)
+        if prefix and prefix[1].lower() == series_of(file.record).lower():
+            wanted = by_recnum.get(int(prefix[2]))
+            name = name[prefix.end() :]
+        if wanted is None:
+            wanted = by_record.get(file.record.lower()) or _processed(file.record, by_values)
+        if wanted:
+            left = {segment: row for segment, row in wanted.items() if row.key not in found}
+            hit = _segment(file, name, left, others)
+            if hit is not None:
+                found[hit.key] = file
+    return found
+
+
+def _processed(record: str, by_values: dict[tuple[str, ...], dict[str, FileRow] | None]) -> dict[str, FileRow] | None:
+    values = bracket_values(record)
+    # the last prime key of a _mod series is the request id; a series may keep fewer keys than its source
+    for stop in (len(values), len(values) - 1):
+        exact = by_values.get(tuple(values[:stop]))
+        if exact:
+            return exact
+    hits = [group for key, group in by_values.items() if group and set(values[:-1]) and set(values[:-1]) <= set(key)]
+    return hits[0] if len(hits) == 1 else None
+
+
+def _segment(file: ExportFile, name: str, group: dict[str, FileRow], others: Collection[str]) -> FileRow | None:
+    """Pick the row of a file among those of its record."""
+    if file.segment in group:
+        return group[str(file.segment)]
+    stored = name.lower()
+    parts = set(stored.split("."))
+    exact = [row for segment, row in group.items() if segment.lower() in parts]
+    if not exact and any(segment.lower() in parts for segment in others):
+        return None
+    # aia.lev1 stores segment "image" as image_lev1.fits
+    begun = [row for segment, row in group.items() if any(part.startswith(segment.lower()) for part in parts)]
+    for candidates in (exact, begun, list(group.values())):
+        if len(candidates) == 1:
+            return candidates[0]
+    return None
+
+
+def staged_jobs(
+    batch: Batch,
+    export: Export,
+    rows_of: Callable[[ExportRequest], Sequence[FileRow]],
+    *,
+    fits: bool,
+    meanwhile: Iterable[Job] = (),
+) -> Iterator[Job]:
+    """
+    Yield jobs as requests finish, and `meanwhile` those that need no request.
+
+    Rows that a finished request does not bring are settled with their reason.
+
+    Parameters
+    ----------
+    batch : Batch
+        Whose rows they are.
+    export : Export
+        The requests, submitted or not.
+    rows_of : callable
+        The rows that a request is to bring.
+    fits : bool
+        Whether the files must be FITS files.
+    meanwhile : iterable of Job
+        Files to fetch while JSOC is at work.
+    """
+    clock = batch.transport.clock
+    settled: set[int] = set()
+    # get JSOC going before the first byte is fetched from SUMS
+    export.advance()
+    for job in meanwhile:
+        yield job
+        export.advance()
+    while True:
+        for request in export.requests:
+            if id(request) in settled or request.pending or request.planned:
+                continue
+            settled.add(id(request))
+            for job in _jobs_of(batch, request, rows_of(request), fits):
+                yield job
+                export.advance()
+        delay = export.advance()
+        if delay is None and len(settled) == len(export.requests):
+            return
+        batch.beat()
+        batch.progress.waiting(export)
+        if delay:
+            clock.sleep(delay)
+
+
+def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits: bool) -> Iterator[Job]:
+    open_rows = [row for row in rows if row.key not in batch.status]
+    if request.id:
+        batch.request_ids.update({row.key: request.id for row in open_rows})
+    if request.error is not None:
+        if not worth_another(request, open_rows):
+            for row in open_rows:
+                batch.fail(row, str(request.error))
+        return
+    found = match(open_rows, request.files, segments_made(request.process))
+    if request.process:
+        # a processed record lies in another series (SERIES_mod); a step that failed can leave the stored one
+        pairs = [(row, found[row.key]) for row in open_rows if row.key in found]
+        # a row that was made from the reply has its record from there
+        source = series_of(request.record_set or "").partition("{")[0].lower()
+        same = [row for row, file in pairs if series_of(file.record).lower() == source]
+        if same:
+            warn(
+                f"JSOC gave back {len(same)} files of {request.id} unprocessed, such as that of {same[0].record}: "
+                f"check what {request.process} should have done to them"
+            )
+    said = "; ".join(request.messages)
+    if request.tar_url is not None:
+        unpack(batch, request, {found[row.key].filename: row for row in open_rows if row.key in found}, fits=fits)
+        open_rows = [row for row in open_rows if row.key not in batch.status]
+    for row in open_rows:
+        file = found.get(row.key)
+        if file is not None and file.url is not None:
+            is_fits = fits and row.path.endswith(".fits")
+            yield Job(row, file.url, is_fits, None, request.id)
+        elif file is not None:
+            batch.fail(row, "its file is offline at JSOC (NoDataFile)", missing=True)
+        else:
+            batch.fail(row, f"{NO_FILE}. JSOC says: {said}" if said else NO_FILE, missing=True)

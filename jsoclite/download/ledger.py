@@ -1,0 +1,280 @@
+"""
+The record of requests and files, in the directory that they are downloaded to.
+
+``<directory>/.jsoclite.sqlite`` says which (record, segment) lies in which file, and which export request was to bring
+it. Whatever is about to happen is written down first, in a transaction, so that the same line run again after a crash
+finds its requests by id and its files by name. It is an ordinary SQLite database::
+
+    pandas.read_sql("select * from files", sqlite3.connect("data/.jsoclite.sqlite"))
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import JsocError
+
+__all__ = ["NAME", "FileRow", "Ledger", "RequestRow"]
+
+NAME = ".jsoclite.sqlite"
+VERSION = 1
+
+_SCHEMA = """
+create table if not exists requests (
+    key integer primary key,            -- ours; JSOC's own id comes later, or never
+    request_id text,                    -- JSOC's id, as soon as it is known
+    state text not null,                -- planned, submitting, pending, done, failed, expired
+    server text not null,
+    record_set text not null,
+    method text not null,
+    protocol text not null,
+    process text not null default '',
+    filename text not null default '',
+    status integer,                     -- JSOC's last status code
+    error text,
+    planned real not null,              -- Unix time, s
+    submitted real,
+    finished real
+);
+create table if not exists files (
+    record text not null,               -- the record's own name, as the server writes it
+    recnum integer not null,
+    segment text not null,
+    product text not null,              -- fits, as-is, or the processing steps
+    path text not null unique,          -- relative to the directory
+    state text not null,                -- planned, done, missing, failed; stale: something else has its name
+    bytes integer,
+    sha256 text,
+    url text,
+    validator text,                     -- ETag or Last-Modified of the .part file, for If-Range
+    error text,
+    request integer references requests(key) on delete set null,
+    finished real,                      -- Unix time, s, at which the file was whole
+    primary key (recnum, record, segment, product)
+);
+create table if not exists claim (
+    one integer primary key check (one = 1),
+    host text not null,
+    pid integer not null,
+    beat real not null                  -- Unix time of the last sign of life
+);
+create index if not exists files_request on files(request);
+"""
+
+
+@dataclass
+class RequestRow:
+    """A row of `requests`."""
+
+    key: int
+    request_id: str | None
+    state: str
+    server: str
+    record_set: str
+    method: str
+    protocol: str
+    process: str
+    filename: str
+    status: int | None = None
+    error: str | None = None
+    planned: float = 0.0
+    submitted: float | None = None
+    finished: float | None = None
+
+
+@dataclass
+class FileRow:
+    """A row of `files`."""
+
+    record: str
+    recnum: int
+    segment: str
+    product: str
+    path: str
+    state: str = "planned"
+    bytes: int | None = None
+    sha256: str | None = None
+    url: str | None = None
+    validator: str | None = None
+    error: str | None = None
+    request: int | None = None
+    finished: float | None = None
+
+    @property
+    def key(self) -> tuple[int, str, str, str]:
+        """What the row is about: record number, record, segment, product."""
+        return self.recnum, self.record, self.segment, self.product
+
+
+_FILE_COLUMNS = tuple(FileRow.__dataclass_fields__)
+_REQUEST_COLUMNS = tuple(RequestRow.__dataclass_fields__)
+
+
+class Ledger:
+    """
+    The ledger of one directory.
+
+    Parameters
+    ----------
+    directory : path
+        It is created if needed.
+    create : bool
+        If False, a directory without a ledger is an error.
+
+    Raises
+    ------
+    JsocError
+        If the directory cannot be written, or the ledger is damaged or newer than this version of jsoclite.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], *, create: bool = True) -> None:
+        self.directory = Path(directory).expanduser()
+        self.path = self.directory / NAME
+        if not create and not self.path.is_file():
+            raise JsocError(f"{self.directory} holds no ledger ({NAME}): nothing was downloaded there by jsoclite")
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            # one connection for all threads, behind a lock; other processes wait their turn up to 60 s
+            self._db = sqlite3.connect(self.path, timeout=60.0, isolation_level=None, check_same_thread=False)
+            self._lock = threading.RLock()
+            self._db.execute("pragma foreign_keys = on")
+            with self.transaction():
+                (version,) = self._db.execute("pragma user_version").fetchone()
+                if version > VERSION:
+                    raise JsocError(f"{self.path} was written by a newer jsoclite (format {version}); update jsoclite")
+                if version < VERSION:
+                    for statement in _SCHEMA.split(";\n"):  # comments hold semicolons, too
+                        self._db.execute(statement)
+                    self._db.execute(f"pragma user_version = {VERSION}")
+        except OSError as error:
+            raise JsocError(
+                f"cannot write to directory {os.fspath(directory)!r} ({error.strerror}); choose another one"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise JsocError(
+                f"cannot use the ledger {self.path} ({error}); "
+                "if it is damaged, remove it: whole files are recognised without it"
+            ) from error
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._db.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, and durable: SQLite's default of syncing at each commit is kept on purpose."""
+        with self._lock:
+            if self._db.in_transaction:
+                yield
+                return
+            self._db.execute("begin immediate")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("rollback")
+                raise
+            self._db.execute("commit")
+
+    # -- who writes into the directory (see claim.py) ---------------------------------------------------------------
+
+    def holder(self) -> tuple[str, int, float] | None:
+        """Return host, process and last sign of life of who holds the directory."""
+        with self._lock:
+            row = self._db.execute("select host, pid, beat from claim").fetchone()
+        return None if row is None else (row[0], row[1], row[2])
+
+    def hold(self, who: tuple[str, int], now: float) -> None:
+        """Write down who holds the directory."""
+        with self.transaction():
+            self._db.execute("insert or replace into claim values (1, ?, ?, ?)", (*who, now))
+
+    def release(self, who: tuple[str, int]) -> None:
+        """Let go of the directory."""
+        with self.transaction():
+            self._db.execute("delete from claim where host = ? and pid = ?", who)
+
+    # -- files ----------------------------------------------------------------------------------------------------
+
+    def files(self, recnums: Iterable[int] | None = None, *, product: str | None = None) -> list[FileRow]:
+        """Return the file rows of these record numbers and this product; by default all."""
+        columns = ", ".join(_FILE_COLUMNS)
+        with self._lock:
+            rows: list[tuple[object, ...]] = []
+            if recnums is None:
+                rows = self._db.execute(f"select {columns} from files order by rowid").fetchall()  # noqa: S608
+            else:
+                wanted = list(dict.fromkeys(int(number) for number in recnums))
+                for start in range(0, len(wanted), 500):  # SQLite takes at least 999 parameters
+                    part = wanted[start : start + 500]
+                    marks = ",".join("?" * len(part))
+                    rows += self._db.execute(
+                        f"select {columns} from files where recnum in ({marks})",  # noqa: S608
+                        part,
+                    ).fetchall()
+        found = [FileRow(*row) for row in rows]  # type: ignore[arg-type]
+        return [row for row in found if product is None or row.product == product]
+
+    def paths(self) -> dict[str, tuple[int, str, str, str]]:
+        """Return who owns which path, compared as Windows and macOS do, without case."""
+        with self._lock:
+            rows = self._db.execute("select lower(path), recnum, record, segment, product from files").fetchall()
+        return {path: tuple(key) for path, *key in rows}
+
+    def save_files(self, rows: Iterable[FileRow]) -> None:
+        """Write file rows, replacing those about the same (record, segment, product)."""
+        marks = ",".join("?" * len(_FILE_COLUMNS))
+        with self.transaction():
+            self._db.executemany(
+                f"insert or replace into files ({', '.join(_FILE_COLUMNS)}) values ({marks})",  # noqa: S608
+                [tuple(getattr(row, name) for name in _FILE_COLUMNS) for row in rows],
+            )
+
+    # -- requests -------------------------------------------------------------------------------------------------
+
+    def requests(self, *, state: Sequence[str] = ()) -> list[RequestRow]:
+        """Return the requests in these states, oldest first; by default all."""
+        where = f" where state in ({','.join('?' * len(state))})" if state else ""
+        with self._lock:
+            rows = self._db.execute(
+                f"select {', '.join(_REQUEST_COLUMNS)} from requests{where} order by key",  # noqa: S608
+                tuple(state),
+            ).fetchall()
+        return [RequestRow(*row) for row in rows]
+
+    def add_request(
+        self, server: str, record_set: str, *, method: str, protocol: str, process: str, filename: str
+    ) -> RequestRow:
+        """Write down a request that is about to be made."""
+        now = time.time()
+        with self.transaction():
+            cursor = self._db.execute(
+                "insert into requests (state, server, record_set, method, protocol, process, filename, planned)"
+                " values ('planned', ?, ?, ?, ?, ?, ?, ?)",
+                (server, record_set, method, protocol, process, filename, now),
+            )
+            key = cursor.lastrowid
+        assert key is not None
+        return RequestRow(key, None, "planned", server, record_set, method, protocol, process, filename, planned=now)
+
+    def save_request(self, row: RequestRow) -> None:
+        """Write the state of a request."""
+        names = _REQUEST_COLUMNS[1:]
+        with self.transaction():
+            self._db.execute(
+                f"update requests set {', '.join(f'{name} = ?' for name in names)} where key = ?",  # noqa: S608
+                (*(getattr(row, name) for name in names), row.key),
+            )

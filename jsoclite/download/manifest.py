@@ -1,0 +1,183 @@
+"""`Manifest`: the DataFrame that tells what became of each wanted file, shown so that it can be read."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
+from typing import Any
+
+import pandas as pd
+
+from .. import display
+
+__all__ = ["Manifest"]
+
+_COLUMNS = ("segment", "path", "status", "bytes", "url", "request_id", "error")
+_STATUSES = ("downloaded", "present", "missing", "failed")
+# below this width a file's name says nothing
+_NARROWEST = 24
+
+
+class _AnyFrame(type(pd.DataFrame)):  # type: ignore[misc]
+    """
+    Type of `Manifest`.
+
+    A manifest has nothing that another DataFrame has not, so every DataFrame counts as one. `assert_frame_equal`
+    refuses a DataFrame on the left of a subclass otherwise.
+    """
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, pd.DataFrame)
+
+
+class Manifest(pd.DataFrame, metaclass=_AnyFrame):
+    """
+    A `pandas.DataFrame` with a row per wanted file, which only shows itself differently.
+
+    Whatever is made of it, such as a slice, a copy, or what comes back from a file, is a plain DataFrame.
+
+    Examples
+    --------
+    >>> files = client.download("hmi.M_720s[2014.01.01_TAI]{magnetogram}", "data")
+    >>> files
+    1 downloaded, 121.0 kB in data
+    record                                  segment      status          size  file
+    hmi.M_720s[2014.01.01_00:00:00_TAI][3]  magnetogram  downloaded  121.0 kB  hmi.M_720s.2014...magnetogram.fits
+    >>> files.columns.tolist()
+    ['segment', 'path', 'status', 'bytes', 'url', 'request_id', 'error']
+    >>> type(files[files.status == "downloaded"])
+    <class 'pandas...DataFrame'>
+    """
+
+    @property
+    def _constructor(self) -> Callable[..., pd.DataFrame]:
+        return pd.DataFrame
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a pickle opens where there is no jsoclite
+        return copy.copy, (self.copy(deep=False),)
+
+    def __repr__(self) -> str:
+        if not _shows(self):
+            return pd.DataFrame(self).__repr__()
+        lines = [_head(self)]
+        if len(self):
+            lines.append(_text(self))
+        lines += _reasons(self)
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str | None:
+        if not pd.get_option("display.notebook_repr_html"):
+            return None
+        if not _shows(self):
+            return pd.DataFrame(self)._repr_html_()  # type: ignore[operator, no-any-return]
+        return display.block(
+            display.join(display.Html("<b>Files</b> "), _head(self)),
+            _html(self) if len(self) else "",
+        )
+
+
+def _shows(frame: pd.DataFrame) -> bool:
+    """Whether all columns are there still; one can take some away in place."""
+    return set(_COLUMNS) <= set(frame.columns) and frame.columns.is_unique and frame.index.name == "record"
+
+
+def _head(frame: pd.DataFrame) -> str:
+    """Return the line that says how it went."""
+    if not len(frame):
+        return "no files"
+    counts = frame["status"].value_counts()
+    words = [*_STATUSES, *(word for word in counts.index if word not in _STATUSES)]
+    parts = [f"{counts[word]:,} {word}" for word in words if word in counts.index]
+    total = frame["bytes"].sum()
+    places = {str(PurePath(path).parent) for path in frame["path"].dropna()}
+    where = f" in {places.pop()}" if len(places) == 1 else f" in {len(places)} directories" if places else ""
+    if where:
+        parts.append(f"{display.size(total)}{where}")
+    return display.clean(", ".join(parts))
+
+
+def _cells(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield the rows that are shown, as pandas' options have it; an empty one stands for a gap."""
+    first, last = display.shown_rows(len(frame), pd.get_option("display.max_rows"), pd.get_option("display.min_rows"))
+    for places in (first, last):
+        if places is last and last:
+            yield {}
+        rows = pd.DataFrame(frame).iloc[places.start : places.stop]
+        for name, row in zip(rows.index, rows.to_dict("records"), strict=True):
+            yield {**{str(key): None if _lost(value) else value for key, value in row.items()}, "record": name}
+
+
+def _lost(value: object) -> bool:
+    missing = pd.isna(value)  # type: ignore[call-overload]
+    return bool(missing) if isinstance(missing, bool) else False
+
+
+def _others(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that somebody has added."""
+    return [name for name in frame.columns if name not in _COLUMNS]
+
+
+def _text(frame: pd.DataFrame) -> str:
+    added = _others(frame)
+    header = ["record", "segment", "status", "size", *map(str, added)]
+    rows, names = [], []
+    for cells in _cells(frame):
+        number = cells.get("bytes")
+        size = "" if number is None else display.size(number)
+        known = [cells.get("segment"), cells.get("status"), size, *(cells.get(name) for name in added)]
+        rows.append([cells.get("record", "…"), *("" if cell is None else str(cell) for cell in known)])
+        names.append(PurePath(cells.get("path") or "").name)
+    table = display.text_table(header, rows, right=[3])
+    room = _width() - max(map(len, table.splitlines())) - 2
+    if not any(names):
+        return table
+    if room < _NARROWEST:
+        return f"{table}\nfile names: column path"
+    files = ["file", *(display.shorten(name, room) for name in names)]
+    width = len(max(table.splitlines(), key=len))
+    return "\n".join(f"{line:<{width}}  {name}".rstrip() for line, name in zip(table.splitlines(), files, strict=True))
+
+
+def _width() -> int:
+    """Return the columns of the terminal, enough for whole names where there is none; at least what pandas is told."""
+    return max(shutil.get_terminal_size((160, 24)).columns, pd.get_option("display.width") or 0)
+
+
+def _reasons(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield the reasons of what is not there, the most frequent ones first."""
+    told = Counter(frame[["status", "error"]].dropna().itertuples(index=False, name=None))
+    for (status, reason), count in told.most_common(3):
+        yield display.wrapped(f"{status}{f' ({count:,} x)' if count > 1 else ''}: {reason}", min(_width(), 100))
+    if len(told) > 3:
+        yield f"{display.number_of(len(told) - 3, 'more reason')} in column error"
+
+
+def _html(frame: pd.DataFrame) -> display.Html:
+    added = _others(frame)
+    errors = bool(frame["error"].notna().any())
+    rows: list[list[object]] = []
+    for cells in _cells(frame):
+        if not cells:
+            rows.append(["…", *[""] * (4 + len(added))])
+            continue
+        path, number = cells["path"], cells["bytes"]
+        rows.append(
+            [
+                display.mono(cells["record"], whole=True),
+                cells["segment"],
+                display.coloured(str(cells["status"])),
+                "" if number is None else display.size(number),
+                # what is not there has no name, so its reason stands in the name's place
+                display.join(
+                    display.mono(display.link(path, PurePath(path).name), whole=True) if path else "",
+                    display.Html(f"<div>{display.escape(cells['error'])}</div>") if cells["error"] else "",
+                ),
+                *("" if cells[name] is None else cells[name] for name in added),
+            ]
+        )
+    header = ["record", "segment", "status", "size", "file or error" if errors else "file", *added]
+    return display.table(header, rows, right=[3])

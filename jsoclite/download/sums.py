@@ -1,0 +1,161 @@
+"""
+Straight from SUMS: where the files of records are, and the headers that they lack.
+
+Files in SUMS are as they were stored, with hardly a header. One `rs_list` tells the path of each file and all keywords
+of its record, so that the header can be written here, without staging and without an e-mail address.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import QueryError
+from ..export.reply import file_url
+from ..fits.header import cards, keyword_names
+from ..selection.selection import Selection
+from ..server.http import Transport
+from .download import Batch, Job
+from .ledger import FileRow
+from .names import extension
+
+if TYPE_CHECKING:
+    from drms import SeriesInfo
+
+__all__ = ["located"]
+
+# Records whose keywords are asked for and held at once: 500 records of 150 keywords are about 10 MB.
+CHUNK = 500
+
+NO_IMAGE = 1 << 31
+
+
+def located(
+    batch: Batch,
+    transport: Transport,
+    info: SeriesInfo,
+    rows: Sequence[FileRow],
+    *,
+    headers: bool,
+    source: str | None = None,
+) -> Iterator[tuple[list[Job], list[FileRow]]]:
+    """
+    Find the files of `rows` in SUMS, a chunk of records at a time.
+
+    Parameters
+    ----------
+    batch : Batch
+        Whose rows they are; a row that has no file at all is settled there.
+    transport : Transport
+        How to ask.
+    info : drms.SeriesInfo
+        The series of the rows.
+    rows : sequence of FileRow
+        Wanted files of one series.
+    headers : bool
+        Whether to write full headers.
+    source : str, optional
+        The stored segment that all rows are made from, where they are about no stored ones.
+
+    Yields
+    ------
+    jobs : list of Job
+        Files that are online.
+    offline : list of FileRow
+        Files that must be staged.
+    """
+    by_record: dict[int, list[FileRow]] = {}
+    for row in rows:
+        by_record.setdefault(row.recnum, []).append(row)
+    recnums = list(by_record)
+    for start in range(0, len(recnums), CHUNK):
+        jobs: list[Job] = []
+        offline: list[FileRow] = []
+        part = {recnum: by_record[recnum] for recnum in recnums[start : start + CHUNK]}
+        replies = {int(record["*recnum*"]): record for record in _ask(transport, info, part, headers, source)}
+        for recnum, wanted in part.items():
+            record = replies.get(recnum)
+            for row in wanted:
+                if record is None:
+                    batch.fail(row, f"record number {recnum} is not in {info.name} any more", missing=True)
+                    continue
+                job = _job(batch, transport, info, row, record, headers, source or row.segment)
+                if job is not None:
+                    jobs.append(job)
+                elif row.key not in batch.status:
+                    offline.append(row)
+        yield jobs, offline
+
+
+def _ask(
+    transport: Transport, info: SeriesInfo, part: Mapping[int, Sequence[FileRow]], headers: bool, source: str | None
+) -> Iterator[dict[str, Any]]:
+    segments = list(dict.fromkeys(source or row.segment for rows in part.values() for row in rows))
+    keys = ["*recnum*", *(keyword_names(info) if headers else [])]
+    if "QUALITY" in info.keywords.index and "QUALITY" not in keys:
+        keys.append("QUALITY")
+    for record_set in Selection(info.name, (), np.array(list(part), dtype=np.int64)).texts():
+        # M=1: values with full precision (jsoc_info.c), as the server's own FITS export takes them from the database
+        params = {
+            "op": "rs_list",
+            "ds": record_set,
+            "key": ",".join(keys),
+            "seg": ",".join(segments),
+            "M": "1",
+        }
+        body = transport.ask(transport.server.url_jsoc_info, params).data
+        if body.get("status") != 0:
+            raise QueryError(
+                f"the server refused to list {record_set}: {body.get('error') or 'no reason given'}",
+                record_set=record_set,
+                status=body.get("status"),
+            )
+        columns = {item["name"]: item["values"] for item in body.get("keywords", ())}
+        paths = {"{" + item["name"].lower() + "}": item["values"] for item in body.get("segments", ())}
+        columns |= paths
+        for values in zip(*columns.values(), strict=True):
+            yield dict(zip(columns, values, strict=True))
+
+
+def _job(
+    batch: Batch,
+    transport: Transport,
+    info: SeriesInfo,
+    row: FileRow,
+    record: Mapping[str, Any],
+    headers: bool,
+    segment: str,
+) -> Job | None:
+    path = str(record.get("{" + segment.lower() + "}", ""))
+    if _bad(record.get("QUALITY")):
+        batch.fail(row, "the record has no image (QUALITY bit 31 is set)", missing=True)
+        return None
+    if path in ("InvalidSegName", "BadSegLink") or path.endswith("/"):
+        batch.fail(row, f"the record has no file for segment {segment} ({path})", missing=True)
+        return None
+    if not path.startswith("/"):  # NoDataDirectory: on tape
+        return None
+    url = file_url(transport.server.http_download_baseurl or transport.server.cgi_baseurl, path)
+    is_fits = row.path.endswith(".fits") and extension(path) in (".fits", ".fz", ".tas", "")
+    header = functools.partial(cards, record, info, segment) if headers and is_fits else None
+    return Job(row, url, is_fits, header)
+
+
+def _bad(quality: object) -> bool:
+    try:
+        return bool(int(str(quality), 0) & NO_IMAGE)
+    except ValueError:
+        return False
+
+
+def endings(info: SeriesInfo, segments: Iterable[str]) -> dict[str, str]:
+    """Return the extension that files of these segments get: ``.fits`` unless the series says they are no images."""
+    known = {name: str(protocol or "") for name, protocol in info.segments["protocol"].items()}
+    result = {}
+    for segment in segments:
+        protocol = known.get(segment, "").lower()
+        result[segment] = "" if protocol in ("generic", "bin", "binz") else ".fits"
+    return result

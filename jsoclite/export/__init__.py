@@ -1,0 +1,1 @@
+"""Export requests at the server."""

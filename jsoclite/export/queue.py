@@ -1,0 +1,110 @@
+"""
+Whose turn it is: JSOC takes one pending request per e-mail address, so that requests wait for each other.
+
+Also for those that somebody else has made under the same address, which JSOC names when it refuses (status 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..errors import ExportError, ServerError
+from ..server.retry import Clock
+from .reply import ExportStatus, reply_error
+from .request import OUTAGE_PATIENCE_S, SUBMIT_TRIES, ExportRequest
+
+__all__ = ["Turns"]
+
+# Something unknown is in the way (status 7 without ids, or ids that never end): offer the request again after this
+# long. jsoc_fetch.c stops counting a pending request after 60 minutes.
+BLOCKED_RETRY_S = 60.0
+FOREIGN_RETRY_S = 300.0
+
+
+class Turns:
+    """
+    Submits requests one after the other, and polls the one that is pending.
+
+    Parameters
+    ----------
+    requests : sequence of ExportRequest
+        In the order in which they are to be submitted.
+    clock : Clock
+        Where the time comes from.
+    adopt : callable
+        Makes an `ExportRequest` of an id that JSOC names as being in the way.
+    """
+
+    def __init__(self, requests: Sequence[ExportRequest], clock: Clock, adopt: Callable[[str], ExportRequest]) -> None:
+        self.requests, self._clock, self._adopt = requests, clock, adopt
+        self._foreign: list[ExportRequest] = []
+        self._not_before = 0.0
+        self._offers: dict[int, int] = {}
+        self._outage: float | None = None
+
+    @property
+    def held_up(self) -> str:
+        """See `Export.held_up`."""
+        if self._foreign:
+            return f"waiting for {', '.join(str(request.id) for request in self._foreign)} of the same address"
+        if self._outage is not None:
+            return "waiting for the server to come back"
+        return "waiting until JSOC takes another request" if self._not_before > self._clock.now() else ""
+
+    def advance(self) -> float | None:
+        """See `Export.advance`."""
+        while True:
+            active = [request for request in self.requests if request.pending]
+            for request in active:
+                if request.due_in <= 0:
+                    request.poll()
+            if any(not request.pending for request in active):
+                continue
+            if active:
+                return min(request.due_in for request in active)
+            planned = next((request for request in self.requests if request.planned), None)
+            if planned is None:
+                return None
+            wait = self._way_is_free()
+            if wait > 0:
+                return wait
+            self._submit(planned)
+
+    def _way_is_free(self) -> float:
+        """Return the seconds until another offer makes sense."""
+        now = self._clock.now()
+        for request in list(self._foreign):
+            if request.due_in <= 0:
+                request.poll()
+            if not request.pending:
+                self._foreign.remove(request)
+                if not self._foreign:
+                    self._not_before = now
+        wait = self._not_before - now
+        return min([wait, *(max(request.due_in, 0.05) for request in self._foreign)]) if wait > 0 else 0.0
+
+    def _submit(self, request: ExportRequest) -> None:
+        now = self._clock.now()
+        try:
+            reply = request.submit()
+        except ExportError as error:
+            request.fail(error)
+            return
+        except ServerError:
+            # Away for a while, in the middle of a long job: it may come back, and the request was not taken. If
+            # nothing has worked yet, the caller wants to know at once.
+            self._outage = now if self._outage is None else self._outage
+            if not any(other.id for other in self.requests) or now - self._outage > OUTAGE_PATIENCE_S:
+                raise
+            self._not_before = now + BLOCKED_RETRY_S
+            return
+        self._outage = None
+        if reply.status is ExportStatus.LIMIT:
+            own = {other.id for other in self.requests}
+            self._foreign = [self._adopt(request_id) for request_id in reply.pending_ids if request_id not in own]
+            self._not_before = self._clock.now() + (FOREIGN_RETRY_S if self._foreign else BLOCKED_RETRY_S)
+        elif reply.transient:
+            offers = self._offers[id(request)] = self._offers.get(id(request), 0) + 1
+            if offers >= SUBMIT_TRIES:
+                request.fail(reply_error(reply, request.record_set))
+            self._not_before = self._clock.now() + 2.0**offers

@@ -1,0 +1,1 @@
+"""Processing steps of an export."""

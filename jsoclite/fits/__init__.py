@@ -1,0 +1,1 @@
+"""FITS files and their headers: written, read, shown."""

@@ -1,0 +1,217 @@
+"""
+Reading what JSOC delivers: the image wherever it lies in a file, and a header that describes it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ..errors import JsocError
+from . import cards as fitscard
+from .files import BrokenFits, Unit, units
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from astropy.io import fits
+
+__all__ = ["read", "standardise"]
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+# exports made before 2019 print missing numbers as bare words, which FITS does not know and astropy makes strings of
+_NOT_A_NUMBER = re.compile(
+    r"([A-Z0-9_-]{1,8}) *= +(?:'[-+]?(?:nan|inf) *'|[-+]?(?:nan|inf)) *(?:/ *(.*?) *)?", re.IGNORECASE
+)
+
+
+def read(
+    source: str | os.PathLike[str] | Mapping[str, Any] | pd.Series[Any] | Any,
+    *,
+    fetch: Callable[[str], bytes] | None = None,
+) -> tuple[np.ndarray[Any, Any], fits.Header]:
+    """
+    Read the image of a FITS file and its header.
+
+    Parameters
+    ----------
+    source : path-like, URL, or row
+        A file, a URL, or one row of a manifest (anything with a ``path``).
+    fetch : callable, optional
+        Called with a URL, returns the file's bytes. Needed for URLs only.
+
+    Returns
+    -------
+    data : numpy.ndarray
+        The image of the first HDU that has one, decompressed, in the machine's byte order; the first axis is the last
+        FITS axis. Integer images that are scaled (BSCALE, BZERO) or declare a BLANK become floats with NaN for missing
+        pixels, float32 up to 16 bits and float64 above; other integers stay what they are. Units as BUNIT says.
+    header : astropy.io.fits.Header
+        The header of that HDU as it describes `data`: without compression and scaling, with None for missing values,
+        and with coordinates that `astropy.wcs.WCS` understands (see `standardise`).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    JsocError
+        If it is not a whole FITS file (a saved HTML page, half a download), holds no image, or is a URL without
+        `fetch`.
+
+    Examples
+    --------
+    >>> files = client.download("hmi.M_720s[2014.01.01_TAI]{magnetogram}", "data")
+    >>> data, header = read(files.path.iloc[0])
+    >>> data.dtype, header["BUNIT"]
+    (dtype('float64'), 'Gauss')
+    """
+    where = _locate(source)
+    file: BinaryIO
+    if _URL.match(where):
+        if fetch is None:
+            raise JsocError(
+                f"{where!r} is a URL: download it first, or pass fetch=, a function that returns the bytes of a URL"
+            )
+        file = BytesIO(fetch(where))
+    else:
+        path = Path(where)
+        if not path.exists():
+            raise FileNotFoundError(f"no file {where!r}; run the download again, it fetches what is missing")
+        file = path.open("rb")
+    with file:
+        try:
+            parts = list(units(file))
+        except BrokenFits as reason:
+            raise JsocError(f"{where!r} cannot be read: {reason}; delete it and run the download again") from None
+        number = next((number for number, unit in enumerate(parts) if unit.is_image), None)
+        if number is None:
+            raise JsocError(f"{where!r} holds no image; open it with astropy.io.fits or astropy.table")
+        data = _pixels(file, parts[number], number)
+    return data, _image_header(parts[number], data)
+
+
+def _locate(source: Any) -> str:
+    """Return path or URL of anything that `read` takes."""
+    if isinstance(source, str):
+        return source
+    if isinstance(source, os.PathLike):
+        return os.fsdecode(source)
+    if getattr(source, "ndim", 1) == 2 and hasattr(source, "iloc"):
+        raise TypeError(
+            f"read() takes one file, and this DataFrame has {len(source)} rows: write files.iloc[0], or stack"
+        )
+    try:
+        path = source["path"]
+    except (TypeError, KeyError, IndexError):
+        path = getattr(source, "path", source)
+    if isinstance(path, (str, os.PathLike)):
+        return os.fsdecode(path)
+    if path is source:
+        raise TypeError(
+            f"read() takes a path, a URL or a row with a path, not {type(source).__name__}; see Client.download"
+        )
+    raise JsocError("this row has no file: its path is missing; see its status and error")
+
+
+def _pixels(file: BinaryIO, unit: Unit, number: int) -> np.ndarray[Any, Any]:
+    """Read the pixels of one HDU, decompressed and scaled, with NaN for missing ones."""
+    import numpy as np
+    from astropy.io import fits
+    from astropy.utils.exceptions import AstropyUserWarning
+
+    with warnings.catch_warnings():
+        # the shape is checked already; cards of old exports (bare nan, a BLANK beside reals) are no matter here
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        file.seek(0)
+        with fits.open(file, memmap=False, lazy_load_hdus=True, do_not_scale_image_data=True) as hdus:
+            raw: np.ndarray[Any, Any] = hdus[number].data
+    if not raw.dtype.isnative:
+        raw = raw.byteswap(inplace=True).view(raw.dtype.newbyteorder("="))
+    bits = unit.integer("ZBITPIX" if unit.is_true("ZIMAGE") else "BITPIX")
+    if bits < 0:
+        return raw
+    scale, zero = unit.real("BSCALE", 1.0), unit.real("BZERO", 0.0)
+    blank = None if unit.text("BLANK") is None else unit.integer("BLANK")
+    limits = np.iinfo(np.uint8 if bits == 8 else f"i{bits // 8}")
+    # a BLANK that no pixel can have, such as -128 beside unsigned bytes, declares nothing
+    missing = blank is not None and limits.min <= blank <= limits.max
+    half = 0 if scale != 1 or missing else {8: -128, 16: 2**15, 32: 2**31, 64: 2**63}[bits]
+    if half and zero == half:
+        # how FITS stores unsigned integers and signed bytes: with the highest bit turned over
+        turned = np.dtype("i1" if bits == 8 else f"u{bits // 8}")
+        top = turned.type(-128 if bits == 8 else 1 << (bits - 1))
+        unsigned: np.ndarray[Any, Any] = np.bitwise_xor(raw.view(turned), top)
+        return unsigned
+    if scale == 1 and zero == 0 and not missing:
+        return raw
+    # astropy before 7 has made reals with NaN of compressed integers with a BLANK already
+    blanks = raw == blank if missing and raw.dtype.kind != "f" else None
+    kind = np.float64 if bits > 16 else np.float32
+    data: np.ndarray[Any, np.dtype[np.floating[Any]]] = raw.astype(kind, copy=raw.dtype.kind != "f")
+    if scale != 1:
+        data *= scale
+    if zero != 0:
+        data += zero
+    if blanks is not None:
+        data[blanks] = np.nan
+    return data
+
+
+def _image_header(unit: Unit, data: np.ndarray[Any, Any]) -> fits.Header:
+    """Return the header that describes the pixels as they were read: an image, not compressed, not scaled."""
+    from astropy.io import fits
+
+    bits = data.dtype.itemsize * (-8 if data.dtype.kind == "f" else 8)
+    head = [unit.cards[0] if not unit.is_true("ZIMAGE") else fitscard.card("XTENSION", "'IMAGE   '", "Image extension")]
+    head += [fitscard.card("BITPIX", str(bits)), fitscard.card("NAXIS", str(data.ndim))]
+    head += [fitscard.card(f"NAXIS{axis}", str(size)) for axis, size in enumerate(reversed(data.shape), start=1)]
+    if head[0].startswith("XTENSION"):
+        head += [fitscard.card("PCOUNT", "0"), fitscard.card("GCOUNT", "1")]
+    rest = [card for name, cards in fitscard.groups(unit.cards) if not fitscard.is_structural(name) for card in cards]
+    header = fits.Header.fromstring("".join(head + [_legal(card) for card in rest]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+        for card in header.cards:
+            # small matters such as a lower-case exponent; what cannot be mended is left for the one who asks for it
+            card.verify("silentfix+ignore")
+    return standardise(header)
+
+
+def _legal(card: str) -> str:
+    """Return a card that FITS allows: ASCII, and no value in the place of a number that FITS cannot express."""
+    match = _NOT_A_NUMBER.fullmatch(card)
+    if match:
+        return fitscard.card(match[1], "", match[2] or "")
+    return card if card.isascii() and card.isprintable() else f"{fitscard.ascii_text(card):<80.80}"
+
+
+def standardise(header: fits.Header) -> fits.Header:
+    """
+    Write a header's coordinates as the FITS standard has them, where JSOC does not; the header itself is changed.
+
+    ``degree`` becomes ``deg``, and an unknown CRDER is left out. The synoptic maps of HMI and MDI count their rows in
+    ``Sine Latitude``, which is a CEA axis of 180/π degrees a unit (Thompson 2006, A&A 449, 791, section 5.5), and their
+    columns in Carrington time, which runs against the longitude: 360° times the rotation less the longitude.
+    """
+    for axis in (1, 2):
+        unit = str(header.get(f"CUNIT{axis}", "")).strip()
+        if f"CRDER{axis}" in header and header[f"CRDER{axis}"] is None:
+            # wcslib remarks on cards without a value
+            del header[f"CRDER{axis}"]
+        step, value = header.get(f"CDELT{axis}"), header.get(f"CRVAL{axis}")
+        if unit.lower() in ("degree", "degrees"):
+            header[f"CUNIT{axis}"] = "deg"
+            carrington = str(header.get(f"CTYPE{axis}", "")).startswith("CRLN")
+            if carrington and isinstance(step, float) and isinstance(value, float) and step < 0 and value > 360:
+                header[f"CDELT{axis}"] = (-step, "[deg] longitude; JSOC gives Carrington time")
+                header[f"CRVAL{axis}"] = (-value % 360.0, "[deg] longitude; JSOC gives Carrington time")
+        elif unit.lower() == "sine latitude" and isinstance(step, float):
+            header[f"CUNIT{axis}"] = "deg"
+            header[f"CDELT{axis}"] = (math.degrees(step), "[deg] JSOC gives the sine of the latitude")
+    return header

@@ -1,0 +1,1 @@
+"""Records and their keywords as DataFrames."""

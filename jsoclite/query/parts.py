@@ -1,0 +1,138 @@
+"""
+The records of a big set, a DataFrame at a time, in the server's order.
+
+First the record numbers and the first prime key of all records are listed, which is little; then the set is cut where
+that key changes, and each part is asked for by a condition on it. (`bigquery` cuts by record number, which any set
+allows, but its pieces must all be there before they can be put in order.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import QueryError
+from ..progress import records, wanted
+from ..recordset.recordset import RecordSet
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+    from .query import Queries, Question
+
+__all__ = ["SIZE", "in_order"]
+
+#: Records in a DataFrame: less than the 30,000 that JSOC advises for one query, so that the first rows are soon there.
+SIZE = 15_000
+
+# seconds from 1970 to 1977 in TAI: time keywords are stored as seconds since 1977.01.01_TAI (drms_types.h)
+_SINCE_1970 = 7 * 365 * 86400 + 2 * 86400
+
+
+def in_order(queries: Queries, question: Question, size: int, *, progress: bool | None) -> Iterator[pd.DataFrame]:
+    """
+    Yield the records of a question, about `size` at a time; at least one DataFrame, if an empty one.
+
+    Parameters
+    ----------
+    queries : Queries
+        Who asks.
+    question : Question
+        What is asked.
+    size : int
+        Records in a DataFrame. More of them share one where they share a value of the first prime key.
+    progress : bool or None
+        Whether a bar counts the records on stderr; None: if that is a terminal.
+
+    Raises
+    ------
+    QueryError
+        If records were added or replaced meanwhile.
+    """
+    elements = list(question.record_set.with_segments(None))
+    sizes = [queries.size(element) for element in elements]
+    told = False
+    with records(sum(sizes)) if wanted(progress) else contextlib.nullcontext() as bar:
+        for element, total in zip(elements, sizes, strict=True):
+            for part in _parts(queries, question, element, total, size):
+                if len(part) or not told:
+                    yield part
+                    told = True
+                if bar is not None:
+                    bar.update(len(part))
+    if not told:
+        yield queries.fetch_all(question, elements[0])
+
+
+def _parts(queries: Queries, question: Question, element: RecordSet, total: int, size: int) -> Iterator[pd.DataFrame]:
+    if not total:
+        return
+    key = next(iter(queries.prime_keys(question.info.name)), None)
+    kind = None if key is None else str(question.info.keywords.loc[key, "type"])
+    if total <= size or key is None or kind == "string":
+        # text is sorted by the rules of the server's language, which a condition here would have to know
+        yield queries.fetch_all(question, element)
+        return
+    listing = dataclasses.replace(question, keywords=[key], segments=[], links=[], times="tai")
+    listed = queries.fetch_all(listing, element)
+    values = _numbers(listed[key])
+    if values is None:
+        yield queries.fetch_all(question, element)
+        return
+    bounds = [0, *_cuts(values, size), len(values)]
+    for begin, end in itertools.pairwise(bounds):
+        low = f"{key} >= {_between(values, begin)}" if begin else ""
+        high = f"{key} < {_between(values, end)}" if end < len(values) else ""
+        condition = " AND ".join(filter(None, (low, high)))
+        part = queries.fetch_all(question, RecordSet.parse(f"{element}[? {condition} ?]") if condition else element)
+        if not np.array_equal(part["recnum"], listed["recnum"].iloc[begin:end]):
+            raise QueryError(
+                f"{element} has other records now than when they were listed: {len(part)} in place of {end - begin} "
+                f"where {condition}. Records were added or replaced meanwhile; ask again.",
+                record_set=str(question.record_set),
+            )
+        yield part
+
+
+def _numbers(column: pd.Series) -> npt.NDArray[Any] | None:
+    """Return what the database compares: integers, or seconds since 1977.01.01_TAI; None if it cannot be cut there."""
+    if column.isna().any():
+        return None
+    if column.dtype.kind == "M":
+        values = column.to_numpy("datetime64[ns]").astype(np.int64) / 1e9 - _SINCE_1970
+    else:
+        values = column.to_numpy(np.float64 if column.dtype.kind == "f" else np.int64)
+    return values if bool(np.all(values[1:] >= values[:-1])) else None
+
+
+def _cuts(values: npt.NDArray[Any], size: int) -> Iterator[int]:
+    """
+    Yield positions where a new part begins, `size` or a little less apart.
+
+    The value changes there, and by as much as possible, because times are printed rounded.
+    """
+    begin = 0
+    changes = np.flatnonzero(np.diff(values)) + 1
+    while len(values) - begin > size:
+        near = changes[(changes > begin + size * 3 // 4) & (changes <= begin + size)]
+        if not len(near):
+            near = changes[(changes > begin) & (changes <= begin + size)][-1:]
+        if not len(near):
+            near = changes[changes > begin + size][:1]
+        if not len(near):
+            return
+        gaps = values[near] - values[near - 1]
+        begin = int(near[np.flatnonzero(gaps == gaps.max())[-1]])
+        yield begin
+
+
+def _between(values: npt.NDArray[Any], position: int) -> str:
+    """Return a number that lies between the values on both sides of a cut."""
+    low, high = values[position - 1], values[position]
+    return str(high) if values.dtype.kind == "i" else repr(float(low) + (float(high) - float(low)) / 2)

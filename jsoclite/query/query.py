@@ -1,0 +1,398 @@
+"""
+Questions to `jsoc_info`: which series there are, what they are, and their records as DataFrames.
+
+`Queries` is the part of `Client` that only reads; names are checked against the definition of a series before anything
+is sent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..checks import check_names, check_pattern, find_prime_key, find_series, prime_time_key, without_time
+from ..download.names import series_of
+from ..errors import QueryError, ServerError, UnknownName, UnknownSeries, warn
+from ..recordset.problems import refuse
+from ..recordset.recordset import RecordSet
+from .bigquery import SMALLEST, fetch_in_pieces
+from .keywords import DEFAULT_KEYWORDS, expand_sets
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from drms import SeriesInfo
+
+    from ..server.http import Transport
+
+__all__ = ["Queries", "Question", "as_list", "segment_columns"]
+
+# From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
+SUSPICIOUS = 20_000
+# More than a million records of 30 keywords fill a gigabyte, and take JSOC minutes.
+MANY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """
+    What is asked of a series, all names checked.
+
+    Attributes
+    ----------
+    record_set : RecordSet
+        Of one series.
+    info : drms.SeriesInfo
+        The series.
+    keywords, segments, links : list of str
+        Names, in the order of the columns.
+    times : {None, "utc", "tai"}
+        See `Client.query`.
+    """
+
+    record_set: RecordSet
+    info: SeriesInfo
+    keywords: list[str]
+    segments: list[str]
+    links: list[str]
+    times: Literal["utc", "tai"] | None = None
+
+
+class Queries:
+    """
+    Series and records of one server.
+
+    Parameters
+    ----------
+    transport : Transport
+        How to ask.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self._known: dict[str, SeriesInfo] = {}
+
+    @property
+    def files(self) -> str:
+        """The URL that paths of files are appended to."""
+        server = self.transport.server
+        return str(server.http_download_baseurl or server.cgi_baseurl)
+
+    # -- series ---------------------------------------------------------------------------------------------------
+
+    def series(self, pattern: str | None) -> list[dict[str, str]]:
+        """Return name, primekeys (comma-joined) and note of the series that match a regular expression."""
+        check_pattern(pattern)
+        reply = self.transport.show_series(pattern)
+        if reply.get("status") not in (0, None):
+            raise QueryError(
+                f"the server refused the pattern {pattern!r}: {reply.get('errmsg') or 'no reason given'}. "
+                "It is a POSIX regular expression.",
+                status=reply.get("status"),
+            )
+        return list(reply.get("names", []))
+
+    def info(self, series: str) -> SeriesInfo:
+        """Return the definition of a series, or of the series of a record set."""
+        name = series_of(series).partition("{")[0].strip()
+        if name.lower() not in self._known:
+            self._known[name.lower()] = find_series(self.transport, name)
+        return self._known[name.lower()]
+
+    def prime_keys(self, series: str) -> list[str]:
+        """Return the prime keys of a series, in order."""
+        return [key for key in self.info(series).primekeys or [] if key]
+
+    # -- records --------------------------------------------------------------------------------------------------
+
+    def build(
+        self,
+        series: str,
+        start: Any,
+        end: Any,
+        cadence: Any,
+        duration: Any,
+        wavelength: Any,
+        segments: str | Sequence[str] | None,
+        where: Any,
+        prime_keys: Mapping[str, Any],
+    ) -> RecordSet:
+        """Return the record set of `Client.search`, all names checked."""
+        info = self.info(series)
+        known = self.prime_keys(series)
+        values = {find_prime_key(key, info): value for key, value in prime_keys.items()}
+        time_key = prime_time_key(info)
+        if time_key is None and any(value is not None for value in (start, end, cadence, duration)):
+            raise without_time(info)
+        if wavelength is not None and "WAVELNTH" not in known:
+            has = "WAVELNTH" in info.keywords.index
+            raise UnknownName(
+                f"WAVELNTH is no prime key of {info.name} ({', '.join(known) or 'it has none'}); "
+                + ("write where='WAVELNTH = …'" if has else "leave out wavelength="),
+                record_set=info.name,
+            )
+        names = as_list(segments)
+        return RecordSet(
+            info.name,
+            start,
+            end,
+            cadence,
+            duration=duration,
+            wavelength=wavelength,
+            segments=None if names is None else self._names(names, info, "segment"),
+            where=where,
+            order=known,
+            time_key=time_key or "T_REC",
+            **values,
+        )
+
+    def query(
+        self,
+        record_set: str | RecordSet,
+        *,
+        keywords: str | Sequence[str] | None = None,
+        segments: str | Sequence[str] | None = None,
+        links: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        times: Literal["utc", "tai"] | None = None,
+    ) -> pd.DataFrame:
+        """See `Client.query`."""
+        question = self.question(record_set, keywords, segments, links, times)
+        bare = question.record_set.with_segments(None)
+        df = self.fetch_all(question, bare) if limit is None else self._fetch(question, bare, limit=limit)
+        return self._signed(df, question)
+
+    def stream(self, question: Question, size: int, *, progress: bool | None = None) -> Iterator[pd.DataFrame]:
+        """See `Client.stream`."""
+        from .parts import in_order
+
+        for df in in_order(self, question, size, progress=progress):
+            yield self._signed(df, question)
+
+    def question(
+        self,
+        record_set: str | RecordSet,
+        keywords: str | Sequence[str] | None,
+        segments: str | Sequence[str] | None,
+        links: str | Sequence[str] | None,
+        times: Literal["utc", "tai"] | None,
+    ) -> Question:
+        """Return what is asked, all names checked."""
+        rs = one_series(record_set)
+        info = self.info(rs.series)
+        refuse(rs, info)
+        asked = as_list(keywords)
+        if asked is not None:  # the column is there in any case
+            asked = [name for name in asked if name.lower() != "recnum" or name in info.keywords.index]
+        named = as_list(segments)
+        question = Question(
+            rs,
+            info,
+            self.default_keywords(info)
+            if asked is None
+            else check_names(expand_sets(asked, list(info.keywords.index)), info.keywords.index, "keyword", info.name),
+            self._names(list(rs.segments or ()) if named is None else named, info, "segment"),
+            self._names(as_list(links) or [], info, "link"),
+            times,
+        )
+        warn_of_problems(rs, info)
+        return question
+
+    def _fetch(
+        self, question: Question, part: RecordSet, *, limit: int | None = None, patient: bool = True
+    ) -> pd.DataFrame:
+        """Fetch the records of `part` in one answer."""
+        from .table import from_reply
+
+        names = question.keywords, question.segments, question.links
+        reply = self._rs_list(part, *names, limit, patient=patient)
+        keywords, segments, links = names
+        return from_reply(
+            reply,
+            question.info,
+            times=question.times,
+            base_url=self.files,
+            keywords=keywords,
+            segments=segments,
+            links=links,
+        )
+
+    def _signed(self, df: pd.DataFrame, question: Question) -> pd.DataFrame:
+        df.attrs["jsoc"] = {
+            "series": question.info.name,
+            "record_set": str(question.record_set),
+            "server": self.transport.server.name,
+            "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        }
+        return df
+
+    def fetch_all(self, question: Question, part: RecordSet) -> pd.DataFrame:
+        """Fetch all records of `part`, a set without segments: in one answer if that works, else in pieces."""
+        try:
+            df = self._fetch(question, part, patient=False)
+            # an answer that is cut off at the record limit looks like any other
+            if len(df) < SUSPICIOUS or len(df) == self.size(part):
+                return df
+        except QueryError as error:
+            if "out of memory" not in str(error):
+                raise
+        except ServerError:
+            if self.size(part) < SMALLEST:
+                return self._fetch(question, part)
+        if (total := self.size(part)) > MANY:
+            warn(
+                f"{part} holds {total:,} records, which takes long and much memory; ask for fewer with limit=, a "
+                "cadence or a condition, or take them a DataFrame at a time with Client.stream"
+            )
+        # the pieces are put in order by prime key, whether these were asked for or not
+        order = self.prime_keys(question.info.name)
+        extra = [key for key in order if key not in question.keywords]
+        wider = dataclasses.replace(question, keywords=[*question.keywords, *extra])
+        df = fetch_in_pieces(part, lambda piece: self._fetch(wider, piece), self.size, order)
+        return df.drop(columns=extra)
+
+    def count(self, record_set: str | RecordSet) -> int:
+        """Count the records of a record set without fetching them."""
+        rs = one_series(record_set)
+        info = self.info(rs.series)
+        refuse(rs, info)
+        warn_of_problems(rs, info)
+        return self.size(rs.with_segments(None))
+
+    def size(self, rs: RecordSet) -> int:
+        """Count the records of a checked set without segments."""
+        params = {"op": "rs_summary", "ds": str(rs)}
+        reply = self.transport.ask(self.transport.server.url_jsoc_info, params).data
+        _raise(reply, rs)
+        return int(reply["count"])
+
+    def recnums(self, rs: RecordSet) -> list[int]:
+        """
+        Return the record numbers that the server lists for a set, in its order.
+
+        Raises
+        ------
+        QueryError, ServerError
+            If it refuses the set.
+        """
+        params = {"op": "rs_list", "ds": str(rs), "key": "*recnum*"}
+        reply = self.transport.ask(self.transport.server.url_jsoc_info, params).data
+        _raise(reply, rs)
+        columns = reply.get("keywords") or [{"values": []}]
+        return [int(number) for number in columns[0]["values"]]
+
+    def numbers(self, names: Iterable[str]) -> tuple[tuple[str, int], ...]:
+        """Look up the record numbers of record names."""
+        from ..selection.selection import to_record_sets
+
+        found: dict[str, int] = {}
+        names = list(names)
+        for record_set in to_record_sets(names):
+            df = self.query(record_set, keywords=self.prime_keys(record_set.series))
+            found.update(zip(df.index, df.recnum, strict=True))
+        return tuple(dict.fromkeys((name, found[name]) if name in found else self._one(name) for name in names))
+
+    def _one(self, name: str) -> tuple[str, int]:
+        """Look up a record whose name is not spelled as the server spells it, such as a time without its seconds."""
+        df = self.query(name, keywords=self.prime_keys(series_of(name)))
+        if len(df) != 1:
+            raise QueryError(
+                f"{name} stands for {len(df)} records, and the name of a record for one; write it as a record set, "
+                "not in a list"
+                if len(df)
+                else f"there is no record {name}",
+                record_set=name,
+            )
+        return str(df.index[0]), int(df["recnum"].iloc[0])
+
+    def default_keywords(self, info: SeriesInfo) -> list[str]:
+        """Return the prime keys, and what most people look at first, as far as the series has them."""
+        wanted = [*self.prime_keys(info.name), *DEFAULT_KEYWORDS]
+        return [name for name in dict.fromkeys(wanted) if name in info.keywords.index]
+
+    def _names(self, names: list[str], info: SeriesInfo, what: Literal["segment", "link"]) -> list[str]:
+        known = list((info.segments if what == "segment" else info.links).index)
+        return known if "**ALL**" in names else check_names(names, known, what, info.name)
+
+    def _rs_list(
+        self,
+        rs: RecordSet,
+        keys: Sequence[str],
+        segs: Sequence[str],
+        links: Sequence[str],
+        limit: int | None,
+        *,
+        patient: bool,
+    ) -> bytearray:
+        params = {
+            "op": "rs_list",
+            "ds": str(rs.with_segments(None)),
+            # blanks would become part of the names (jsoc_info.c)
+            "key": ",".join(["*recnum*", *(key for key in keys if key != "*recnum*")]),
+            "R": "1",
+        }
+        if segs:
+            params["seg"] = ",".join(segs)
+        if links:
+            params["link"] = ",".join(links)
+        if limit is not None:
+            if limit == 0:
+                raise ValueError("limit=0 asks for nothing; leave it out for all records")
+            params["n"] = str(int(limit))
+        # a set that is too big ends the server program each time; one that is not gets its retries later
+        retries = None if patient else 0
+        reply = self.transport.ask(self.transport.server.url_jsoc_info, params, retries=retries)
+        # errors are short; a big answer is not decoded here
+        if len(reply.content) < 4000:
+            _raise(reply.data, rs)
+        return reply.content
+
+
+def warn_of_problems(rs: RecordSet, info: SeriesInfo) -> None:
+    """Warn of what the server would do without a word."""
+    for problem in rs.problems(info):
+        warn(problem)
+
+
+def segment_columns(rows: Any, info: SeriesInfo) -> list[str] | None:
+    """Return the segments among the columns of a DataFrame or row: who asked for some wants these. None for none."""
+    columns = getattr(rows, "columns", None) if getattr(rows, "ndim", 0) == 2 else getattr(rows, "index", None)
+    if columns is None or isinstance(rows, Sequence):
+        return None
+    known = set(info.segments.index)
+    return [name for name in columns if name in known] or None
+
+
+def as_list(names: str | Sequence[str] | None) -> list[str] | None:
+    """Return names as a list; a string may hold several, comma-separated."""
+    if names is None:
+        return None
+    if isinstance(names, str):
+        return [name.strip() for name in names.split(",") if name.strip()]
+    return [str(name) for name in names]
+
+
+def one_series(record_set: str | RecordSet) -> RecordSet:
+    """Return a record set once it is known to be of one series, as jsoc_info wants it."""
+    rs = RecordSet.parse(record_set) if isinstance(record_set, str) else record_set
+    others = {element.series.lower() for element in rs.elements}
+    if len(others) > 1:
+        raise QueryError(
+            f"{rs} names several series ({', '.join(sorted(others))}); jsoc_info takes one at a time: "
+            "query each, then pandas.concat",
+            record_set=str(rs),
+        )
+    return rs
+
+
+def _raise(reply: Mapping[str, Any], rs: RecordSet) -> None:
+    if reply.get("status") == 0:
+        return
+    said = str(reply.get("error") or "no reason given").strip()
+    # jsoc_info.c says "series not found" for filters that it cannot read, too; the series was looked up before
+    hint = " The series exists, so it is a filter that the server cannot read." if "series not found" in said else ""
+    kind = UnknownSeries if "not found" in said and not hint else QueryError
+    text = f"the server refused {rs}: {said.splitlines()[0].rstrip('.')}.{hint}"
+    raise kind(text, record_set=str(rs), status=reply.get("status"))

@@ -1,0 +1,1 @@
+"""The language of record sets: `series[time][key]{segment}`."""

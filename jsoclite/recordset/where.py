@@ -1,0 +1,179 @@
+"""Text of SQL filters from Python values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from ..errors import RecordSetError
+from .build import is_time_key, is_time_value, number_text, time_text
+from .language import read_sql, scan
+
+_HEX = re.compile(r"\b0[xX]([0-9a-fA-F]+)\b")
+_QUOTED = re.compile(r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
+_COLUMN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*")
+_OPERATORS = ("=", "!=", "<>", "<", "<=", ">", ">=", "like", "not like", "ilike", "~", "!~", "in", "not in", "between")
+
+
+def sql_filter(where: Any, all_versions: bool = False) -> str | None:
+    """
+    Text of an SQL filter with its marks, ``? … ?``, or ``! … !`` for all versions of the records.
+
+    Parameters
+    ----------
+    where : str, mapping, or sequence of strings and (name, operator, value)
+        See `where_text`.
+    all_versions : bool
+        Whether superseded versions are wanted too; a filter is then written without a condition too.
+
+    Returns
+    -------
+    str or None
+        None where there is nothing to filter by.
+
+    Raises
+    ------
+    RecordSetError
+        For conditions that would not come through the server's scanner as one: quotes that are not closed, lone marks.
+    """
+    condition = where_text(where)
+    if condition is None and not all_versions:
+        return None
+    mark = "!" if all_versions else "?"
+    if all_versions and condition is not None:
+        # between exclamation marks no other may stand; <> says the same
+        pieces = _QUOTED.split(condition)
+        pieces[::2] = [piece.replace("!=", "<>") for piece in pieces[::2]]
+        condition = "".join(pieces)
+    text = f"{mark} {condition or '1=1'} {mark}"
+    try:
+        (element,) = scan(f"x[{text}]")
+        (raw,) = element.filters
+        read_sql(raw)
+    except ValueError as error:
+        reason = str(error).partition("\n")[0]
+        raise RecordSetError(f"the condition {condition!r} cannot be sent: {reason}") from None
+    return text
+
+
+def where_text(where: Any) -> str | None:
+    """
+    Text of an SQL filter, without its brackets.
+
+    Parameters
+    ----------
+    where : str, mapping, or sequence of strings and (name, operator, value)
+        A string is SQL. A mapping has names (or expressions such as ``"QUALITY & 0x80000000"``) as keys and values,
+        lists of values, or ``(operator, value)``. All conditions have to hold.
+
+    Returns
+    -------
+    str or None
+        SQL with texts quoted, times as ``$(…)`` and hexadecimal numbers as the signed decimals that the server takes.
+
+    Raises
+    ------
+    RecordSetError
+        For operators and values that SQL has not.
+    """
+    if where is None:
+        return None
+    if isinstance(where, str):
+        return sql_text(where)
+    if isinstance(where, Mapping):
+        where = [
+            (name, *value) if isinstance(value, tuple) and len(value) == 2 else (name, "=", value)
+            for name, value in where.items()
+        ]
+    elif (
+        isinstance(where, tuple)
+        and len(where) == 3
+        and isinstance(where[0], str)
+        and str(where[1]).lower() in _OPERATORS
+    ):
+        where = [where]
+    elif not isinstance(where, Sequence):
+        raise RecordSetError(f"where={where!r}: write SQL, a mapping, or a list of conditions")
+    if len(where) == 1 and isinstance(where[0], str):
+        return sql_text(where[0])
+    parts = []
+    for one in where:
+        if isinstance(one, str):
+            parts.append(f"({sql_text(one)})")
+        elif isinstance(one, Sequence) and len(one) == 3:
+            parts.append(_comparison(*one))
+        else:
+            raise RecordSetError(f"{one!r} is no condition: write SQL or (name, operator, value)")
+    return " and ".join(parts) or None
+
+
+def sql_text(sql: str) -> str:
+    """SQL with hexadecimal numbers outside quotes as signed 32-bit decimals; PostgreSQL refuses the former."""
+    text = sql.strip()
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1].strip()
+    if len(text) > 1 and text[0] in "?!" and text[-1] == text[0]:
+        text = text[1:-1].strip()
+    if not text:
+        raise RecordSetError("an empty condition selects nothing: leave it out")
+    if "{" in text:
+        raise RecordSetError(
+            f"{sql!r}: the server cuts a record set at its first brace, so a condition cannot have one"
+        )
+    pieces = _QUOTED.split(text)
+    pieces[::2] = [_HEX.sub(_signed, piece) for piece in pieces[::2]]
+    return "".join(pieces)
+
+
+def _signed(match: re.Match[str]) -> str:
+    number = int(match[1], 16)
+    return str(number - 2**32 if 2**31 <= number < 2**32 else number)
+
+
+def _comparison(name: str, operator: str, value: Any) -> str:
+    operator = " ".join(str(operator).lower().split())
+    operator = "=" if operator == "==" else operator
+    if operator not in _OPERATORS:
+        raise RecordSetError(f"{operator!r} is no operator of a condition: use one of {', '.join(_OPERATORS)}")
+    column = sql_text(name)
+    plain = _COLUMN.fullmatch(column)
+    if not plain:
+        column = f"({column})"
+    time = bool(plain) and is_time_key(column)
+    if operator == "between":
+        first, last = value
+        return f"{column} between {_operand(name, first, time)} and {_operand(name, last, time)}"
+    several = not isinstance(value, str) and isinstance(value, Iterable)
+    if several or operator in ("in", "not in"):
+        operator = {"=": "in", "!=": "not in", "<>": "not in"}.get(operator, operator)
+        if operator not in ("in", "not in") or not several:
+            raise RecordSetError(f"{name} {operator} {value!r}: a list goes with =, != or in")
+        items = [_operand(name, one, time) for one in value]
+        if not items:
+            raise RecordSetError(f"{name}: an empty list selects nothing")
+        return f"{column} {operator} ({', '.join(items)})"
+    return f"{column} {operator} {_operand(name, value, time)}"
+
+
+def _operand(name: str, value: Any, time: bool) -> str:
+    if isinstance(value, np.generic) and not isinstance(value, np.datetime64):
+        value = value.item()
+    if is_time_value(value) or (time and isinstance(value, str)):
+        return f"$({time_text(value)})"
+    if isinstance(value, str):
+        if (
+            "{" in value
+            or not value.isascii()
+            or not value.isprintable()
+            or re.search(r"(?<!\\)(?:\\\\)*\\('|$)", value)
+        ):
+            raise RecordSetError(f"{value!r}: braces, characters beyond ASCII and a closing backslash cannot be sent")
+        doubled = value.replace("'", "''")
+        return f"'{doubled}'"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise RecordSetError(f"{name}: {value!r} cannot stand in a condition: give a number, a string or a time")
+    return str(int(value)) if isinstance(value, Integral) else number_text(name, float(value))

@@ -1,0 +1,1 @@
+"""Series and their records, and how values are printed."""

@@ -1,0 +1,230 @@
+"""
+Where the sandbox's records come from: the `Series` protocol, and catalogues stored as files.
+
+A `Catalog` maps series names, in any case, to `Series`. `StoredCatalog` reads a directory of files
+``SERIES.definition.json`` and ``SERIES.records.jsonl``, with storage units in ``sums.jsonl``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import RecordSetError
+from .definition import JD0, MISSING_INT, REALS, SeriesDefinition
+from .protocol import Bound, Catalog, Column, Recnums, Series, StorageUnit, column_types
+
+__all__ = [
+    "Bound",
+    "Catalog",
+    "Column",
+    "Recnums",
+    "Series",
+    "StorageUnit",
+    "StoredCatalog",
+    "StoredSeries",
+    "column_types",
+    "segment_path",
+]
+
+
+class StoredSeries:
+    """
+    A series whose records stand in memory.
+
+    It has no shadow table, as the server's series have none until someone makes one (`shadow`).
+
+    Parameters
+    ----------
+    definition : SeriesDefinition
+        What the series is.
+    rows : sequence of mappings
+        One mapping of database columns to values a record; absent or None is NULL.
+    units : mapping of int to StorageUnit
+        Storage units by number.
+    """
+
+    shadow = False
+
+    def __init__(
+        self, definition: SeriesDefinition, rows: Sequence[Mapping[str, Any]], units: Mapping[int, StorageUnit]
+    ) -> None:
+        self.definition = definition
+        self._units = units
+        self._columns = {name: _column(name, kind, rows) for name, kind in column_types(definition).items()}
+        for link in definition.links.values():
+            if not link.static:  # a value for each prime key of the target, of types that only the target knows
+                prefix = f"ln_{link.name.lower()}_"
+                for name in {name for row in rows for name in row if name.startswith(prefix)}:
+                    some = next((row[name] for row in rows if row.get(name) is not None), "")
+                    kind = "string" if isinstance(some, str) else "longlong" if isinstance(some, int) else "double"
+                    self._columns[name] = _column(name, kind, rows)
+        recnums = self._columns["recnum"]
+        self._row_of = {int(recnum): row for row, recnum in enumerate(recnums)}
+        if len(self._row_of) != len(rows):
+            raise RecordSetError(f"series {definition.name}: two records have the same recnum; make them differ")
+        keys = [_sortable(self._columns[key.column]) for key in definition.prime]
+        order = np.lexsort([recnums, *reversed(keys)])
+        self._order = order if definition.prime else np.arange(len(rows))
+        newest = np.ones(len(rows), dtype=bool)
+        if definition.prime and len(rows) > 1:
+            same = np.logical_and.reduce([key[order][1:] == key[order][:-1] for key in keys])
+            newest[:-1] = ~same
+        self._newest = newest
+
+    def __len__(self) -> int:
+        return len(self._row_of)
+
+    def candidates(self, bounds: Mapping[str, Bound], all_versions: bool) -> Recnums:
+        """See `Series.candidates`."""
+        order = self._order if all_versions else self._order[self._newest]
+        keep = np.ones(len(order), dtype=bool)
+        for name, (low, high) in bounds.items():
+            values = self._columns[name][order]
+            if low is not None:
+                keep &= np.asarray(values >= low, dtype=bool)
+            if high is not None:
+                keep &= np.asarray(values <= high, dtype=bool)
+        return np.asarray(self._columns["recnum"][order[keep]], dtype=np.int64)
+
+    def _rows(self, recnums: Recnums) -> npt.NDArray[np.intp]:
+        return np.fromiter((self._row_of[recnum] for recnum in recnums.tolist()), dtype=np.intp, count=len(recnums))
+
+    def columns(self, recnums: Recnums, names: Sequence[str]) -> dict[str, Column]:
+        """See `Series.columns`."""
+        rows = self._rows(recnums)
+        return {name: self._columns[name][rows] for name in names}
+
+    def existing(self, recnums: Recnums) -> Recnums:
+        """See `Series.existing`."""
+        return np.array([recnum for recnum in recnums.tolist() if recnum in self._row_of], dtype=np.int64)
+
+    def extremes(self, column: str) -> tuple[int | float | str, int | float | str] | None:
+        """See `Series.extremes`."""
+        values = self._columns[column]
+        if not len(values):
+            return None
+        ranks = _sortable(values)
+        low, high = values[int(np.argmin(ranks))], values[int(np.argmax(ranks))]
+        return (low, high) if isinstance(low, str) else (low.item(), high.item())
+
+    def units(self, sunums: Recnums) -> list[StorageUnit | None]:
+        """See `Series.units`."""
+        return [self._units.get(sunum) for sunum in sunums.tolist()]
+
+    def directories(self, sunums: Recnums) -> list[str]:
+        """See `Series.directories`."""
+        return [unit.directory if unit and unit.online else "" for unit in self.units(sunums)]
+
+    def path(self, recnum: int, segment: str) -> str | None:
+        """See `Series.path`."""
+        return segment_path(self, recnum, segment)
+
+
+def segment_path(series: Series, recnum: int, segment: str) -> str | None:
+    """Path of a file from the columns ``sunum``, ``slotnum`` and ``sg_NNN_file`` and the storage unit's directory."""
+    wanted = series.definition.segments.get(segment.lower())
+    recnums = np.array([recnum], dtype=np.int64)
+    if wanted is None or wanted.link or not len(series.existing(recnums)):
+        return None
+    file = f"sg_{wanted.number:03d}_file"
+    values = series.columns(recnums, ["sunum", "slotnum", file])
+    (directory,) = series.directories(values["sunum"])
+    name = values[file][0]
+    return f"{directory}/S{int(values['slotnum'][0]):05d}/{name}" if directory and name else None
+
+
+def _column(name: str, kind: str, rows: Sequence[Mapping[str, Any]]) -> Column:
+    """One column of all rows, typed; NULLs are masked."""
+    values = [row.get(name) for row in rows]
+    missing = np.fromiter((value is None for value in values), dtype=bool, count=len(rows))
+    filler: Any
+    make: Callable[[Any], Any]
+    if kind == "string":
+        filler, make, dtype = "", str, object
+    elif kind in MISSING_INT:
+        filler, make, dtype = MISSING_INT[kind], int, np.int64
+    else:
+        filler, make, dtype = (np.nan if kind in REALS else JD0), float, np.float64
+    column = np.empty(len(rows), dtype=dtype)
+    column[:] = [filler if value is None else make(value) for value in values]
+    return np.ma.MaskedArray(column, missing) if missing.any() else column
+
+
+def _sortable(values: Column) -> npt.NDArray[np.intp]:
+    """Ranks that order a column as PostgreSQL does: NaN last, text by its bytes, NULL last of all."""
+    plain = np.asarray(values)
+    _, ranks = np.unique(plain.astype(str) if plain.dtype == object else plain, return_inverse=True)
+    mask = np.ma.getmaskarray(values)
+    return np.where(mask, len(plain), ranks)
+
+
+class StoredCatalog(Catalog):
+    """
+    The series of a directory.
+
+    Parameters
+    ----------
+    directory : path
+        Holds ``SERIES.definition.json``, ``SERIES.records.jsonl`` (one record a line, superseded versions included) and
+        ``sums.jsonl`` (one storage unit a line). Times are TAI seconds since 1977.
+
+    Raises
+    ------
+    RecordSetError
+        If there is no definition in the directory, or one lacks its records.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        definitions = sorted(self.directory.glob("*.definition.json"))
+        if not definitions:
+            raise RecordSetError(
+                f"{self.directory} holds no SERIES.definition.json; name a directory with a stored catalogue"
+            )
+        super().__init__([self._load(path) for path in definitions])
+
+    @cached_property
+    def storage(self) -> dict[int, StorageUnit]:
+        """Storage units by number."""
+        path = self.directory / "sums.jsonl"
+        return {unit.sunum: unit for unit in map(_unit, _lines(path))} if path.exists() else {}
+
+    def _load(self, path: Path) -> StoredSeries:
+        try:
+            definition = SeriesDefinition.load(path)
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, RecordSetError):
+                raise
+            raise RecordSetError(
+                f"{path} is no definition of a series ({error!r}); it holds lists of rows under drms_series,"
+                " drms_keyword, drms_segment and drms_link"
+            ) from error
+        records = path.with_name(path.name.replace(".definition.json", ".records.jsonl"))
+        if not records.exists():
+            raise RecordSetError(f"{records} is missing; a series without records has an empty file there")
+        return StoredSeries(definition, list(_lines(records)), self.storage)
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as lines:
+        yield from (json.loads(line) for line in lines if line.strip())
+
+
+def _unit(row: Mapping[str, Any]) -> StorageUnit:
+    return StorageUnit(
+        int(row["sunum"]),
+        row["online_loc"],
+        row["online"] == "Y",
+        row["archive"],
+        row["effective_date"],
+        int(row["bytes"]),
+        row.get("files") or {},
+        row.get("mtime") or "",
+    )

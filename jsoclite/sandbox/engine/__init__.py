@@ -1,0 +1,1 @@
+"""Record sets, evaluated on a catalogue."""

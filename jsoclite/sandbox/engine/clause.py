@@ -1,0 +1,317 @@
+"""
+From filters to SQL: the WHERE clause that the server makes of one element of a record set.
+
+`sql_record_set_filter` and what it calls (drms_names.c), blank by blank, because PostgreSQL's messages quote the text,
+and with its quirks, because they decide what is found: ``^`` and ``$`` see the filters before them; in a list that
+begins with one of them the values of a slotted key are never turned into slots; without a shadow table the clause goes
+through ``printf`` once.
+
+The text is evaluated by `jsoclite.sandbox.sql`, which can do nothing but read; there is no database.
+"""
+
+# ruff: noqa: S608 - the SQL built here is never sent anywhere
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from ...errors import RecordSetError
+from ...recordset.language import (
+    Duration,
+    Element,
+    FilterKind,
+    First,
+    KeyFilter,
+    Kind,
+    Last,
+    Missing,
+    Range,
+    RawFilter,
+    Single,
+    Slot,
+    SlotFirst,
+    SlotItem,
+    SlotLast,
+    SlotRange,
+    Span,
+    Value,
+    ValueItem,
+    filter_name,
+    read_filter,
+    read_recnums,
+    read_sql,
+)
+from ..catalog.definition import Keyword, SeriesDefinition, Slotting
+from .printf import through_printf
+
+_KINDS: Final = {
+    **dict.fromkeys(("char", "short", "int", "longlong"), Kind.INTEGER),
+    **dict.fromkeys(("float", "double"), Kind.REAL),
+    "time": Kind.TIME,
+    "string": Kind.STRING,
+}
+_BITS: Final = {"char": 8, "short": 16, "int": 32, "longlong": 64, "float": 32, "double": 64}
+_REAL_FORMATS: Final = {"float": ".9g", "time": "f"}
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """
+    The condition of one element.
+
+    Attributes
+    ----------
+    text : str
+        WHERE clause, empty where nothing is constrained.
+    all_versions : bool
+        Whether superseded records count: after ``[! !]`` or ``[:#…]``.
+    sql : bool
+        Whether an SQL filter is part of it.
+    by_recnum : bool
+        Whether records are listed by number.
+    """
+
+    text: str
+    all_versions: bool = False
+    sql: bool = False
+    by_recnum: bool = False
+
+
+def clause(definition: SeriesDefinition, element: Element, shadow: bool = False) -> Clause:
+    """
+    Build the condition of an element.
+
+    Parameters
+    ----------
+    definition : SeriesDefinition
+        The element's series.
+    element : Element
+        As scanned.
+    shadow : bool
+        Whether the series has a shadow table; without one the server uses the clause as a printf format once.
+
+    Raises
+    ------
+    RecordSetError
+        For what the server answers with "series not found".
+    FatalSetError
+        For what kills its program.
+    """
+    text, all_versions, sql, by_recnum, position = "", False, False, False, 0
+    for raw in element.filters:
+        if raw.kind in (FilterKind.SQL, FilterKind.SQL_ALL):
+            read = read_sql(raw)
+            sql, all_versions = True, all_versions or read.all_versions
+            condition, first_last = read.sql + " ", False
+        elif raw.kind is FilterKind.RECNUM:
+            by_recnum = True
+            condition, first_last = _recnums(read_recnums(raw).items, definition.name), False
+        else:
+            if raw.kind is FilterKind.EMPTY:  # takes a position, and does no harm behind the last one
+                position += 1
+                continue
+            key, position = _key(definition, raw, position)
+            condition, first_last = _key_condition(definition, key, raw)
+        text = _append(text, condition, first_last)
+    if not shadow:
+        text = through_printf(text)
+    return Clause(text, all_versions or by_recnum, sql, by_recnum)
+
+
+def _append(text: str, condition: str, first_last: bool) -> str:
+    part = f"( {condition}"
+    if first_last and text:
+        # the filters so far go into the subselect, which the server finds by walking back over brackets and blanks
+        inner = part.rstrip(") ")
+        part = f"{inner} WHERE ( {text} ){part[len(inner) :]}"
+    part += " )"
+    return f"{text} AND {part}" if text else part
+
+
+def _key(definition: SeriesDefinition, raw: RawFilter, position: int) -> tuple[Keyword, int]:
+    """The prime key that a filter addresses, as users name it, and the position of the next unnamed one."""
+    name = filter_name(raw)
+    if name is not None:
+        for inner, outer in zip(definition.prime, definition.primekeys, strict=True):
+            if name.lower() in (inner.column, outer.column):
+                return (inner if name.lower() == inner.column else outer), position
+        what = "a prime key" if name.lower() in definition.keywords else "a keyword"
+        names = ", ".join(key.name for key in definition.primekeys)
+        raise RecordSetError(f"{name} is not {what} of {definition.name}; name one of {names}")
+    if position >= len(definition.primekeys):
+        raise RecordSetError(
+            f"{definition.name} has {len(definition.primekeys)} prime keys, and [{raw.text}] stands for one more"
+        )
+    return definition.primekeys[position], position + 1
+
+
+def _key_condition(definition: SeriesDefinition, key: Keyword, raw: RawFilter) -> tuple[str, bool]:
+    column = key
+    if key.slotted:
+        column = definition.keywords[f"{key.column}_index"]
+    read: KeyFilter = read_filter(
+        raw,
+        _KINDS[key.type],
+        key.slotted,
+        bits=_BITS.get(key.type, 0),
+        generic_slots=key.recscope == "slot",
+    )
+    items = read.items
+    first_last = isinstance(items[0], (First, Last, SlotFirst, SlotLast))
+    slots = definition.slotting.get(key.column)
+    raw_bits = slots is not None and isinstance(items[0], (First, Last))
+    parts = []
+    for item in items:
+        if isinstance(item, (First, Last, SlotFirst, SlotLast)):
+            which = "min" if isinstance(item, (First, SlotFirst)) else "max"
+            parts.append(f"( {column.name}=(select {which}({column.name}) from {definition.name}) )")
+        elif isinstance(item, (Single, Range, Span)):
+            parts.append(f"( {_value_condition(column, item, slots, raw_bits)} )")
+        else:
+            parts.append(f"( {_index_condition(definition, column, key, item)} )")
+    return " OR ".join(parts), first_last
+
+
+# ------------------------------------------------------------------------------------------------- items by value
+def _value_condition(column: Keyword, item: ValueItem, slots: Slotting | None, raw_bits: bool) -> str:
+    name = column.name
+
+    def number(value: Value) -> str:
+        if slots is None:
+            return _literal(column, _length(value, None) if isinstance(value, Duration) else value)
+        seconds = slots.epoch + value.seconds(slots.step) if isinstance(value, Duration) else _real(value)
+        return str(_bits(seconds) if raw_bits else slots.slot(seconds))
+
+    def length(value: Value) -> str:
+        if slots is None:
+            return _literal(column, _length(value, None) if isinstance(value, Duration) else value)
+        seconds = _length(value, slots)
+        return str(_bits(seconds) if raw_bits else slots.slots(seconds))
+
+    if isinstance(item, Single):
+        return f"{name}={number(item.value)}"
+    assert isinstance(item, (Range, Span))
+    start = number(item.start)
+    if isinstance(item, Range):
+        text = f"{start}<={name} AND {name}<={number(item.end)}"
+    else:
+        text = f"{start}<={name} AND {name}<( {start} + {length(item.length)} )"
+    if item.step is None:
+        return text
+    if slots is not None:
+        seconds = _length(item.step, slots)
+        step = str(_bits(seconds) if raw_bits else _half_away(seconds / slots.step))
+        return f"{text} AND (cast(({name} - {start}) as integer) % {step}) = 0"
+    if _KINDS[column.type] is Kind.INTEGER:
+        return f"{text} AND (cast(({name} - {start}) as integer) % {_literal(column, item.step)}) = 0"
+    begin, step_size = _real(item.start), _length(item.step, None)
+    quotient = f"(({name} - {begin:g}) / {step_size:g})"
+    return f"{text} AND (abs({quotient} - (round({quotient[1:-1]}))) < {2e-11 * begin:g})"
+
+
+def _real(value: Value) -> float:
+    if isinstance(value, (int, float)):
+        return float(value)
+    return math.nan
+
+
+def _length(value: Value, slots: Slotting | None) -> float:
+    if isinstance(value, Duration):
+        return value.seconds(slots.step if slots else None)
+    return _real(value)
+
+
+def _half_away(value: float) -> int:
+    return int(math.copysign(math.floor(abs(value) + 0.5), value))
+
+
+def _bits(value: float) -> int:
+    """The bits of a real number read as an integer: what becomes of a value that was not turned into a slot."""
+    return int(struct.unpack("<q", struct.pack("<d", value))[0])
+
+
+def _literal(column: Keyword, value: Value) -> str:
+    """A value as `drms_sprintfval` writes it into SQL."""
+    if isinstance(value, Missing):
+        value = column.missing
+    if isinstance(value, str):
+        return f"'{value}'"
+    assert not isinstance(value, (Duration, Missing))
+    if _KINDS[column.type] is Kind.INTEGER:
+        return str(int(value))
+    return f"{value:{_REAL_FORMATS.get(column.type, '.17g')}}"
+
+
+# ------------------------------------------------------------------------------------------------ items by number
+def _index_condition(definition: SeriesDefinition, column: Keyword, key: Keyword, item: SlotItem | ValueItem) -> str:
+    base, step = 0.0, 1.0
+    if not key.slotted and column.scope != 100:
+        base = _constant(definition, f"{key.column}_base", 0.0)
+        step = _constant(definition, f"{key.column}_step", 1.0)
+    name, step_text = column.name, _step_text(column, step)
+
+    def at(number: int) -> str:
+        return f"(({number}*{step_text})+{_step_text(column, base)})"
+
+    if isinstance(item, Slot):
+        return f"{name}={at(item.number)}"
+    if isinstance(item, SlotRange):
+        ends = [f"{name}>={at(item.start)}" if item.start is not None else ""]
+        ends += [f"{name}<={at(item.end)}" if item.end is not None else ""]
+        text = " AND ".join(end for end in ends if end) or "1 = 1 "
+        if item.start is None or item.end is None:
+            text = text.rstrip() + " "
+        start = item.start
+    else:
+        assert not isinstance(item, (First, Last, Single, Range, Span, SlotFirst, SlotLast))
+        text = f"{name}>={at(item.start)} AND {name}<{at(item.start + item.count)}"
+        start = item.start
+    if item.step is None or item.step == 1:
+        return text
+    origin = f"(select min({name}) from {definition.name})" if start is None else str(start)
+    return f"{text} AND (cast (round(({name}-{origin})/{step_text}) as integer) %{item.step})=0"
+
+
+def _constant(definition: SeriesDefinition, name: str, default: float) -> float:
+    key = definition.keywords.get(name)
+    try:
+        return float(key.default) if key else default
+    except ValueError:
+        return default
+
+
+def _step_text(column: Keyword, value: float) -> str:
+    return _literal(column, f"{value:g}" if _KINDS[column.type] is Kind.STRING else value)
+
+
+def _recnums(items: tuple[SlotItem, ...], series: str) -> str:
+    if all(isinstance(item, (Slot, SlotFirst, SlotLast)) for item in items):
+        return f"recnum in ({', '.join(_recnum(item, series) for item in items)})"
+    return " OR ".join(f"( {_recnum_condition(item, series)} )" for item in items)
+
+
+def _recnum(item: SlotItem, series: str) -> str:
+    if isinstance(item, Slot):
+        return str(item.number)
+    which = "min" if isinstance(item, SlotFirst) else "max"
+    return f"(select {which}(recnum) from {series})"
+
+
+def _recnum_condition(item: SlotItem, series: str) -> str:
+    if isinstance(item, (Slot, SlotFirst, SlotLast)):
+        return f"recnum={_recnum(item, series)}"
+    if isinstance(item, SlotRange):
+        start = item.start
+        if item.start is None:
+            text = "1 = 1 " if item.end is None else f"recnum<={item.end}"
+        else:
+            text = f"{item.start}<=recnum " if item.end is None else f"{item.start}<=recnum AND recnum<={item.end}"
+    else:
+        start = item.start
+        text = f"{item.start}<=recnum AND recnum<{item.start + item.count}"
+    if item.step is None or item.step == 1:
+        return text
+    origin = f"(select min(recnum) from {series})" if start is None else str(start)
+    return f"{text} AND (recnum-{origin})%{item.step}=0 "

@@ -1,0 +1,332 @@
+"""
+The query engine: from record sets to records, with the server's own words where it refuses.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import numpy as np
+
+from ...errors import RecordSetError
+from ...recordset.language import Element, ElementKind, FatalSetError, scan
+from ..catalog.catalog import Recnums, Series
+from ..postgres.compiler import parse_condition
+from ..postgres.lexer import SqlError
+from ..postgres.terms import Term
+from .clause import Clause, clause
+from .handle import EngineCrash, EngineError, Opened, TooManyRecords
+from .records import Reader
+from .search import Search, as_postgres_leaves_them
+from .statement import statement
+from .subselect import Subselects
+
+if TYPE_CHECKING:
+    from ..catalog.definition import SeriesDefinition
+
+__all__ = ["NOT_FOUND", "RECORD_LIMIT", "Engine", "EngineCrash", "EngineError", "Opened", "TooManyRecords", "to_int"]
+
+T = TypeVar("T")
+
+#: Rows that the server fetches for one element of a record set (``MAXIMUM_LIMIT``, drms_record.c).
+RECORD_LIMIT: Final = 75_000
+NOT_FOUND: Final = " jsoc_info: series not found."
+_INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
+_FEW: Final = 1000  # so many records are few enough to be looked for from one end
+_FUDGE: Final = 4  # rows that the server looks at for each record wanted (``kQUERYNFUDGE``)
+
+
+class Engine:
+    """
+    Answers queries on a catalogue.
+
+    Parameters
+    ----------
+    catalog : mapping of str to Series
+        Series by name, in any case.
+    record_limit : int
+        From this many records on, a query for the records of one element fails.
+    clock : callable
+        Seconds, for the ``runtime`` of answers.
+    """
+
+    def __init__(
+        self,
+        catalog: Mapping[str, Series],
+        *,
+        record_limit: int = RECORD_LIMIT,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.catalog, self.record_limit, self.clock = catalog, record_limit, clock
+        self.reader = Reader(catalog)
+        self._subselects = Subselects(catalog)
+
+    # ---- record sets
+    def scan(self, ds: str) -> tuple[Element, ...]:
+        """
+        Cut a record set into elements.
+
+        Raises
+        ------
+        EngineError
+            ``invalid record-set specification``.
+        EngineCrash
+            For what ends the server's program.
+        """
+        try:
+            return scan(ds)
+        except FatalSetError as error:
+            raise EngineCrash(str(error)) from None
+        except RecordSetError:
+            raise EngineError(f"invalid record-set specification `{ds}`") from None
+
+    def open(self, ds: str, n: int | None = None) -> list[Opened]:
+        """
+        Find the records of a record set.
+
+        Parameters
+        ----------
+        ds : str
+            Record set.
+        n : int, optional
+            At most so many records of each element: the first ones, or with a minus sign the last ones.
+
+        Returns
+        -------
+        list of Opened
+            One an element, in order.
+
+        Raises
+        ------
+        EngineError
+            With the server's exact text.
+        EngineCrash
+            For what ends the server's program.
+        TooManyRecords
+            For `record_limit` records and more.
+        """
+        elements = self.scan(ds)
+        if n is not None and n < 0 and len(elements) > 1:
+            raise EngineCrash("a negative n and several record sets")
+        return [self._open(element, n) for element in self._drms(elements)]
+
+    def count(self, ds: str, n: int | None = None) -> int:
+        """How many records a record set has, as ``rs_summary`` says; errors as for `open`."""
+        elements = self.scan(ds)
+        if n and n < 0 and len(elements) > 1:
+            raise EngineCrash("a negative n and several record sets")
+        total = 0
+        for element in self._drms(elements):
+            series, condition = self._condition(element)
+            if n:
+                total += len(self._find(series, condition, n))
+            else:
+                total += self._guarded(condition, series, lambda found: sum(len(part) for part in found.chunks()))
+        return total
+
+    def _drms(self, elements: Sequence[Element]) -> Iterator[Element]:
+        for element in elements:
+            if element.kind is ElementKind.AT_FILE and not element.series.strip("@ "):
+                continue  # an empty list of record sets
+            if element.kind is not ElementKind.DRMS or (len(elements) > 1 and not element.filters):
+                raise EngineError(NOT_FOUND)
+            yield element
+
+    def series(self, name: str) -> Series:
+        """A series by its name; `EngineError` where there is none."""
+        found = self.catalog.get(name)
+        if found is None:
+            raise EngineError(NOT_FOUND)
+        return found
+
+    def _condition(self, element: Element) -> tuple[Series, Clause]:
+        series = self.series(element.series)
+        try:
+            return series, clause(series.definition, element, has_shadow(series))
+        except FatalSetError as error:
+            raise EngineCrash(str(error)) from None
+        except RecordSetError:
+            raise EngineError(NOT_FOUND) from None
+
+    def _open(self, element: Element, n: int | None) -> Opened:
+        series, condition = self._condition(element)
+        recnums = self._find(series, condition, n or 0)
+        if len(recnums) >= self.record_limit:
+            raise TooManyRecords(f"{len(recnums)} records and more in {series.definition.name}: count before you list")
+        return Opened(series, recnums, _segments(series.definition, element), element)
+
+    def _find(self, series: Series, condition: Clause, n: int) -> Recnums:
+        return self._guarded(condition, series, lambda found: self._fetch(found, series, condition, n), n)
+
+    def _guarded(self, condition: Clause, series: Series, work: Callable[[Search], T], n: int = 0) -> T:
+        """Compile a condition and do something with the search, PostgreSQL's errors turned into the server's."""
+        query, start, end = statement(series.definition, condition, self.record_limit, n)
+        try:
+            term: Term | None = None
+            if condition.text:
+                compiler = self._subselects.compiler(series)
+                term = compiler.condition(parse_condition(query, start, end))
+            return work(Search(series, term, condition.all_versions, few=0 < abs(n) < _FEW))
+        except SqlError as error:
+            raise EngineError(error.report(query)) from None
+        except RecordSetError:  # a computed series that would have to make up too many records at once
+            raise EngineError("ERROR:  canceling statement due to statement timeout\n") from None
+        except RecursionError:
+            raise EngineError("ERROR:  stack depth limit exceeded\n") from None
+
+    def _fetch(self, found: Search, series: Series, condition: Clause, n: int) -> Recnums:
+        if not n:
+            parts, count = [], 0
+            for part in found.chunks():
+                parts.append(part)
+                count += len(part)
+                if count >= self.record_limit:
+                    break
+            everything = _joined(parts)
+            if condition.all_versions and not has_shadow(series):
+                return as_postgres_leaves_them(series, everything)
+            return everything
+        raw = condition.all_versions
+        rows = abs(n)
+        if not raw and not has_shadow(series):
+            # without a shadow table the server cuts the list of all versions before it looks for the newest ones
+            if n == _INT_MIN or _wrapped(_FUDGE * rows) < 0:
+                raise EngineError("ERROR:  LIMIT must not be negative\n")
+            return self._collapsed(found, series, n, min(_wrapped(_FUDGE * rows), self.record_limit))
+        if n == _INT_MIN:
+            raise EngineError("ERROR:  LIMIT must not be negative\n")
+        return _ends(found.chunks(n < 0), n, min(rows, self.record_limit))
+
+    def _collapsed(self, found: Search, series: Series, n: int, rows: int) -> Recnums:
+        everything = found.with_versions()
+        limited = _ends(everything.chunks(n < 0), n, rows)
+        newest = found.newest(limited)
+        return newest[: abs(n)] if n > 0 else newest[max(0, len(newest) - abs(n)) :]
+
+    # ---- records
+    def record_names(self, series: Series, recnums: Recnums, segments: Sequence[str] | None = None) -> list[str]:
+        """
+        Names of records, with the segments in braces if any are given.
+
+        Parameters
+        ----------
+        series : Series
+            Their series.
+        recnums : array of int64
+            Their record numbers.
+        segments : sequence of str, optional
+            Names to put behind each record's name.
+        """
+        names = self.reader.names(series, recnums)
+        if segments is None:
+            return names
+        tail = "{" + ",".join(segments) + "}"
+        return [name + tail for name in names]
+
+    def keyword_text(self, series: Series, recnums: Recnums, name: str, *, full_precision: bool = False) -> list[str]:
+        """
+        Values of a keyword as ``rs_list`` prints them.
+
+        ``Invalid KeyLink`` for a name that is no keyword, ``MISSING`` for a missing value of any but ``QUALITY``.
+
+        Parameters
+        ----------
+        series : Series
+            The records' series.
+        recnums : array of int64
+            Their record numbers.
+        name : str
+            Keyword in any case, or its FITS name in square brackets.
+        full_precision : bool
+            As with ``M=1``.
+        """
+        from ..programs.rs_list import keyword_text
+
+        return keyword_text(self.reader, series, recnums, name, full_precision)
+
+    def jsoc_info(self, params: Mapping[str, str]) -> tuple[int, Iterator[bytes]]:
+        """
+        Answer of the CGI program ``jsoc_info``.
+
+        Parameters
+        ----------
+        params : mapping of str to str
+            Decoded parameters of the query string or form.
+
+        Returns
+        -------
+        status : int
+            HTTP status: 200, or 500 where the program prints nothing or dies.
+        body : iterator of bytes
+            JSON, in pieces.
+        """
+        from ..programs.jsoc_info import jsoc_info
+
+        return jsoc_info(self, params)
+
+    def show_series(self, filter_text: str | None) -> bytes:
+        """
+        Answer of the CGI program ``show_series``.
+
+        Parameters
+        ----------
+        filter_text : str or None
+            POSIX regular expression, ``NOT `` before it to invert; None for all series.
+
+        Raises
+        ------
+        EngineCrash
+            Where the program ends without a reply that a web server would pass on.
+        """
+        from ..programs.jsoc_info import show_series
+
+        return show_series(self.catalog, filter_text)
+
+
+def has_shadow(series: Series) -> bool:
+    """Whether a series has a table of its newest records, as those of JSOC have; a property ``shadow`` can deny it."""
+    return bool(getattr(series, "shadow", True))
+
+
+def _segments(definition: SeriesDefinition, element: Element) -> tuple[str, ...] | None:
+    if element.segments is None:
+        return None
+    wanted = {name.lower() for name in element.segments}
+    found = tuple(segment.name for name, segment in definition.segments.items() if name in wanted)
+    return found or None
+
+
+def _joined(parts: list[Recnums]) -> Recnums:
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+
+def _ends(chunks: Iterator[Recnums], n: int, rows: int) -> Recnums:
+    """The first or last so many records, ascending."""
+    parts, count = [], 0
+    if rows:
+        for part in chunks:
+            parts.append(part)
+            count += len(part)
+            if count >= rows:
+                break
+    if n > 0:
+        return _joined(parts)[:rows]
+    found = _joined(parts[::-1])
+    return found[len(found) - rows :] if len(found) > rows else found
+
+
+def _wrapped(number: int) -> int:
+    """What a C int keeps."""
+    return (number + 2**31) % 2**32 - 2**31
+
+
+def to_int(text: str) -> int:
+    """An integer parameter as the server reads it: a real number is cut, anything else is the least integer."""
+    found = re.fullmatch(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*", text)
+    if not found:
+        return _INT_MIN
+    number = int(float(found[1]))
+    return number if _INT_MIN < number <= _INT_MAX else _INT_MIN

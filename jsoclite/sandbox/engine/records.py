@@ -1,0 +1,211 @@
+"""
+What a record holds: keyword values through links and constants, its name, and its files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ...times.server import scan_time
+from ..catalog.catalog import Column, Recnums, Series
+from ..catalog.definition import MISSING_INT, REALS, Keyword, Link, Segment
+from ..catalog.printing import printed
+from .prefetch import Prefetched, prefetched
+
+_LINK_DEPTH: Final = 20  # DRMS_MAXLINKDEPTH
+Flags = npt.NDArray[np.bool_]
+
+
+class Values(NamedTuple):
+    """Values of a keyword for some records: the keyword that holds them, the values, and where there are any."""
+
+    key: Keyword
+    values: Column
+    valid: Flags
+
+
+class Files(NamedTuple):
+    """Files of a segment for some records; the series that holds them, its segment and record numbers, where valid."""
+
+    series: Series
+    segment: Segment
+    recnums: Recnums
+    valid: Flags
+
+    @property
+    def present(self) -> Recnums:
+        """Numbers of the records whose file is known."""
+        return self.recnums if self.valid.all() else self.recnums[self.valid]
+
+
+def default(key: Keyword) -> int | float | str:
+    """Default value of a keyword, which is the value of a constant."""
+    text = key.default.strip()
+    if key.type == "string":
+        return key.default
+    if key.type == "time":
+        return scan_time(text)
+    try:
+        if key.type in REALS:
+            return float(text)
+        return int(text, 0) if text[:2].lower() == "0x" else int(float(text)) if "." in text else int(text)
+    except ValueError:
+        return key.missing
+
+
+class Reader:
+    """
+    Reads records.
+
+    Parameters
+    ----------
+    catalog : mapping of str to Series
+        Where links lead.
+    """
+
+    def __init__(self, catalog: Mapping[str, Series]) -> None:
+        self._catalog = catalog
+
+    def series(self, name: str) -> Series | None:
+        """A series by name, None where there is none."""
+        return self._catalog.get(name)
+
+    def values(self, series: Series, recnums: Recnums, key: Keyword, depth: int = 0) -> Values:
+        """
+        Values of a keyword; links are followed, constants repeated.
+
+        Where a link leads nowhere `Values.valid` is False.
+        """
+        count = len(recnums)
+        if key.link:
+            link = series.definition.links.get(key.link.lower())
+            target = self._catalog.get(link.target) if link else None
+            found = target.definition.find(key.target) if target else None
+            if link is None or target is None or found is None or depth >= _LINK_DEPTH:
+                return Values(key, np.zeros(count), np.zeros(count, dtype=bool))
+            linked, target, there = self._through(series, recnums, link, target)
+            some = self.values(target, there, found, depth + 1)
+            if len(there) == count:
+                return some
+            valid = linked >= 0
+            values = np.zeros(count, dtype=some.values.dtype)
+            values[valid] = np.ma.getdata(some.values)
+            valid[valid] = some.valid
+            return Values(some.key, values, valid)
+        if key.constant:
+            kind: Any = object if key.type == "string" else np.int64 if key.type in MISSING_INT else np.float64
+            values = np.full(count, default(key), dtype=kind)
+        else:
+            values = series.columns(recnums, [key.column])[key.column]
+            if np.ma.isMaskedArray(values):  # where the database has nothing the template's value stays
+                values = values.filled(default(key))
+        return Values(key, values, np.ones(count, dtype=bool))
+
+    def follow(self, series: Series, recnums: Recnums, link: Link) -> Recnums:
+        """Record numbers that a link leads to, -1 where it leads nowhere."""
+        target = self._catalog.get(link.target)
+        if target is None or not len(recnums):
+            return np.full(len(recnums), -1, dtype=np.int64)
+        if link.static:
+            column = f"ln_{link.name.lower()}"
+            wanted = np.ma.getdata(series.columns(recnums, [column])[column]).astype(np.int64)
+            distinct = np.unique(wanted)
+            existing = target.existing(distinct[distinct > 0])
+            return np.where(np.isin(wanted, existing), wanted, -1)
+        return self._follow_keys(series, recnums, link, target)
+
+    def _through(self, series: Series, recnums: Recnums, link: Link, target: Series) -> tuple[Recnums, Series, Recnums]:
+        """Where a link leads, the series there, and the records there; a `Prefetched` series remembers them."""
+        if not isinstance(series, Prefetched) or not series.holds(recnums):
+            linked = self.follow(series, recnums, link)
+            return linked, target, linked[linked >= 0]
+        name = link.name.lower()
+        if name not in series.targets:
+            linked = self.follow(cast(Series, series), recnums, link)
+            others = linked[linked >= 0]
+            series.targets[name] = linked, prefetched(target, others, series.linked.get(name, ())), others
+        return series.targets[name]
+
+    @staticmethod
+    def _follow_keys(series: Series, recnums: Recnums, link: Link, target: Series) -> Recnums:
+        """Dynamic links name the prime keys of the newest version of a record."""
+        prime = [key.column for key in target.definition.prime]
+        names = [f"ln_{link.name.lower()}_{name}" for name in prime]
+        try:
+            columns = series.columns(recnums, names)
+        except KeyError:
+            return np.full(len(recnums), -1, dtype=np.int64)
+        cache: dict[tuple[Any, ...], int] = {}
+        result = np.full(len(recnums), -1, dtype=np.int64)
+        for row, wanted in enumerate(zip(*(columns[name].tolist() for name in names), strict=True)):
+            if wanted not in cache:
+                bounds = {name: (value, value) for name, value in zip(prime, wanted, strict=True)}
+                found = target.candidates(bounds, False)
+                cache[wanted] = int(found[0]) if len(found) else -1
+            result[row] = cache[wanted]
+        return result
+
+    def names(self, series: Series, recnums: Recnums) -> list[str]:
+        """
+        Names of records as the server writes them: ``hmi.M_720s[2014.01.01_00:00:00_TAI][3]``.
+
+        A series without prime keys has ``[:#recnum]``.
+        """
+        definition = series.definition
+        if not definition.primekeys:
+            return [f"{definition.name}[:#{recnum}]" for recnum in recnums.tolist()]
+        texts = []
+        for key in definition.primekeys:
+            found = self.values(series, recnums, key)
+            texts.append(printed(found.key, found.values))
+        template = definition.name.replace("%", "%%") + "[%s]" * len(texts)
+        return [template % row for row in zip(*texts, strict=True)]
+
+    def files(self, series: Series, recnums: Recnums, segment: Segment, depth: int = 0) -> Files:
+        """Where the files of a segment are; links are followed, to invalid ones where they lead nowhere."""
+        if not segment.link:
+            return Files(series, segment, recnums, np.ones(len(recnums), dtype=bool))
+        nowhere = np.zeros(len(recnums), dtype=bool)
+        link = series.definition.links.get(segment.link.lower())
+        target = self._catalog.get(link.target) if link else None
+        found = target.definition.segments.get(segment.target.lower()) if target else None
+        if link is None or target is None or found is None or depth >= _LINK_DEPTH:
+            return Files(series, segment, recnums, nowhere)
+        linked, target, others = self._through(series, recnums, link, target)
+        there = self.files(target, others, found, depth + 1)
+        if len(others) == len(recnums):
+            return there
+        valid = linked >= 0
+        numbers = np.full(len(recnums), -1, dtype=np.int64)
+        numbers[valid] = there.recnums
+        valid[valid] = there.valid
+        return Files(there.series, there.segment, numbers, valid)
+
+    @staticmethod
+    def paths(files: Files) -> list[str]:
+        """Path of each file, ``NoDataDirectory`` where the storage unit is offline; only for valid rows."""
+        column = f"sg_{files.segment.number:03d}_file"
+        values = files.series.columns(files.present, ["sunum", "slotnum", column])
+        directories = files.series.directories(np.ma.getdata(values["sunum"]))
+        slots = np.ma.getdata(values["slotnum"]).tolist()
+        names = np.ma.getdata(values[column]).tolist()
+        default_name = files.segment.name + (".fits" if files.segment.protocol.startswith("fits") else "")
+        return [
+            f"{directory}/S{slot:05d}/{name or default_name}" if directory else "NoDataDirectory"
+            for directory, slot, name in zip(directories, slots, names, strict=True)
+        ]
+
+    @staticmethod
+    def dimensions(files: Files) -> list[str]:
+        """Size of each file, ``4096x4096``; only for valid rows."""
+        count = int(files.valid.sum())
+        if files.segment.scope != "vardim":
+            return ["x".join(map(str, files.segment.axes))] * count
+        names = [f"sg_{files.segment.number:03d}_axis{axis:03d}" for axis in range(len(files.segment.axes))]
+        columns = files.series.columns(files.present, names)
+        lists = [np.ma.getdata(columns[name]).tolist() for name in names]
+        return ["x".join(map(str, axes)) for axes in zip(*lists, strict=True)]

@@ -1,0 +1,256 @@
+"""
+Finding records: a condition, the columns that it needs, and only those stretches of a series where it can be true.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..catalog.catalog import Bound, Recnums, Series, column_types
+from ..catalog.definition import MISSING_INT, SeriesDefinition
+from ..postgres import sort as pgsort
+from ..postgres.bounds import ALL, Intervals, hull, intervals, merged, union
+from ..postgres.lexer import SqlError
+from ..postgres.terms import Rows, Term
+from ..postgres.values import Vector
+
+#: Records that one query may look at; PostgreSQL's statement timeout, in numbers that do not depend on the machine.
+WORK_LIMIT: Final = 400_000_000
+# first stretches of the first prime key: numbers, seconds; how much shorter for a few records; rows of a good stretch
+_WINDOW, _SECONDS, _FEW, _CHUNK = 50_000, 86_400.0, 500, 200_000
+_EXTREMES: Final[weakref.WeakKeyDictionary[Series, dict[str, tuple[Any, Any] | None]]] = weakref.WeakKeyDictionary()
+_SQL_TYPES: Final = {
+    "char": "smallint",
+    "short": "smallint",
+    "int": "integer",
+    "longlong": "bigint",
+    "float": "real",
+    "double": "double precision",
+    "time": "double precision",
+    "string": "text",
+}
+
+
+def sql_types(definition: SeriesDefinition) -> dict[str, str]:
+    """PostgreSQL type of each column of a series."""
+    return {name: _SQL_TYPES[kind] for name, kind in column_types(definition).items()}
+
+
+def known_extremes(series: Series, column: str) -> tuple[Any, Any] | None:
+    """`Series.extremes`, asked only once for each column."""
+    known = _EXTREMES.setdefault(series, {})
+    if column not in known:
+        known[column] = series.extremes(column)
+    return known[column]
+
+
+def rows_of(series: Series, recnums: Recnums) -> Rows:
+    """Columns of some records for the evaluation of SQL."""
+    types = sql_types(series.definition)
+
+    def fetch(name: str) -> Vector:
+        values = series.columns(recnums, [name])[name]
+        nulls = None
+        if np.ma.isMaskedArray(values):
+            nulls = np.ma.getmaskarray(values)
+            values = np.asarray(values.filled("" if values.dtype == object else 0))
+        if types[name] == "real":
+            values = values.astype(np.float32).astype(np.float64)
+        return values, nulls
+
+    return Rows(len(recnums), fetch)
+
+
+class Search:
+    """
+    The records of one series that a condition holds for.
+
+    Parameters
+    ----------
+    series : Series
+        Where to look.
+    condition : Term or None
+        What has to be true; None for no condition.
+    all_versions : bool
+        Whether superseded records count.
+    few : bool
+        Whether only the first or last few records are wanted: the search then begins with short stretches.
+    work_limit : int
+        Records to look at before giving up; those of which more than the prime keys are needed count tenfold.
+    """
+
+    def __init__(
+        self,
+        series: Series,
+        condition: Term | None,
+        all_versions: bool,
+        *,
+        few: bool = False,
+        work_limit: int = WORK_LIMIT,
+    ) -> None:
+        self._series, self._condition, self._all, self._few = series, condition, all_versions, few
+        self._left = work_limit
+        self._keys = {"recnum", *(key.column for key in series.definition.prime)}
+
+    def with_versions(self) -> Search:
+        """The same search among all versions."""
+        return Search(self._series, self._condition, True, few=self._few, work_limit=self._left)
+
+    def newest(self, recnums: Recnums) -> Recnums:
+        """Those of some records that are not superseded."""
+        return recnums[np.isin(recnums, self._series.candidates({}, False))]
+
+    def chunks(self, descending: bool = False) -> Iterator[Recnums]:
+        """Matching record numbers in prime-key order, in pieces; with `descending` the last piece comes first."""
+        for candidates in self._candidates(descending):
+            self._spend(len(candidates) + 1)
+            if len(candidates):
+                found = candidates[self._matches(candidates)]
+                if len(found):
+                    yield found
+
+    def _spend(self, work: int) -> None:
+        self._left -= work
+        if self._left < 0:
+            raise SqlError("canceling statement due to statement timeout")
+
+    def _matches(self, recnums: Recnums) -> npt.NDArray[np.bool_]:
+        if self._condition is None:
+            return np.ones(len(recnums), dtype=bool)
+        rows = rows_of(self._series, recnums)
+        values, nulls = self._condition.run(rows)
+        if not rows.used <= self._keys:
+            self._spend(9 * len(recnums))
+        true = np.broadcast_to(values, len(recnums)).astype(bool)
+        return true if nulls is None else true & ~np.broadcast_to(nulls, len(recnums))
+
+    def _candidates(self, descending: bool) -> Iterator[Recnums]:
+        series, definition = self._series, self._series.definition
+        numbers = intervals(self._condition, "recnum", True)
+        if numbers != ALL:
+            listed = self._listed(numbers)
+            if listed is not None:
+                yield listed
+                return
+        bounds = self._bounds()
+        if bounds is None:
+            return
+        first = definition.prime[0] if definition.prime else None
+        if first is None or first.type in ("string", "float", "double"):
+            yield series.candidates(bounds, self._all)
+            return
+        whole = first.type in MISSING_INT
+        allowed = intervals(self._condition, first.column, whole)
+        first_size = _WINDOW if whole else _SECONDS
+        if any(high - low > 100 * first_size for low, high in allowed):
+            extremes = known_extremes(series, first.column)
+            if extremes is None:
+                return
+            allowed = union((max(low, extremes[0]), min(high, extremes[1])) for low, high in allowed)
+        gap = 1000 if whole else 3600.0
+        windows = _Windows(merged(allowed, gap), whole, descending)
+        windows.size = first_size / (_FEW if self._few else 1)
+        for low, high in windows:
+            found = series.candidates({**bounds, first.column: (low, high)}, self._all)
+            if len(found) < _CHUNK // 4:
+                windows.size *= 2
+            elif len(found) > _CHUNK:
+                windows.size /= 2
+            yield found
+
+    def _bounds(self) -> dict[str, Bound] | None:
+        """Limits of the prime keys but the first, None where nothing can match."""
+        bounds: dict[str, Bound] = {}
+        for key in self._series.definition.prime:
+            if key.type in ("string", "float", "double"):
+                continue
+            limits = hull(intervals(self._condition, key.column, key.type in MISSING_INT))
+            if limits is None:
+                return None
+            if limits != ALL[0]:
+                low, high = limits
+                bounds[key.column] = (None if low == -math.inf else low, None if high == math.inf else high)
+        return bounds
+
+    def _listed(self, numbers: Intervals) -> Recnums | None:
+        """Existing records of a limited set of record numbers, sorted; None where the set is too large for that."""
+        extremes = known_extremes(self._series, "recnum")
+        if extremes is None or not numbers:
+            return np.empty(0, dtype=np.int64)
+        low, high = int(extremes[0]), int(extremes[1])
+        clipped = [(int(max(a, low)), int(min(b, high))) for a, b in numbers if a <= high and b >= low]
+        if sum(b - a + 1 for a, b in clipped) > 2_000_000:
+            return None
+        wanted = [np.arange(a, b + 1, dtype=np.int64) for a, b in clipped]
+        found = self._series.existing(np.concatenate(wanted) if wanted else np.empty(0, dtype=np.int64))
+        if not self._all:
+            if len(found) > 2_000:
+                return None
+            found = found[[self._is_newest(number) for number in found]] if len(found) else found
+        return in_order(self._series, found)
+
+    def _is_newest(self, recnum: int) -> bool:
+        keys = [key.column for key in self._series.definition.prime]
+        values = self._series.columns(np.array([recnum], dtype=np.int64), keys)
+        if any(self._series.definition.keywords[key].type in ("string", "float", "double") for key in keys):
+            return recnum in self._series.candidates({}, False)
+        bounds = {key: (values[key][0].item(), values[key][0].item()) for key in keys}
+        return not keys or recnum in self._series.candidates(bounds, False)
+
+
+def in_order(series: Series, recnums: Recnums) -> Recnums:
+    """Records sorted by prime keys, versions by number; NaN and missing text last and first, as PostgreSQL has them."""
+    keys = prime_ranks(series, recnums)
+    return recnums[np.lexsort([recnums, *reversed(keys)])] if keys and len(recnums) > 1 else recnums
+
+
+def prime_ranks(series: Series, recnums: Recnums) -> list[npt.NDArray[Any]]:
+    """Values of the prime keys, in their order; of text its rank."""
+    keys = [key.column for key in series.definition.prime]
+    columns = [np.ma.getdata(column) for column in series.columns(recnums, keys).values()]
+    return [np.unique(one.astype(str), return_inverse=True)[1] if one.dtype == object else one for one in columns]
+
+
+def as_postgres_leaves_them(series: Series, recnums: Recnums) -> Recnums:
+    """Records in prime-key order, with versions of one record as PostgreSQL's sort leaves them."""
+    keys = prime_ranks(series, recnums)
+    if not keys or not 1 < len(recnums) <= 20_000:
+        return recnums
+    sorted_rows = np.lexsort(keys[::-1])
+    differs = np.zeros(len(recnums), dtype=np.int64)
+    for key in keys:
+        differs[1:] |= key[sorted_rows][1:] != key[sorted_rows][:-1]
+    if differs[1:].all():
+        return recnums
+    rank = np.empty(len(recnums), dtype=np.int64)
+    rank[sorted_rows] = np.cumsum(differs)
+    stored = np.argsort(recnums, kind="stable")  # the table holds records in the order in which they were made
+    return recnums[stored][pgsort.order(rank[stored].tolist())]
+
+
+class _Windows:
+    """Stretches of the first prime key; `size`, their length, may be changed while iterating."""
+
+    def __init__(self, allowed: Intervals, whole: bool, descending: bool) -> None:
+        self._whole, self._descending = whole, descending
+        self._allowed = reversed(allowed) if descending else iter(allowed)
+        self.size = 1.0
+
+    def __iter__(self) -> Iterator[tuple[float, float]]:
+        for low, high in self._allowed:
+            while low <= high:
+                width = max(1, int(self.size)) if self._whole else self.size
+                if self._descending:
+                    start = max(low, high - width)
+                    yield start, high
+                    high = start - 1 if self._whole else math.nextafter(start, -math.inf)
+                else:
+                    end = min(high, low + width)
+                    yield low, end
+                    low = end + 1 if self._whole else math.nextafter(end, math.inf)

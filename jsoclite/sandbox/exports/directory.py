@@ -1,0 +1,318 @@
+"""
+What stands in the directory of a finished export: data files, ``index.json`` and its companions.
+
+Nothing is written to disk: a directory is a list of names with what to make them from, and a file is made when asked
+for.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from ..catalog.json import Json
+from ..catalog.sums import FileCache, Sums, media_type
+from ..processing.image import ProcessError, read_image, write_image
+from ..processing.jpeg import film
+from ..processing.pictures import ENDINGS, Look
+from ..processing.steps import VECTOR_STEPS, apply, process_file, time_span
+from ..processing.vectors import COORDINATES, ERROR_INPUTS, ERRORS, INPUTS, OUTPUTS, components
+from ..web.messages import File
+from .header import header, write
+from .packing import Directory, tar
+from .records import Stored
+from .staging import StagedRequest, Staging, State
+from .wanted import ExportFailedError, Namer, Steps, Wanted
+
+#: Root of the export directories, apart from all storage units of the catalogue.
+ROOT: Final = "/SUM200"
+#: Files in all the directories whose lists of names are kept.
+MAX_ROWS: Final = 50_000
+
+_PATH: Final = re.compile(rf"{ROOT}/D(\d{{1,18}})/S00000/([^\x00-\x1f]+)")
+_NO_FILES: Final = "warning=No FITS files were exported. The requested FITS files no longer exist."
+
+
+class Exports:
+    """
+    The directories of a sandbox's finished exports.
+
+    Parameters
+    ----------
+    sums, staging
+        Where files and requests come from.
+    longest : int
+        Longest record set of a ``fits`` export.
+    """
+
+    def __init__(self, sums: Sums, staging: Staging, longest: int) -> None:
+        self.sums, self.staging, self.longest = sums, staging, longest
+        self._directories: OrderedDict[str, Directory] = OrderedDict()
+        self._lock = threading.Lock()
+        self._cache = FileCache()
+
+    def index(self, request: StagedRequest, *, evil: bool = False) -> bytes | None:
+        """
+        ``index.json`` of a finished request; None where the export turned out impossible, the request then has failed.
+        """
+        directory = self._directory(request)
+        return None if directory is None else directory.index(evil=evil or request.wanted.evil)
+
+    def file(self, path: str) -> File | None:
+        """A file of a finished export, None where there is none."""
+        found = _PATH.fullmatch(path)
+        if found is None:
+            return None
+        request = self.staging.by_number(int(found[1]))
+        if request is None or self.staging.state(request) is not State.DONE:
+            return None
+        cached = self._cache.get(path)
+        if cached is not None:
+            return cached
+        directory = self._directory(request)
+        make = directory.files.get(found[2]) if directory else None
+        if make is None:
+            return None
+        try:
+            content = make()
+        except (ProcessError, LookupError):
+            return None
+        return self._cache.put(path, File(content, float(int(request.ready)), media_type(found[2])))
+
+    def _directory(self, request: StagedRequest) -> Directory | None:
+        with request.lock:
+            directory = self._directories.get(request.id)
+            if directory is None:
+                try:
+                    directory = self._build(request)
+                except ExportFailedError as failed:
+                    self.staging.fail(request.id, str(failed))
+                    return None
+        with self._lock:
+            self._directories[request.id] = directory
+            self._directories.move_to_end(request.id)
+            while len(self._directories) > 1 and sum(len(one.rows) for one in self._directories.values()) > MAX_ROWS:
+                self._directories.popitem(last=False)
+        return directory
+
+    # ---- building
+    def _build(self, request: StagedRequest) -> Directory:
+        wanted: Wanted = request.wanted
+        wanted.check(self.longest)
+        directory = Directory(f"{ROOT}/D{request.number}/S00000")
+        if wanted.look is not None:
+            self._add_pictures(directory, request, wanted.look)
+        elif wanted.fits or wanted.steps:
+            self._add_fits(directory, request)
+        else:
+            self._add_stored(directory, request)
+        made = len([name for _, name in directory.rows if name and name != "NoDataFile"])
+        if wanted.fits and not made:
+            directory.rows.append((_NO_FILES, ""))
+        packed = f"{request.id}.tar" if wanted.method.endswith("-tar") else None
+        directory.header |= self._header(directory, request, made)
+        if packed:
+            directory.header["tarfile"] = f"{directory.path}/{packed}"
+        directory.files |= {
+            "index.json": directory.index,
+            "index.txt": directory.index_text,
+            "index.html": directory.index_page,
+            **{f"{request.id}.{ending}": bytes for ending in ("drmsrun", "qsub", "runlog")},
+        }
+        if packed:
+            members = {name: directory.files.pop(name) for _, name in directory.rows if name in directory.files}
+            directory.files[packed] = partial(tar, members, request.ready)
+        return directory
+
+    def _header(self, directory: Directory, request: StagedRequest, count: int) -> dict[str, Json]:
+        wanted: Wanted = request.wanted
+        common: dict[str, Json] = {"requestid": request.id, "method": wanted.method}
+        size: dict[str, Json] = {"count": str(count), "size": str(request.megabytes)}
+        finished = time.strftime("%Y.%m.%d_%H:%M:%S_UT", time.gmtime(request.ready))
+        if wanted.look is not None:
+            kind, _, arguments = wanted.protocol.partition(",")
+            return {
+                "reqid": request.id,
+                "expversion": "0.5",
+                "method": wanted.method,
+                "recordset": wanted.ds,
+                "protocol": kind,
+                "dir": directory.path,
+                "filefmt": wanted.template or "",
+                "cparms": arguments,
+                **size,
+                "exptime": finished,
+                "status": "0",
+                **directory.header,
+                "keywords": f"{kind} files",
+            }
+        if wanted.fits:
+            return {
+                "version": "0.5",
+                **common,
+                "protocol": "fits",
+                **size,
+                "exptime": finished,
+                "dir": directory.path,
+                "status": "0",
+                "keywords": "**IN FITS FILES**",
+            }
+        return {
+            "version": "1",
+            **common,
+            "protocol": wanted.protocol,
+            "wait": "0",
+            **size,
+            "status": "0",
+            "dir": directory.path,
+            "keywords": f"{directory.path}/{request.id}.keywords.txt",
+        }
+
+    def _add_stored(self, directory: Directory, request: StagedRequest) -> None:
+        """``as-is``: the files as they are, and a table of all keywords."""
+        wanted: Wanted = request.wanted
+        records, namer = wanted.records.names(), Namer(wanted)
+        for counter, file in enumerate(wanted.records.files()):
+            record = f"{records[file.row]}{{{file.segment}}}"
+            if not file.path:
+                directory.rows.append((record, "NoDataFile"))
+                continue
+            name = namer.name(file.row, counter, file.name)
+            directory.rows.append((record, name))
+            directory.files[name] = partial(self._stored, file.path)
+        directory.files[f"{request.id}.keywords.txt"] = wanted.records.table
+
+    def _add_fits(self, directory: Directory, request: StagedRequest) -> None:
+        """``fits``: images with full headers, after processing; other files as they are."""
+        wanted: Wanted = request.wanted
+        records, namer = wanted.records.names(), Namer(wanted)
+        if any(name in VECTOR_STEPS for name, _ in wanted.steps):
+            self._add_vectors(directory, request, records, namer)
+            return
+        spans = [span for name, options in wanted.steps if (span := time_span(name, options))]
+        for counter, file in enumerate(wanted.records.files()):
+            if not file.path:
+                continue
+            if spans and not all(start <= wanted.records.seconds(file.row) <= stop for start, stop in spans):
+                continue
+            record, segment = records[file.row], re.sub(r"\.tas$", ".fits", file.name)
+            if wanted.steps:
+                record, segment = _processed(record, request.id), f"{file.segment}.fits"
+            name = namer.name(file.row, counter, segment)
+            directory.rows.append((record, name))
+            directory.files[name] = partial(self._exported, request, file, counter)
+
+    def _add_vectors(self, directory: Directory, request: StagedRequest, records: list[str], namer: Namer) -> None:
+        """``HmiB2ptr``: three components of each record whose files are there, their errors, and the coordinates."""
+        flags = next(options for name, options in request.wanted.steps if name in VECTOR_STEPS)
+        errors, coordinates = (flags.get(name, "0") == "1" for name in ("e", "l"))
+        inputs = (*INPUTS, *(ERROR_INPUTS if errors else ()))
+        outputs = (*OUTPUTS, *(ERRORS if errors else ()), *(COORDINATES if coordinates else ()))
+        found: dict[int, dict[str, Stored]] = {}
+        for file in request.wanted.records.files(inputs):
+            if file.path:
+                found.setdefault(file.row, {})[file.segment.lower()] = file
+        for row, files in found.items():
+            if len(files) < len(inputs):
+                continue
+            for number, segment in enumerate(outputs):
+                counter = len(outputs) * row + number
+                name = namer.name(row, counter, f"{segment}.fits")
+                directory.rows.append((_processed(records[row], request.id), name))
+                directory.files[name] = partial(self._component, request, files, segment, counter)
+
+    def _add_pictures(self, directory: Directory, request: StagedRequest, look: Look) -> None:
+        """``jpg``, ``png``: one picture a file; ``mp4``: a film of them and its frames."""
+        wanted: Wanted = request.wanted
+        records, namer = wanted.records.names(), Namer(wanted)
+        for counter, file in enumerate(wanted.records.files()):
+            if not file.path:
+                continue
+            name = namer.name(file.row, counter, f"{file.name.removesuffix('.fits')}.{ENDINGS[look.kind]}")
+            directory.rows.append((f"{records[file.row]}{{{file.segment}}}", name))
+            directory.files[name] = partial(self._picture, request, file, counter, look)
+        if look.kind == "mp4" and directory.rows:
+            movie, frames = f"{wanted.records.name}.mp4", [name for _, name in directory.rows]
+            directory.files[movie] = partial(self._film, directory, frames)
+            directory.rows.insert(0, ("movie of the following data", movie))
+            directory.header["movie name"] = movie
+
+    # ---- files
+    def _stored(self, path: str) -> bytes:
+        file = self.sums.file(path)
+        if file is None:
+            raise LookupError(path)
+        return file.content
+
+    def _with_header(self, wanted: Wanted, file: Stored) -> bytes:
+        """A stored file with full header; what is not FITS stays as it is."""
+        records, content = wanted.records, self._stored(file.path)
+        if not content.startswith(b"SIMPLE"):
+            return content
+        segment = records.definition.segments[file.segment.lower()]
+        recnum = int(records.recnums[file.row])
+        cards = header(
+            records.definition, records.values(file.row), segment=segment.name, number=segment.number, recnum=recnum
+        )
+        return write(content, cards)
+
+    def _exported(self, request: StagedRequest, file: Stored, counter: int) -> bytes:
+        wanted: Wanted = request.wanted
+        content = self._with_header(wanted, file)
+        if not wanted.steps:
+            return content
+        keywords = self._new_keywords(request, file.segment, counter)
+        return process_file(content, wanted.steps, wanted.records.seconds(file.row), keywords)
+
+    def _component(self, request: StagedRequest, files: dict[str, Stored], segment: str, counter: int) -> bytes:
+        wanted: Wanted = request.wanted
+        seconds = wanted.records.seconds(files["field"].row)
+        read = {name: read_image(self._with_header(wanted, file), seconds) for name, file in files.items()}
+        images = {name: image for name, (image, _, _) in read.items()}
+        image, head, compressed = read["field"]
+        before, after = _around(wanted.steps)
+        for one in images.values():
+            apply(one, before)
+        weak = next(options.get("ambweak", "2") for name, options in wanted.steps if name in VECTOR_STEPS)
+        image.data = components(images, int(weak) if weak.isdigit() else -1)[segment]
+        apply(image, after)
+        image.header |= {"BUNIT": "degree" if segment in COORDINATES else "Mx/cm^2", "AMBWEAK": int(weak)}
+        return write_image(image, head, self._new_keywords(request, segment, counter), compressed=compressed)
+
+    def _new_keywords(self, request: StagedRequest, segment: str, counter: int) -> dict[str, Any]:
+        """What the records of the intermediate series ``SERIES_mod`` have of their own."""
+        records = request.wanted.records
+        recnum = request.number % 100_000 * 1000 + counter
+        return {
+            "REQUESTI": (request.id, "{RequestID}"),
+            "RECNUM": recnum,
+            "DRMS_ID": f"{records.name}_mod:{recnum}:{segment}",
+            "PRIMARYK": ", ".join([*(key.name for key in records.definition.primekeys), "RequestID"]),
+        }
+
+    def _picture(self, request: StagedRequest, file: Stored, counter: int, look: Look) -> bytes:
+        return look.draw(self._exported(request, file, counter))
+
+    def _film(self, directory: Directory, frames: Sequence[str]) -> bytes:
+        pictures = [directory.files[name]() for name in frames]
+        # a JPEG's frame header has its height and width
+        start = pictures[0].index(b"\xff\xc0") + 5
+        height, width = (int.from_bytes(pictures[0][start + place : start + place + 2], "big") for place in (0, 2))
+        return film(pictures, (width, height))
+
+
+def _processed(record: str, request_id: str) -> str:
+    """Name of a record in the intermediate series."""
+    series, _, rest = record.partition("[")
+    return f"{series}_mod[{rest}[{request_id}]"
+
+
+def _around(steps: Steps) -> tuple[Steps, Steps]:
+    """Steps before and after the one that joins segments."""
+    place = next(number for number, (name, _) in enumerate(steps) if name in VECTOR_STEPS)
+    return steps[:place], steps[place + 1 :]

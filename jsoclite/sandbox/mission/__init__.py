@@ -1,0 +1,1 @@
+"""The series of the mission, computed from the slot number."""

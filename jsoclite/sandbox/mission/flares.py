@@ -1,0 +1,255 @@
+"""
+Flares: when and where they are, and how much light each channel of AIA gains.
+
+The great ones are those of GOES; small ones are drawn for each active region from hashes, the more the stronger it
+is. Light curves follow the usual course of a flare as AIA sees it: the ribbons flash in 1600 and 304 while the soft
+X-rays rise, plasma of 10 MK and more shines in 131 (Fe XXI) and, briefly, 193 (Fe XXIV), cools through 94 (Fe XVIII),
+and reaches 211, 171 and at last 335 tens of minutes later.
+
+Sources
+-------
+GOES start, peak and end times and classes: NOAA's X-ray event reports, to the minute, as public lists repeat them; some
+lists differ by minutes. Lines of the channels: Lemen et al. 2012 (Solar Physics 275, 17), O'Dwyer et al. 2010 (A&A 521,
+A21). Sizes follow a power law with the index 1.8, as in Crosby et al. 1993 (Solar Physics 143, 275).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from ...times.server import scan_time
+from .availability import DAY
+from .ephemeris import view
+from .harps import EPOCH, STEP
+from .noise import uniform
+from .regions import regions
+from .rows import FloatArray, IntArray
+
+#: The longest that a flare is seen, s.
+LASTING: Final = 7 * 3600.0
+#: Area of the bright kernel, pixels of 9.6 arcsec (a Gaussian of 1.5 pixels), and its part of the late light.
+KERNEL: Final = 2 * np.pi * 1.5**2
+CORE: Final = 0.7
+_PIXELS: Final = 65536
+
+# HARP, start, peak and end (UTC), GOES flux in units of X1.
+_KNOWN: Final = (
+    (377, "2011.02.15_01:44", "2011.02.15_01:56", "2011.02.15_02:06", 2.2),
+    (753, "2011.08.09_07:48", "2011.08.09_08:05", "2011.08.09_08:08", 6.9),
+    (1449, "2012.03.07_00:02", "2012.03.07_00:24", "2012.03.07_00:40", 5.4),
+    (2748, "2013.05.14_00:00", "2013.05.14_01:11", "2013.05.14_01:20", 3.2),
+    (3894, "2014.03.29_17:35", "2014.03.29_17:48", "2014.03.29_17:54", 1.0),
+    (4698, "2014.10.24_21:07", "2014.10.24_21:41", "2014.10.24_22:13", 3.1),
+    (7115, "2017.09.06_11:53", "2017.09.06_12:02", "2017.09.06_12:10", 9.3),
+    (7115, "2017.09.10_15:35", "2017.09.10_16:06", "2017.09.10_16:31", 8.2),
+    (11149, "2024.05.14_16:46", "2024.05.14_16:51", "2024.05.14_17:02", 8.7),
+)
+# The smallest flare that is drawn (B4) and the greatest of those that are not known (M9), in units of X1.
+_LEAST, _MOST = 0.004, 0.9
+_SLOT: Final = 4 * 3600.0
+
+
+class Response(NamedTuple):
+    """
+    What a flare of X1 does to a channel.
+
+    Attributes
+    ----------
+    flash, glow : float
+        Light gained at the peak of the impulsive and of the late phase: mean over the image, DN at the usual exposure.
+    delay, decay : float
+        Peak of the late phase after that of the soft X-rays, and its decay, in units of the decay of the soft X-rays.
+    """
+
+    flash: float
+    glow: float
+    delay: float
+    decay: float
+
+
+RESPONSES: Final = {
+    94: Response(0.05, 5.0, 0.9, 2.0),
+    131: Response(0.6, 20.0, 0.2, 1.2),
+    171: Response(4.0, 5.0, 1.8, 1.6),
+    193: Response(5.0, 13.0, 0.05, 0.6),
+    211: Response(2.0, 4.0, 1.4, 1.6),
+    304: Response(6.0, 1.5, 0.4, 1.2),
+    335: Response(0.05, 1.3, 2.6, 2.6),
+    1600: Response(6.0, 0.6, 0.3, 0.8),
+    1700: Response(14.0, 1.0, 0.3, 0.8),
+    4500: Response(0.0, 0.0, 0.0, 1.0),
+}
+_WAVES: Final = np.array(sorted(RESPONSES), dtype=np.int64)
+_TABLE: Final = np.array([RESPONSES[wave] for wave in _WAVES.tolist()])
+
+
+class Flares(NamedTuple):
+    """
+    All flares, ascending by `begin`; arrays of one value a flare.
+
+    Attributes
+    ----------
+    begin, end, peak : ndarray
+        First and last light, and peak in soft X-rays, TAI seconds since 1977.
+    rise, fall : ndarray
+        From start to peak, and decay, of the soft X-rays, seconds.
+    size : ndarray
+        GOES flux in units of X1.
+    host : ndarray of int64
+        Row of the region in `population.regions`.
+    """
+
+    begin: FloatArray
+    end: FloatArray
+    peak: FloatArray
+    rise: FloatArray
+    fall: FloatArray
+    size: FloatArray
+    host: IntArray
+
+
+@cache
+def flares() -> Flares:
+    """The flares since May 2010; made once, as the regions are."""
+    known, drawn = _known(), _drawn()
+    for peak, size in zip(known.peak, known.size, strict=True):
+        # the great flare of a day is the greatest by far
+        loud = (np.abs(drawn.peak - peak) < 8 * 3600) & (drawn.size > 0.05 * size)
+        drawn = Flares(*(column[~loud] for column in drawn))
+    both = [np.concatenate(columns) for columns in zip(known, drawn, strict=True)]
+    order = np.argsort(both[0], kind="stable")
+    return Flares(*(column[order] for column in both))
+
+
+def _made(peak: FloatArray, rise: FloatArray, fall: FloatArray, size: FloatArray, host: IntArray) -> Flares:
+    fall = np.clip(fall, 180.0, 1500.0)
+    begin = peak - 1.5 * rise
+    # what is left then of the slowest channel is below a percent of its peak
+    end = np.minimum(peak + 14.0 * fall, begin + LASTING)
+    return Flares(begin, end, peak, rise, fall, size, host)
+
+
+def _known() -> Flares:
+    numbers = regions().number
+    host = np.array([int(np.searchsorted(numbers, row[0])) for row in _KNOWN], dtype=np.int64)
+    start, peak, end = (np.array([scan_time(f"{row[n]}_UTC") for row in _KNOWN]) for n in (1, 2, 3))
+    return _made(peak, peak - start, end - peak, np.array([row[4] for row in _KNOWN]), host)
+
+
+def _drawn() -> Flares:
+    found = regions()
+    named = np.flatnonzero(found.number > 0)
+    slots = (found.count[named] * STEP / _SLOT).astype(np.int64) + 1
+    host = np.repeat(named, slots)
+    turn = np.arange(len(host)) - np.repeat(np.cumsum(slots) - slots, slots)
+    key = found.number[host] * 512 + turn
+    peak = EPOCH + STEP * found.first[host] + _SLOT * (turn + uniform(key, "flare time"))
+    strength = found.flux[host] * found.growth(host, peak) / 1e22
+    # per day above C1: some 4 for a region of 2.5e22 Mx, one in eight days for one of 2e21 Mx
+    chance = np.minimum(1.0, 1.2 * strength**1.4 * (_SLOT / DAY) * (0.01 / _LEAST) ** 0.8)
+    draw = uniform(key, "flare size")
+    size = np.minimum(_MOST, _LEAST * (chance / np.maximum(draw, 1e-9)) ** 1.25)
+    away = np.zeros(len(host))
+    lit = np.flatnonzero(draw < chance)
+    away[lit] = (found.carrington(host[lit], peak[lit]) - view(peak[lit]).longitude + 180) % 360 - 180
+    lit = lit[(np.abs(away[lit]) < 82) & (peak[lit] < EPOCH + STEP * found.last[host[lit]])]
+    rise = 150.0 * 10 ** (0.7 * uniform(key[lit], "flare rise")) * (size[lit] / 0.01) ** 0.15
+    fall = rise * (1.2 + 1.2 * uniform(key[lit], "flare fall"))
+    return _made(peak[lit], rise, fall, size[lit], host[lit])
+
+
+def _course(after: FloatArray, rise: FloatArray, decay: FloatArray) -> FloatArray:
+    """A light curve that is 1 at its peak, `after` which so many seconds have passed."""
+    with np.errstate(over="ignore"):
+        summit = np.log(decay / rise) / (1 / rise + 1 / decay)
+        level = np.exp(-summit / rise) + np.exp(summit / decay)
+        x = np.clip(after + summit, -50 * rise, None)
+        return np.asarray(level / (np.exp(-x / rise) + np.exp(x / decay)))
+
+
+def _phases(which: IntArray, times: FloatArray, response: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Light of the impulsive and of the late phase of flares `which` at `times`; `response` has a row each."""
+    found = flares()
+    rise, fall, size = found.rise[which], found.fall[which], found.size[which]
+    after = times - found.peak[which]
+    # the slow channels, too, are dark before the flare and after it
+    opened = np.clip((times - found.begin[which]) / rise, 0, 1)
+    closed = np.clip((found.end[which] - times) / (3 * fall), 0, 1)
+    gate = opened * opened * (3 - 2 * opened) * closed
+    flash = response[:, 0] * size**0.6 * _course(after + 0.35 * rise, 0.1 * rise, 0.3 * rise)
+    delay = response[:, 2] * fall
+    glow = response[:, 1] * size**0.8 * _course(after - delay, 0.2 * rise + 0.25 * delay, response[:, 3] * fall)
+    return gate * flash, gate * glow
+
+
+class Light(NamedTuple):
+    """
+    What flares add to images at the usual exposure.
+
+    Attributes
+    ----------
+    mean : ndarray
+        Mean over the image, DN.
+    kernel : ndarray
+        DN in the brightest pixel of the brightest flare.
+    """
+
+    mean: FloatArray
+    kernel: FloatArray
+
+
+def light(times: FloatArray, wavelengths: IntArray) -> Light:
+    """
+    Light of all flares in images taken at `times`.
+
+    Parameters
+    ----------
+    times : ndarray
+        TAI seconds since 1977.
+    wavelengths : ndarray of int64
+        WAVELNTH of each image, angstrom.
+    """
+    found = flares()
+    mean, kernel = np.zeros(len(times)), np.zeros(len(times))
+    first = np.searchsorted(found.begin, times - LASTING, side="right")
+    last = np.searchsorted(found.begin, times, side="right")
+    response = _TABLE[np.searchsorted(_WAVES, wavelengths)]
+    rows = np.flatnonzero(last > first)
+    which = first[rows]
+    while len(rows):
+        shines = times[rows] < found.end[which]
+        lit = rows[shines]
+        flash, glow = _phases(which[shines], times[lit], response[lit])
+        mean[lit] += flash + glow
+        kernel[lit] = np.maximum(kernel[lit], peak_pixel(flash, glow))
+        more = which + 1 < last[rows]
+        rows, which = rows[more], which[more] + 1
+    return Light(mean, kernel)
+
+
+def peak_pixel(flash: FloatArray, glow: FloatArray) -> FloatArray:
+    """DN in the brightest pixel of a flare that adds `flash` and `glow` to the mean: two ribbons beside a kernel."""
+    ribbon, core = 0.5 * flash * _PIXELS / KERNEL, CORE * glow * _PIXELS / KERNEL
+    return np.asarray(np.maximum(ribbon, core) + 0.4 * np.minimum(ribbon, core))
+
+
+class Burning(NamedTuple):
+    """A flare seen in one image: its place in `flares`, and what it adds, DN summed over the image."""
+
+    which: int
+    flash: float
+    glow: float
+
+
+def burning(time: float, wavelength: int) -> list[Burning]:
+    """The flares that one image shows; see `light`."""
+    found = flares()
+    first = int(np.searchsorted(found.begin, time - LASTING, side="right"))
+    which = np.arange(first, int(np.searchsorted(found.begin, time, side="right")))
+    which = which[time < found.end[which]]
+    response = np.broadcast_to(np.array(RESPONSES[wavelength]), (len(which), 4))
+    flash, glow = _phases(which, np.full(len(which), time), response)
+    return [Burning(*row) for row in zip(which.tolist(), *(_PIXELS * part for part in (flash, glow)), strict=True)]

@@ -1,0 +1,222 @@
+"""
+Frames of AIA and IRIS: aia.lev1, the slotted series that lead to it, and iris.lev1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+
+from ..catalog.catalog import Bound, Column
+from ..catalog.definition import Segment
+from .availability import END, inside, moment, quality
+from .noise import uniform
+from .rows import BoolArray, FloatArray, IntArray, Rows, Value, limits
+from .series import ComputedSeries
+from .slots import Grid
+from .spec import Spec
+
+#: Channels of AIA's slotted series, angstrom.
+CHANNELS: Final[Mapping[str, tuple[int, ...]]] = {
+    "euv": (94, 131, 171, 193, 211, 304, 335),
+    "uv": (1600, 1700),
+    "vis": (4500,),
+}
+#: Frames of aia.lev1 within 12 s in order of time: channel (0 for 1600 and 1700 in turn), and T_OBS after the slot, s.
+FRAMES: Final = (
+    (171, 0.34),
+    (94, 1.12),
+    (211, 1.62),
+    (335, 3.62),
+    (0, 5.13),
+    (193, 6.84),
+    (304, 8.13),
+    (131, 9.62),
+    (4500, 10.84),
+)
+#: FSN of the first record.
+FIRST_FSN: Final = {"aia": 1_000_000, "iris": 1_000_000}
+_AIA_EPOCH: Final = 0.0
+_AIA_STEP: Final = 12.0
+
+
+class Channels(Grid):
+    """AIA's slotted series: T_REC and WAVELNTH; each record points to its frame in aia.lev1."""
+
+    def __init__(self, spec: Spec, first_unit: int, values: Mapping[str, Value]) -> None:
+        self.wavelengths = np.array(CHANNELS[spec.options["channels"]], dtype=np.int64)
+        self.cells = len(self.wavelengths)
+        super().__init__(spec, first_unit, values)
+        self.exact = (self.outer, "wavelnth")
+
+    def prime_values(self, column: str, index: IntArray) -> Column:
+        """See `ComputedSeries.prime_values`."""
+        if column == "wavelnth":
+            return self.wavelengths[index % self.cells]
+        return super().prime_values(column, index)
+
+    def _cells(self, bounds: Mapping[str, Bound]) -> IntArray:
+        low, high = limits(bounds, "wavelnth")
+        return np.flatnonzero((self.wavelengths >= low) & (self.wavelengths <= high))
+
+    @cached_property
+    def _frame(self) -> IntArray:
+        """Cell of aia.lev1 that holds each channel."""
+        order = [wavelength for wavelength, _ in FRAMES]
+        return np.array([order.index(w if w in order else 0) for w in self.wavelengths.tolist()], dtype=np.int64)
+
+    def _frames(self, index: IntArray) -> IntArray:
+        """Place of each record's frame in aia.lev1."""
+        cell = index % self.cells
+        slot = np.rint((self.times(index) - _AIA_EPOCH) / _AIA_STEP).astype(np.int64)
+        slot += self.wavelengths[cell] == 1700
+        return np.asarray((slot - _lev1_first()) * len(FRAMES) + self._frame[cell], dtype=np.int64)
+
+    def frame_number(self, index: IntArray) -> IntArray:
+        """FSN of each record's frame."""
+        return FIRST_FSN["aia"] + self._frames(index)
+
+    def observed(self, index: IntArray) -> FloatArray:
+        """T_OBS of each record."""
+        return frame_times(self._frames(index))
+
+    def qualities(self, rows: Rows) -> IntArray:
+        """See `ComputedSeries.qualities`: that of the frame."""
+        return quality("aia", _frame_slots(self._frames(rows.index)))
+
+    def link(self, rows: Rows, target: str) -> IntArray:
+        """See `ComputedSeries.link`: the newest version of the frame in aia.lev1."""
+        frames = self._frames(rows.index)
+        size = _lev1_moments() * len(FRAMES)
+        moments = _frame_slots(frames)
+        there = (frames >= 0) & (frames < size) & ~inside(moments, self._outages)
+        newest = frames + 1 + np.where(inside(moments, self._reprocessed), size, 0)
+        return np.where(there, newest, -1)
+
+
+class Frames(Grid):
+    """aia.lev1: every frame, under T_REC (slots of one second) and FSN."""
+
+    cells = len(FRAMES)
+
+    def __init__(self, spec: Spec, first_unit: int, values: Mapping[str, Value]) -> None:
+        super().__init__(spec, first_unit, values)
+        self.step, self.epoch = _AIA_STEP, _AIA_EPOCH
+        self.first, self.moments = _lev1_first(), _lev1_moments()
+        self.size = self.moments * self.cells
+        self.exact = ()
+
+    def times(self, index: IntArray) -> FloatArray:
+        """T_REC, the nearest whole second to T_OBS."""
+        return np.floor(frame_times(index) + 0.5)
+
+    def prime_values(self, column: str, index: IntArray) -> Column:
+        """See `ComputedSeries.prime_values`."""
+        if column == "t_rec_index":
+            return self.times(index).astype(np.int64)
+        if column == "fsn":
+            return FIRST_FSN["aia"] + index
+        if column == "t_rec":
+            return self.times(index)
+        raise KeyError(column)
+
+    def _moments(self, bounds: Mapping[str, Bound]) -> tuple[int, int]:
+        first, last = 0, self.moments - 1
+        for column, scale, zero in (
+            ("t_rec_index", _AIA_STEP, _AIA_STEP * self.first),
+            ("fsn", float(self.cells), float(FIRST_FSN["aia"])),
+        ):
+            low, high = limits(bounds, column)
+            if low > -math.inf:
+                first = max(first, math.floor((low - zero) / scale) - 1)
+            if high < math.inf:
+                last = min(last, math.floor((high - zero) / scale) + 1)
+        return first, last
+
+    def qualities(self, rows: Rows) -> IntArray:
+        """See `ComputedSeries.qualities`: one word for all frames of 12 s."""
+        return quality("aia", self._moment_times(rows.index // self.cells))
+
+    def _kept(self, index: IntArray) -> BoolArray:
+        # the visible channel fires once an hour
+        hourly = (self.first + index // self.cells) % 300 == 0
+        return np.asarray((index % self.cells != self.cells - 1) | hourly)
+
+    def axes(self, rows: Rows, segment: Segment) -> tuple[Any, ...]:
+        """Spikes are a list: as many as NSPIKES, three numbers each."""
+        return (spike_counts(rows.index), 3) if segment.name == "spikes" else super().axes(rows, segment)
+
+
+class Exposures(Grid):
+    """iris.lev1: far and near ultraviolet spectra and a slit-jaw image every 9.6 s, under T_OBS and FSN."""
+
+    cells = 3
+
+    def __init__(self, spec: Spec, first_unit: int, values: Mapping[str, Value]) -> None:
+        ComputedSeries.__init__(self, spec, first_unit, values)  # there are no slots to take from the definition
+        self.step, self.epoch = 9.6, moment("2013.07.17")
+        self.first = 0
+        self.moments = int((END - self.epoch) / self.step)
+        self.size = self.moments * self.cells
+        self.outer = "t_obs"
+        self.exact = ()
+
+    def times(self, index: IntArray) -> FloatArray:
+        """Middle of the exposure; the three cameras a hundredth of a second apart."""
+        return self._moment_times(index // self.cells) + 0.89 + 0.01 * (index % self.cells)
+
+    def prime_values(self, column: str, index: IntArray) -> Column:
+        """See `ComputedSeries.prime_values`."""
+        if column == "t_obs":
+            return self.times(index)
+        if column == "fsn":
+            return FIRST_FSN["iris"] + index
+        raise KeyError(column)
+
+    def _moments(self, bounds: Mapping[str, Bound]) -> tuple[int, int]:
+        first, last = 0, self.moments - 1
+        for column, scale, zero in (
+            ("t_obs", self.step, self.epoch),
+            ("fsn", float(self.cells), float(FIRST_FSN["iris"])),
+        ):
+            low, high = limits(bounds, column)
+            if low > -math.inf:
+                first = max(first, math.floor((low - zero) / scale) - 1)
+            if high < math.inf:
+                last = min(last, math.floor((high - zero) / scale) + 1)
+        return first, last
+
+
+def _lev1_first() -> int:
+    return math.ceil(moment("2010.05.13") / _AIA_STEP)
+
+
+def _lev1_moments() -> int:
+    return math.floor(END / _AIA_STEP) - _lev1_first()
+
+
+def _frame_slots(index: IntArray) -> FloatArray:
+    """Start of the 12 s that each frame of aia.lev1 belongs to."""
+    return np.asarray(_AIA_EPOCH + _AIA_STEP * (_lev1_first() + index // len(FRAMES)), dtype=np.float64)
+
+
+def frame_times(index: IntArray) -> FloatArray:
+    """T_OBS of the frames of aia.lev1."""
+    offsets = np.array([offset for _, offset in FRAMES])
+    return np.asarray(_frame_slots(index) + offsets[index % len(FRAMES)])
+
+
+def frame_wavelengths(index: IntArray) -> IntArray:
+    """WAVELNTH of the frames of aia.lev1: 1600 and 1700 take turns."""
+    channel = np.array([wavelength for wavelength, _ in FRAMES], dtype=np.int64)[index % len(FRAMES)]
+    odd = (_lev1_first() + index // len(FRAMES)) % 2 == 1
+    return np.where(channel == 0, np.where(odd, 1700, 1600), channel)
+
+
+def spike_counts(index: IntArray) -> IntArray:
+    """NSPIKES of the frames of aia.lev1."""
+    return (8.0 * 10 ** (0.5 + uniform(index, "spikes"))).astype(np.int64)

@@ -1,0 +1,196 @@
+"""
+Computed series with one record a slot: full-disk observables, pointing, housekeeping, daily charts.
+
+Records stand on a grid of moments (the slots of the time key) and cells (AIA's channels). The index of a record is
+``moment * cells + cell``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..catalog.catalog import Bound, Column
+from ..catalog.definition import Segment
+from .availability import DAY, END, inside, moment, outages, quality, reprocessed
+from .rows import BoolArray, FloatArray, IntArray, Rows, Value, limits
+from .series import ComputedSeries
+from .spec import Spec
+
+_EPOCHS: Final = {
+    "1992.12.31_23:59:33_UTC": moment("1993.01.01"),
+    "1993.01.01_11:59:33_UTC": moment("1993.01.01_12:00"),
+    "1976.12.31_23:59:45_UTC": 0.0,
+}
+#: Side camera alone until then, both cameras combined afterwards.
+COMBINED: Final = moment("2012.01.01")
+
+
+class Grid(ComputedSeries):
+    """
+    Slots of a time key, one record each.
+
+    Parameters
+    ----------
+    spec : Spec
+        With ``slot``, ``start`` and perhaps ``end``.
+    first_unit, values
+        See `ComputedSeries`.
+    """
+
+    #: Records of one moment.
+    cells = 1
+    #: Columns whose limits `_moments` and `_cells` apply in full.
+    exact: tuple[str, ...] = ()
+
+    def __init__(self, spec: Spec, first_unit: int, values: Mapping[str, Value]) -> None:
+        super().__init__(spec, first_unit, values)
+        slot = spec.slot
+        self.step = float(slot["step"])
+        self.epoch = _EPOCHS[slot["epoch"]]
+        start, end = moment(spec.options["start"]), min(END, moment(spec.options.get("end", "2026.11.01")))
+        self.first = math.ceil((start - self.epoch) / self.step)
+        self.moments = max(1, math.floor((end - self.epoch) / self.step) - self.first)
+        self.size = self.moments * self.cells
+        self.outer = f"{slot['key'].lower()}_index"
+        self.exact = (self.outer,)
+
+    def _moment_times(self, number: npt.NDArray[Any]) -> FloatArray:
+        """Time at which each moment's slot is centred."""
+        return np.asarray(self.epoch + self.step * (self.first + number), dtype=np.float64)
+
+    def times(self, index: IntArray) -> FloatArray:
+        """See `ComputedSeries.times`."""
+        return self._moment_times(index // self.cells)
+
+    def prime_values(self, column: str, index: IntArray) -> Column:
+        """See `ComputedSeries.prime_values`."""
+        if column == self.outer:
+            return np.asarray(self.first + index // self.cells, dtype=np.int64)
+        if column == self.outer.removesuffix("_index"):
+            return self.times(index)
+        if column == "camera" and "CAMERA" in self.spec.options["prime"]:
+            return self.cameras(self.times(index))
+        raise KeyError(column)
+
+    def cameras(self, times: FloatArray) -> IntArray:
+        """CAMERA of HMI's observables: 2 front; 1 side, and 3 for both combined since 2012."""
+        if self.spec.options.get("camera") == "front":
+            return np.full(len(times), 2, dtype=np.int64)
+        return np.where(times < COMBINED, 1, 3)
+
+    # --- which records there are ---------------------------------------------------------------------------------
+
+    def _moments(self, bounds: Mapping[str, Bound]) -> tuple[int, int]:
+        """First and last moment that may lie within the bounds."""
+        low, high = limits(bounds, self.outer)
+        first = math.ceil(max(low, self.first)) - self.first
+        last = math.floor(min(high, self.first + self.moments - 1)) - self.first
+        return first, last
+
+    def _cells(self, bounds: Mapping[str, Bound]) -> IntArray:
+        """Cells that may lie within the bounds."""
+        return np.arange(self.cells)
+
+    def _marked(self, first: int, last: int, stretches: FloatArray) -> BoolArray:
+        """Which moments from `first` to `last` lie in the stretches of time."""
+        mark = np.zeros(max(0, last - first + 1), dtype=bool)
+        begin = np.ceil((stretches[:, 0] - self.epoch) / self.step).astype(np.int64) - self.first - first
+        end = np.ceil((stretches[:, 1] - self.epoch) / self.step).astype(np.int64) - self.first - first
+        for low, high in zip(begin.tolist(), end.tolist(), strict=True):
+            if high > 0 and low < len(mark):
+                mark[max(0, low) : high] = True
+        return mark
+
+    def _kept(self, index: IntArray) -> BoolArray:
+        """Which places of the grid are ever filled, outages aside."""
+        return np.ones(len(index), dtype=bool)
+
+    @cached_property
+    def _outages(self) -> FloatArray:
+        return outages(self.spec.instrument)
+
+    @cached_property
+    def _reprocessed(self) -> FloatArray:
+        return reprocessed(self.spec.instrument)
+
+    def count(self, bounds: Mapping[str, Bound]) -> int:
+        """See `ComputedSeries.count`."""
+        first, last = self._moments(bounds)
+        if set(bounds) <= set(self.exact) and type(self)._kept is Grid._kept:
+            there = ~self._marked(first, last, self._outages)
+            return int(np.count_nonzero(there)) * len(self._cells(bounds))
+        return super().count(bounds)
+
+    def places(self, bounds: Mapping[str, Bound]) -> tuple[IntArray, BoolArray]:
+        """See `ComputedSeries.places`."""
+        first, last = self._moments(bounds)
+        cells = self._cells(bounds)
+        self.refuse_many((last - first + 1) * len(cells))
+        number = first + np.flatnonzero(~self._marked(first, last, self._outages))
+        again = self._marked(first, last, self._reprocessed)[number - first]
+        index = (number[:, None] * self.cells + cells[None, :]).ravel()
+        again = np.repeat(again, len(cells))
+        keep = self._kept(index)
+        for column, (low, high) in bounds.items():
+            if column in self.exact:
+                continue
+            values = self.prime_values(column, index)
+            if low is not None:
+                keep &= values >= low
+            if high is not None:
+                keep &= values <= high
+        return (index, again) if keep.all() else (index[keep], again[keep])
+
+    def present(self, index: IntArray) -> BoolArray:
+        """See `ComputedSeries.present`."""
+        return ~inside(self._moment_times(index // self.cells), self._outages) & self._kept(index)
+
+    def twice(self, index: IntArray) -> BoolArray:
+        """See `ComputedSeries.twice`."""
+        return inside(self._moment_times(index // self.cells), self._reprocessed)
+
+    @cached_property
+    def _recnum_extremes(self) -> tuple[int, int]:
+        ends = self._end_places
+        # the last moment that was made twice
+        for begin, end in self._reprocessed[::-1].tolist():
+            first = max(0, math.ceil((begin - self.epoch) / self.step) - self.first)
+            last = min(self.moments, math.ceil((end - self.epoch) / self.step) - self.first) - 1
+            numbers = first + np.flatnonzero(~self._marked(first, last, self._outages))
+            places = (numbers[:, None] * self.cells + np.arange(self.cells)[None, :]).ravel()
+            places = places[self._kept(places)]
+            if len(places):
+                return int(ends[0]) + 1, self.size + int(places[-1]) + 1
+        return int(ends[0]) + 1, int(ends[-1]) + 1
+
+    @cached_property
+    def _end_places(self) -> IntArray:
+        """Places of all records of the first and of the last days, more than any outage there lasts."""
+        window = min(self.moments, max(400, math.ceil(3 * DAY / self.step)))
+        spans = ((0, window - 1), (self.moments - window, self.moments - 1))
+        there = [first + np.flatnonzero(~self._marked(first, last, self._outages)) for first, last in spans]
+        numbers = np.unique(np.concatenate(there))
+        index = (numbers[:, None] * self.cells + np.arange(self.cells)[None, :]).ravel()
+        return np.asarray(index[self._kept(index)], dtype=np.int64)
+
+    def _extremes(self, column: str) -> tuple[int | float | str, int | float | str] | None:
+        values = self.prime_values(column, self._end_places)
+        return values.min().item(), values.max().item()
+
+    def qualities(self, rows: Rows) -> IntArray:
+        """See `ComputedSeries.qualities`."""
+        return quality(self.spec.instrument, rows.time)
+
+    def axes(self, rows: Rows, segment: Segment) -> tuple[Any, ...]:
+        """See `ComputedSeries.axes`."""
+        return tuple(self.spec.options["axes"])
+
+    def link(self, rows: Rows, target: str) -> IntArray:
+        """See `ComputedSeries.link`: the same slot of the sister series."""
+        return rows.index + 1

@@ -1,0 +1,1 @@
+"""The SQL of conditions on keywords, as PostgreSQL reads it."""

@@ -1,0 +1,304 @@
+"""
+The grammar of PostgreSQL's expressions.
+
+Only what can stand in a WHERE clause is understood, with uncorrelated subselects on one table; anything else is a
+syntax error, so that nothing but reading is ever possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from .lexer import RESERVED, TYPES, Lexer, SqlError, Word
+from .sqltree import AnyAll, Binary, Call, Case, Cast, Expression, Is, Literal, Name, Select, Unary
+
+_COMPARISONS: Final = frozenset({"<", ">", "=", "<=", ">=", "<>"})
+# binding powers, as in PostgreSQL's gram.y, loosest first
+_OR, _AND, _NOT, _IS, _COMPARE, _LIKE, _OTHER, _ADD, _MULTIPLY, _POWER, _UNARY = range(1, 12)
+_TYPE_WORDS: Final = {("double", "precision"), ("character", "varying"), ("bit", "varying")}
+
+
+class Parser:
+    """
+    Reads an expression out of a query.
+
+    Parameters
+    ----------
+    query : str
+        The whole query, so that positions are those of the server's messages.
+    start : int
+        Where the expression begins.
+    """
+
+    def __init__(self, query: str, start: int = 0) -> None:
+        self._lexer = Lexer(query, start)
+        self._ahead: list[Word] = []
+
+    def word(self, depth: int = 0) -> Word:
+        """The next word, or one further on, without taking it."""
+        while len(self._ahead) <= depth:
+            self._ahead.append(self._lexer.next())
+        return self._ahead[depth]
+
+    def _take(self) -> Word:
+        word = self.word()
+        del self._ahead[0]
+        return word
+
+    def fail(self, word: Word | None = None) -> NoReturn:
+        """Raise a syntax error at a word, the next one by default."""
+        word = word or self.word()
+        if word.kind == "end":
+            raise SqlError("syntax error at end of input", word.position)
+        raise SqlError(f'syntax error at or near "{word.text}"', word.position)
+
+    def _is(self, *texts: str, depth: int = 0) -> bool:
+        word = self.word(depth)
+        return word.kind != "string" and (word.value if word.kind == "name" else word.text) in texts
+
+    def _accept(self, *texts: str) -> bool:
+        if self._is(*texts):
+            self._take()
+            return True
+        return False
+
+    def _expect(self, text: str) -> None:
+        if not self._accept(text):
+            self.fail()
+
+    def expression(self, power: int = 0) -> Expression:
+        """An expression of operators that bind at least as strongly as `power`."""
+        left = self._prefix()
+        while True:
+            step = self._infix(left, power)
+            if step is None:
+                return left
+            left = step
+
+    def _prefix(self) -> Expression:
+        word = self.word()
+        if self._is("not"):
+            self._take()
+            return Unary("not", self.expression(_NOT), word.position)
+        if word.kind == "operator":
+            if word.text not in ("-", "+", "~", "@", "|/", "||/"):
+                self.fail()
+            self._take()
+            return Unary(word.text, self.expression(_UNARY if word.text in "+-" else _OTHER + 1), word.position)
+        return self._postfix(self._primary())
+
+    def _postfix(self, operand: Expression) -> Expression:
+        while self._is("::"):
+            position = self._take().position
+            operand = Cast(operand, self._type(), position)
+        return operand
+
+    def _infix(self, left: Expression, power: int) -> Expression | None:
+        word = self.word()
+        at = word.position
+        if word.kind == "operator":
+            if word.text == "?" or word.text == "!":
+                self.fail()
+            operator = word.value
+            level = _COMPARE if operator in _COMPARISONS else {"+": _ADD, "-": _ADD, "^": _POWER}.get(operator, _OTHER)
+            level = _MULTIPLY if operator in ("*", "/", "%") else level
+            if level < power:
+                return None
+            self._take()
+            if self._is("any", "some", "all") and self._is("(", depth=1):
+                return self._any(left, operator, at)
+            return Binary(operator, left, self.expression(level + 1), at)
+        if word.kind != "name":
+            return None
+        for name, level in (("or", _OR), ("and", _AND)):
+            if word.value == name:
+                if level < power:
+                    return None
+                self._take()
+                return Binary(name, left, self.expression(level + 1), at)
+        if word.value in ("is", "isnull", "notnull"):
+            return self._is_clause(left) if power <= _IS else None
+        negated = word.value == "not" and self._is("between", "in", "like", "ilike", "similar", depth=1)
+        if power > _LIKE or not (negated or word.value in ("between", "in", "like", "ilike", "similar")):
+            return None
+        if negated:
+            self._take()
+        test = self._membership(left, at)
+        return Unary("not", test, at) if negated else test
+
+    def _is_clause(self, left: Expression) -> Expression:
+        word = self._take()
+        if word.value != "is":
+            return Is(left, "null", word.value == "notnull", word.position)
+        negated = self._accept("not")
+        if self._is("distinct"):
+            self._take()
+            self._expect("from")
+            test = Binary("is distinct from", left, self.expression(_COMPARE), word.position)
+            return Unary("not", test, word.position) if negated else test
+        if not self._is("null", "true", "false", "unknown"):
+            self.fail()
+        return Is(left, self._take().value, negated, word.position)
+
+    def _membership(self, left: Expression, at: int) -> Expression:
+        word = self._take()
+        if word.value == "between":
+            symmetric = self._accept("symmetric")
+            low = self.expression(_OTHER)
+            self._expect("and")
+            high = self.expression(_OTHER)
+            test = Binary("and", Binary(">=", left, low, at), Binary("<=", left, high, at), at)
+            if not symmetric:
+                return test
+            return Binary("or", test, Binary("and", Binary(">=", left, high, at), Binary("<=", left, low, at), at), at)
+        if word.value == "in":
+            self._expect("(")
+            items = (self._select(False),) if self._is("select") else self._list()
+            self._expect(")")
+            return AnyAll("=", left, items, False, at, True)
+        if word.value == "similar":
+            self._expect("to")
+        pattern = self.expression(_OTHER)
+        if self._is("escape"):
+            self._take()
+            self.expression(_OTHER)
+        return Binary(word.value, left, pattern, at)
+
+    def _any(self, left: Expression, operator: str, at: int) -> Expression:
+        every = self._take().value == "all"
+        self._expect("(")
+        if self._accept("array"):
+            self._expect("[")
+            items = self._list()
+            self._expect("]")
+        elif self._is("select"):
+            items = (self._select(False),)
+        else:
+            self.fail()
+        self._expect(")")
+        return AnyAll(operator, left, items, every, at)
+
+    def _list(self) -> tuple[Expression, ...]:
+        items = [self.expression()]
+        while self._accept(","):
+            items.append(self.expression())
+        return tuple(items)
+
+    def _primary(self) -> Expression:
+        word = self._take()
+        if word.kind == "number":
+            return Literal("int" if word.text.isdigit() else "numeric", word.text, word.position)
+        if word.kind == "string":
+            return Literal("text", word.value, word.position)
+        if word.text == "(":
+            inner = self._select(False) if self._is("select") else self.expression()
+            self._expect(")")
+            return inner
+        if word.kind != "name":
+            self.fail(word)
+        special: dict[str, Callable[[Word], Expression]] = {
+            "null": lambda word: Literal("null", "", word.position),
+            "true": lambda word: Literal("bool", "t", word.position),
+            "false": lambda word: Literal("bool", "", word.position),
+            "cast": self._cast,
+            "case": self._case,
+            "exists": self._exists,
+        }
+        if word.value in special:
+            return special[word.value](word)
+        if word.value in RESERVED and word.value not in ("left", "right"):
+            self.fail(word)
+        if (word.value, self.word().value) in _TYPE_WORDS and self.word(1).kind == "string":
+            self._take()
+            literal = self._take()
+            return Cast(Literal("text", literal.value, literal.position), TYPES[word.value], word.position)
+        if self.word().kind == "string" and word.value in TYPES:
+            literal = self._take()
+            return Cast(Literal("text", literal.value, literal.position), TYPES[word.value], word.position)
+        return self._name(word)
+
+    def _name(self, word: Word) -> Expression:
+        parts = [word.value]
+        while self._accept("."):
+            following = self._take()
+            if following.kind != "name":
+                self.fail(following)
+            parts.append(following.value)
+        if not self._accept("("):
+            return Name(tuple(parts), word.position)
+        arguments: tuple[Expression, ...] = ()
+        if self._accept("*"):
+            arguments = (Literal("int", "1", word.position),)
+        elif not self._is(")"):
+            arguments = self._list()
+        self._expect(")")
+        return Call(".".join(parts), arguments, word.position)
+
+    def _cast(self, word: Word) -> Expression:
+        self._expect("(")
+        operand = self.expression()
+        self._expect("as")
+        name = self._type()
+        self._expect(")")
+        return Cast(operand, name, word.position)
+
+    def _type(self) -> str:
+        word = self._take()
+        if word.kind != "name":
+            self.fail(word)
+        if (word.value, self.word().value) in _TYPE_WORDS:
+            self._take()
+        if word.value not in TYPES:
+            raise SqlError(f'type "{word.value}" does not exist', word.position)
+        if self._accept("("):
+            self._list()
+            self._expect(")")
+        return TYPES[word.value]
+
+    def _case(self, word: Word) -> Expression:
+        subject = None if self._is("when") else self.expression()
+        branches = []
+        while self._accept("when"):
+            at = self.word().position
+            condition = self.expression()
+            self._expect("then")
+            if subject is not None:
+                condition = Binary("=", subject, condition, at)
+            branches.append((condition, self.expression()))
+        if not branches:
+            self.fail()
+        default = self.expression() if self._accept("else") else None
+        self._expect("end")
+        return Case(tuple(branches), default, word.position)
+
+    def _exists(self, word: Word) -> Expression:
+        self._expect("(")
+        if not self._is("select"):
+            self.fail()
+        select = self._select(True)
+        self._expect(")")
+        return Select(select.what, select.table, select.where, True, word.position)
+
+    def _select(self, exists: bool) -> Select:
+        word = self._take()
+        if exists and self._is("*"):
+            self._take()
+            what: Expression = Literal("int", "1", word.position)
+        else:
+            what = self.expression()
+        table: list[str] = []
+        where = None
+        if self._accept("from"):
+            first = self._take()
+            if first.kind != "name" or first.value in RESERVED:
+                self.fail(first)
+            table.append(first.value)
+            while self._accept("."):
+                following = self._take()
+                if following.kind != "name":
+                    self.fail(following)
+                table.append(following.value)
+            if self._accept("where"):
+                where = self.expression()
+        return Select(what, tuple(table), where, exists, word.position)

@@ -1,0 +1,208 @@
+"""
+PostgreSQL's values on numpy arrays: types, conversions, arithmetic and comparison.
+
+A vector is an array of values and a mask of NULLs (None where there are none); constants have length one and
+broadcast. Integers keep their width and overflow with PostgreSQL's message, NaN equals itself and is greater than any
+other number, integer division drops the fraction. ``numeric`` is computed in double precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .lexer import SqlError
+
+Array: TypeAlias = npt.NDArray[Any]
+Nulls: TypeAlias = "npt.NDArray[np.bool_] | None"
+Vector: TypeAlias = tuple[Array, Nulls]
+
+INTEGERS: Final = {"smallint": 16, "integer": 32, "bigint": 64}
+NUMBERS: Final = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
+_TRUE, _FALSE = (
+    ("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"),
+    ("f", "fa", "fal", "fals", "false", "n", "no", "off", "0"),
+)
+
+
+def either(left: Nulls, right: Nulls) -> Nulls:
+    """NULL where one of two operands is."""
+    if left is None or right is None:
+        return right if left is None else left
+    return left | right
+
+
+def parse(text: str, kind: str, position: int | None) -> Any:
+    """The value of a quoted literal once its type is known."""
+    word = text.strip()
+    try:
+        if kind in INTEGERS:
+            if "_" in word:
+                raise ValueError
+            value = int(word)
+            if not -(1 << (INTEGERS[kind] - 1)) <= value < 1 << (INTEGERS[kind] - 1):
+                raise SqlError(f'value "{text}" is out of range for type {kind}', position)
+            return value
+        if kind in NUMBERS:
+            if "_" in word:
+                raise ValueError
+            return float(word)
+        if kind == "boolean":
+            if word.lower() not in _TRUE + _FALSE:
+                raise ValueError
+            return word.lower() in _TRUE
+    except ValueError:
+        raise SqlError(f'invalid input syntax for type {kind}: "{text}"', position) from None
+    return text
+
+
+def common(left: str, right: str) -> str | None:
+    """Type in which two operands meet; None where there is none."""
+    if left == right:
+        return left
+    if left == "unknown" or right == "unknown":
+        return right if left == "unknown" else left
+    if left in NUMBERS and right in NUMBERS:
+        if "double precision" in (left, right) or ("real" in (left, right)):
+            return "double precision"
+        return max(left, right, key=NUMBERS.index)
+    return None
+
+
+def resolved(left: str, right: str) -> str | None:
+    """Type in which values of a list, of CASE or of a function like ``greatest`` meet; None where there is none."""
+    if left in NUMBERS and right in NUMBERS:
+        return max(left, right, key=NUMBERS.index)
+    return common(left, right)
+
+
+def check(values: Array, kind: str) -> Array:
+    """Integers of a narrower type than 64 bits, or the error that one of them does not fit."""
+    bits = INTEGERS[kind]
+    if bits < 64 and values.size and (values.min() < -(1 << (bits - 1)) or values.max() >= 1 << (bits - 1)):
+        raise SqlError(f"{kind} out of range")
+    return values
+
+
+def convert(values: Array, source: str, target: str) -> Array:
+    """Values of one type as another, with PostgreSQL's rounding: real numbers half to even, ``numeric`` half away."""
+    if source == target:
+        return values
+    if target in INTEGERS:
+        if source in INTEGERS:
+            return check(values, target)
+        if source == "boolean":
+            return values.astype(np.int64)
+        if source == "text":
+            return np.array([parse(value, target, None) for value in values.tolist()], dtype=np.int64)
+        limit = 2.0 ** (INTEGERS[target] - 1)
+        rounded = np.rint(values) if source != "numeric" else np.trunc(values + np.copysign(0.5, values))
+        if not ((rounded >= -limit) & (rounded < limit)).all():
+            raise SqlError(f"{target} out of range")
+        return rounded.astype(np.int64)
+    if target in NUMBERS:
+        if source == "text":
+            return np.array([parse(value, target, None) for value in values.tolist()], dtype=np.float64)
+        values = values.astype(np.float64)
+        return values.astype(np.float32).astype(np.float64) if target == "real" else values
+    if target == "boolean":
+        if source == "text":
+            return np.array([parse(value, target, None) for value in values.tolist()], dtype=bool)
+        return np.asarray(values != 0)
+    return np.array([_text(value, source) for value in values.tolist()], dtype=object)
+
+
+def _text(value: Any, source: str) -> str:
+    if source == "boolean":
+        return "true" if value else "false"
+    if source in INTEGERS:
+        return str(value)
+    text = str(np.float32(value)) if source == "real" else repr(value)
+    return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(text, text.removesuffix(".0"))
+
+
+# ----------------------------------------------------------------------------------------------------- arithmetic
+def arithmetic(operator: str, left: Array, right: Array, kind: str) -> Array:
+    """``+ - * / % ^`` of operands that already have the same type."""
+    if kind in INTEGERS and operator != "^":
+        return _whole(operator, left, right, kind)
+    with np.errstate(all="ignore"):
+        if operator in ("/", "%") and (right == 0).any():
+            raise SqlError("division by zero")
+        result: Array = _REAL_OPERATIONS[operator](left, right)
+        finite = np.isfinite(left) & np.isfinite(right)
+        if kind != "numeric" and (np.isinf(result) & finite).any():
+            raise SqlError("value out of range: overflow")
+    return result.astype(np.float32).astype(np.float64) if kind == "real" else result
+
+
+_REAL_OPERATIONS: Final[dict[str, Callable[[Array, Array], Array]]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "%": np.fmod,
+    "^": np.power,
+}
+
+
+def _whole(operator: str, left: Array, right: Array, kind: str) -> Array:
+    if operator in ("/", "%"):
+        if (right == 0).any():
+            raise SqlError("division by zero")
+        if operator == "%":
+            return np.asarray(np.fmod(left, right))
+        quotient = np.asarray(np.abs(left) // np.abs(right) * np.sign(left) * np.sign(right))
+        return check(quotient, kind)
+    with np.errstate(over="ignore"):
+        result = np.asarray(_REAL_OPERATIONS[operator](left, right))
+        if INTEGERS[kind] == 64:
+            exact = _REAL_OPERATIONS[operator](left.astype(np.float64), right.astype(np.float64))
+            # near the limit the real result may be off by its last digits, but the wrapped one by 2**64
+            if (np.abs(exact - result.astype(np.float64)) > 2.0**62).any():
+                raise SqlError("bigint out of range")
+    return check(result, kind)
+
+
+def bitwise(operator: str, left: Array, right: Array, kind: str) -> Array:
+    """``& | # << >>`` of integers."""
+    if operator in ("<<", ">>"):
+        bits = INTEGERS[kind]
+        by = right & (bits - 1)
+        shifted = left << by if operator == "<<" else left >> by
+        if bits == 64:
+            return np.asarray(shifted)
+        wrapped = (shifted + (1 << (bits - 1))) & ((1 << bits) - 1)
+        return np.asarray(wrapped - (1 << (bits - 1)))
+    return np.asarray({"&": np.bitwise_and, "|": np.bitwise_or, "#": np.bitwise_xor}[operator](left, right))
+
+
+def compare(operator: str, left: Array, right: Array) -> npt.NDArray[np.bool_]:
+    """``= <> < <= > >=`` of operands of one type, NaN equal to itself and greater than all."""
+    if left.dtype.kind == "f" or right.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            return _compare_reals(operator, left, right)
+    result: Any
+    if operator in ("=", "<>"):
+        result = left == right
+        return np.asarray(~result if operator == "<>" else result, dtype=bool)
+    if operator in ("<", "<="):
+        result = left < right if operator == "<" else left <= right
+    else:
+        result = left > right if operator == ">" else left >= right
+    return np.asarray(result, dtype=bool)
+
+
+def _compare_reals(operator: str, left: Array, right: Array) -> npt.NDArray[np.bool_]:
+    left_nan, right_nan = np.isnan(left), np.isnan(right)
+    equal = (left == right) | (left_nan & right_nan)
+    if operator in ("=", "<>"):
+        return np.asarray(~equal if operator == "<>" else equal)
+    if operator in ("<", "<="):
+        less = (left < right) | (~left_nan & right_nan)
+    else:
+        less = (left > right) | (left_nan & ~right_nan)
+    return np.asarray(less | equal if operator.endswith("=") else less)

@@ -1,0 +1,1 @@
+"""The programs that JSOC runs for a question."""

@@ -1,0 +1,323 @@
+"""
+``op=exp_request``: what is asked for, whether it is allowed, and what happens to it at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from ...recordset.language import Element, FilterKind
+from ..catalog.json import Json
+from ..engine.engine import Engine, EngineError
+from ..exports.records import RecordTable, Stored
+from ..exports.staging import StagedRequest, Staging, TooManyPending
+from ..exports.wanted import Steps, Wanted
+from .addresses import Addresses
+
+#: Appended to each element of a series with QUALITY that does not filter by quality itself.
+QUALITY_FILTER: Final = "[? drms.image_exists(quality) ?]"
+#: What the program copies a record set into; the rest is dropped.
+MAX_DS: Final = 8191
+_OFFLINE: Final = (
+    "One or more data files are offline; please send a request for help to jsoc@sun.stanford.edu and we will place the "
+    "requested data online, and then you may try again; "
+)
+
+
+class FetchError(Exception):
+    """An answer that is only a status and a message."""
+
+    def __init__(self, message: str, status: int = 4) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What a request may take.
+
+    Attributes
+    ----------
+    megabytes : int
+        Largest export (status 3 above it).
+    record_set : int
+        Longest record set of a ``fits`` export, quality filters counted.
+    """
+
+    megabytes: int = 100_000
+    record_set: int = 4095
+
+
+class Submission:
+    """
+    Takes export requests in.
+
+    Parameters
+    ----------
+    engine : Engine
+        Opens record sets.
+    staging : Staging
+        Requests and their states.
+    addresses : Addresses
+        Who may export.
+    limits : Limits
+        Sizes.
+    """
+
+    def __init__(self, engine: Engine, staging: Staging, addresses: Addresses, limits: Limits) -> None:
+        self.engine, self.staging, self.addresses, self.limits = engine, staging, addresses, limits
+
+    def request(self, params: Mapping[str, str], peer: str, fault: str = "") -> dict[str, Json]:
+        """
+        Answer one ``exp_request``; parameters as for `Fetch.answer`.
+
+        Raises
+        ------
+        FetchError
+            With the server's words.
+        """
+        address = params.get("notify")
+        if address is None:
+            raise FetchError("Email address for notification was not specfied. It is required.")
+        status, message, _ = self.addresses.check(address, checkonly=True)
+        if status != 2:
+            raise FetchError(f"Cannot process your request. {message}")
+        try:
+            self.staging.admit(address, peer)
+        except TooManyPending as pending:
+            raise FetchError(str(pending), 7) from None
+        ds = self._record_set(params)
+        steps, limit = _processing(params)
+        records = self._open(ds, limit)
+        wanted = Wanted(
+            ds=ds,
+            records=records,
+            steps=steps,
+            process=params.get("process", ""),
+            protocol=params.get("protocol", "as-is"),
+            method=params.get("method", "url"),
+            template=params.get("filenamefmt"),
+            evil=fault == "evil-name",
+        )
+        if (same := self.staging.same(wanted.signature)) is not None:
+            return _submitted(same)
+        files = records.files()
+        megabytes = self._survey(records, files, offline_allowed=params.get("o") == "0")
+        count = len(records)
+        ratio = _number(params.get("sizeratio"), 1.0)
+        if megabytes * ratio > self.limits.megabytes:
+            return {
+                "requestid": "VOID",
+                "method": wanted.method,
+                "protocol": wanted.protocol,
+                "wait": 0,
+                "status": 3,
+                "count": count,
+                "size": megabytes,
+                "error": f"Request exceeds max byte limit of {self.limits.megabytes}MB",
+            }
+        online = all(file.path for file in files)
+        if wanted.method == "url_quick" and wanted.protocol in ("as-is", "su-as-is", "su") and online and not steps:
+            return _quick(wanted, files, megabytes)
+        try:
+            request = self.staging.submit(
+                address=address,
+                peer=peer,
+                method=wanted.method,
+                protocol=wanted.protocol,
+                wanted=wanted,
+                records=count,
+                megabytes=megabytes,
+                signature=wanted.signature,
+            )
+        except TooManyPending as pending:
+            raise FetchError(str(pending), 7) from None
+        if fault == "disk-full":
+            self.staging.fail(request.id, "Problem running protocol-export command.")
+        return _submitted(request)
+
+    def _record_set(self, params: Mapping[str, str]) -> str:
+        """The record set as it is opened: cut to length, with the segments of ``seg`` and the quality filter."""
+        ds = params.get("ds", "Not Specified")
+        if ds == "*file*":
+            ds = _uploaded(params.get("file", ""))
+        ds = ds[:MAX_DS]
+        elements = self._elements(ds)
+        series = elements[0].series
+        if any(one.series.lower() != series.lower() for one in elements):
+            raise FetchError("Cannot specify subsets of records from different series.")
+        if series not in self.engine.catalog:
+            raise FetchError(f"Cannot export series '{series}' - it does not exist.\n")
+        if params.get("seg"):
+            if any(one.segments is not None for one in elements):
+                raise FetchError("cannot provide both the `seg` argument, and a segment filter in the `in` argument")
+            ds = f"{ds}{{{params['seg']}}}"
+            elements = self._elements(ds)
+        if "quality" in self.engine.catalog[series].definition.keywords and params.get("q", "0") != "1":
+            ds = _with_quality(ds, elements)
+        return ds
+
+    def _elements(self, ds: str) -> tuple[Element, ...]:
+        try:
+            elements = self.engine.scan(ds)
+        except EngineError:
+            elements = ()
+        if not elements:
+            raise FetchError(f"Bad record-set query '{ds}'.\n")
+        return elements
+
+    def _open(self, ds: str, limit: int) -> RecordTable:
+        try:
+            return RecordTable(self.engine.reader, self.engine.open(ds, limit or None))
+        except EngineError:
+            raise FetchError(f"Can not open RecordSet, bad query or too many records: {ds}") from None
+
+    def _survey(self, records: RecordTable, files: Sequence[Stored], *, offline_allowed: bool) -> int:
+        """
+        Megabytes of the files, at least 1.
+
+        Raises
+        ------
+        FetchError
+            No files, unknown storage units, or (status 25) units that would have to come from tape; the first one in
+            the order of the records decides.
+        """
+        if not len(records) or not files:
+            raise FetchError("There are no files in this RecordSet")
+        size, seen = 0, set[int]()
+        for file in files:
+            if file.sunum < 0:
+                raise FetchError("One or more records contain no Storage Units")
+            unit = file.unit
+            if unit is None or (not unit.online and unit.archive != "Y"):
+                raise FetchError(f"One or more Storage Units are invalid{file.sunum}")
+            if unit.online:
+                size += file.size
+            elif not offline_allowed:
+                raise FetchError(_OFFLINE + self.staging.new_id(), 25)
+            elif file.sunum not in seen:
+                seen.add(file.sunum)
+                size += unit.size
+        if not size:
+            raise FetchError("There are no files in this RecordSet")
+        return max(1, size // 2**20)
+
+
+def checked(params: Mapping[str, str]) -> tuple[dict[str, str], bytes]:
+    """
+    Arguments that the program accepts, and what it prints about the others.
+
+    A ``;`` and an odd number of apostrophes are refused, in plain text whatever the format, and the program goes on
+    without the argument; other apostrophes become double quotes.
+    """
+    accepted, refused = {}, b""
+    for name, value in params.items():
+        if ";" in value:
+            refused += b"status=4\nerror=Illegal text in arg: ';' not allowed\n"
+        elif value.count("'") % 2:
+            refused += b'status=4\nerror=Unbalanced "\'" not allowed.\n'
+        else:
+            accepted[name] = value.replace("'", '"')
+    return accepted, refused
+
+
+def _number(value: str | None, default: float) -> float:
+    try:
+        return float(value) if value else default
+    except ValueError:
+        return default
+
+
+def _uploaded(content: str) -> str:
+    """The record sets of an uploaded file, one a line, ``#`` begins a comment."""
+    lines = (line.partition(" #")[0].strip() for line in content.splitlines())
+    ds = ",".join(line for line in lines if line and not line.startswith("#"))
+    if not ds or len(content) > MAX_DS:
+        raise FetchError("Uploaded file does not contain a valid list of records.")
+    return ds
+
+
+def _with_quality(ds: str, elements: Sequence[Element]) -> str:
+    """
+    The record set with the quality filter of jsoc_fetch.
+
+    Where some elements have a quality filter and others none, the program copies only those without: the others are
+    lost.
+    """
+    parts = []
+    for element in elements:
+        sql = [raw for raw in element.filters if raw.kind in (FilterKind.SQL, FilterKind.SQL_ALL)]
+        if any("quality" in raw.text.lower() for raw in sql):
+            continue
+        written = ds[element.start : element.end].rstrip(" ,")
+        # in front of the segment list, which is the only brace outside the brackets
+        end = written.rfind("{") if element.segments is not None else len(written)
+        parts.append(written[:end].rstrip() + QUALITY_FILTER + written[end:])
+    return ",".join(parts) if parts else ds
+
+
+def _processing(params: Mapping[str, str]) -> tuple[Steps, int]:
+    """Steps of ``process`` or ``processing``, and the record limit that goes with them."""
+    if "processing" in params:
+        try:
+            steps = json.loads(params["processing"])
+            found = [(name, {key: _text(value) for key, value in options.items()}) for name, options in steps.items()]
+        except (ValueError, AttributeError):
+            raise FetchError("invalid processing list argument") from None
+        return found, int(_number(params.get("max_recs"), 0))
+    limit, found = 0, []
+    for part in filter(None, params.get("process", "").split("|")):
+        name, _, rest = part.partition(",")
+        if name.startswith("n="):
+            limit = int(_number(name[2:], 0))
+            continue
+        options = dict(option.partition("=")[::2] for option in rest.split(",") if option)
+        if name != "no_op":
+            found.append((name.strip(), {key.strip(): value for key, value in options.items()}))
+    return found, limit
+
+
+def _text(value: Any) -> str:
+    return {True: "1", False: "0"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+def _submitted(request: StagedRequest) -> dict[str, Json]:
+    return {
+        "status": 2,
+        "requestid": request.id,
+        "method": request.method,
+        "protocol": request.protocol,
+        "wait": 10,
+        "rcount": request.records,
+        "size": request.megabytes,
+    }
+
+
+def _quick(wanted: Wanted, files: Sequence[Stored], megabytes: int) -> dict[str, Json]:
+    """The immediate answer: where the files are already."""
+    names = wanted.records.names()
+    data: list[Json] = [
+        {"record": f"{names[file.row]}{{{file.segment}}}", "filename": _evil(file.path) if wanted.evil else file.path}
+        for file in files
+    ]
+    return {
+        "rcount": len(wanted.records),
+        "count": len(files),
+        "size": megabytes,
+        "dir": "",
+        "data": data,
+        "requestid": "",
+        "method": wanted.method,
+        "protocol": wanted.protocol,
+        "wait": 0,
+        "status": 0,
+    }
+
+
+def _evil(path: str) -> str:
+    return str(PurePosixPath(path).parent / "..%2f..%2f" / "../../../evil.fits")

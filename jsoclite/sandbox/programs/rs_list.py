@@ -1,0 +1,279 @@
+"""
+``rs_list``: keyword values, segment files and links of records, column by column (jsoc_info.c).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from ..catalog.catalog import Recnums, Series
+from ..catalog.definition import Keyword
+from ..catalog.json import quote
+from ..catalog.printing import is_missing, printed
+from ..engine.handle import Opened
+from ..engine.prefetch import opened_with
+from ..engine.records import Files, Flags, Reader
+from .pseudo import Pseudo, in_record
+
+NO_KEY: Final = "Invalid KeyLink"
+MISSING: Final = "MISSING"
+NO_SEGMENT: Final = "InvalidSegName"
+BAD_LINK: Final = "BadSegLink"
+_RARE: Final = re.compile(r"[\\\x00-\x1f]")
+
+
+def keyword_text(reader: Reader, series: Series, recnums: Recnums, name: str, full: bool) -> list[str]:
+    """Values of a keyword as text; see `Engine.keyword_text`."""
+    return _text(reader, series, recnums, name, full, False)[0]
+
+
+def _text(
+    reader: Reader, series: Series, recnums: Recnums, name: str, full: bool, binary: bool
+) -> tuple[list[str], bool]:
+    """Values of a keyword as text, and whether they may need escapes in JSON."""
+    key = series.definition.find(name)
+    if key is None:
+        return [NO_KEY] * len(recnums), False
+    found = reader.values(series, recnums, key)
+    texts = printed(found.key, found.values, full, binary)
+    if name != "QUALITY":
+        for row in np.flatnonzero(is_missing(found.key, found.values)).tolist():
+            texts[row] = MISSING
+    for row in np.flatnonzero(~found.valid).tolist():
+        texts[row] = NO_KEY
+    return texts, found.key.type == "string"
+
+
+def quoted(texts: Sequence[str], escape: bool = True) -> str:
+    """Texts as JSON strings with commas between them; numbers and times need no escapes."""
+    if not texts:
+        return ""
+    if escape and len(texts) > 64 and len(set(texts[:64])) < 16:
+        distinct = {text: quote(text) for text in set(texts)}  # such columns repeat a few texts
+        return ",".join([distinct[text] for text in texts])
+    body = '","'.join(texts)
+    if not escape:
+        return f'"{body}"'
+    # slashes, in paths and names of instruments, are all that occurs as a rule
+    if _RARE.search(body) or body.count('"') != 2 * (len(texts) - 1):
+        return ",".join(map(quote, texts))
+    body = body.replace("/", "\\/")
+    return f'"{body}"'
+
+
+class SegmentColumns:
+    """
+    What ``rs_list`` says about one requested segment.
+
+    Attributes
+    ----------
+    values, dims, cparms, bzeros, bscales : list of str
+        As in the answer; the last three only where there is something to say.
+    online : list of int
+        For each record 1 or 0, -1 where the segment is not there.
+    """
+
+    def __init__(self) -> None:
+        self.values: list[str] = []
+        self.dims: list[str] = []
+        self.cparms: list[str] = []
+        self.bzeros: list[str] = []
+        self.bscales: list[str] = []
+        self.online: list[int] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def json(self, name: str) -> str:
+        """The object in the answer."""
+        lists = ("values", "dims", "cparms", "bzeros", "bscales")
+        return f'{{"name":"{name}",' + ",".join(f'"{one}":[{quoted(getattr(self, one))}]' for one in lists) + "}"
+
+
+class Listing:
+    """
+    Answers ``rs_list`` in the layout of columns.
+
+    Parameters
+    ----------
+    reader : Reader
+        Reads records.
+    parts : sequence of Opened
+        The records.
+    keys, links : sequence of str
+        Names that were asked for, ``**ALL**`` replaced.
+    segments : sequence of str or None
+        The same; None where none were asked for.
+    every_segment : bool
+        Whether that was ``**ALL**``: then segments that are not there are left out.
+    names : bool
+        Whether ``recinfo`` is wanted.
+    full : bool
+        Whether values are printed with full precision.
+    binary : bool
+        Whether, with `full`, as bits.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        parts: Sequence[Opened],
+        *,
+        keys: Sequence[str],
+        segments: Sequence[str] | None,
+        links: Sequence[str],
+        every_segment: bool,
+        names: bool,
+        full: bool,
+        binary: bool,
+    ) -> None:
+        self._reader = reader
+        self._keys, self._segments, self._links = keys, segments, links
+        self._every, self._names, self._full, self._binary = every_segment, names, full, binary
+        self._parts = [self._with_columns(part) for part in parts]
+        self._pseudo = Pseudo(reader, segments)
+        self.count = sum(len(part.recnums) for part in parts)
+
+    def _with_columns(self, part: Opened) -> Opened:
+        """Records with the columns at hand that will be needed, also those at the other end of links."""
+        definition, segments = part.series.definition, self._segments or ()
+        keys = [key for key in map(definition.find, self._keys) if key is not None]
+        wanted = {key.column for key in keys if key.stored}
+        linked: dict[str, set[str]] = {}
+        for key in keys:
+            link = definition.links.get(key.link.lower()) if key.link else None
+            target = self._reader.series(link.target) if link else None
+            found = target.definition.find(key.target) if target else None
+            if link is not None and found is not None and found.stored:
+                linked.setdefault(link.name.lower(), set()).add(found.column)
+        if self._names:
+            wanted |= {key.column for key in definition.primekeys if key.stored}
+        if segments:
+            wanted |= {"sunum", "slotnum"}
+        for segment in filter(None, (definition.segments.get(name.lower()) for name in segments)):
+            if not segment.link:
+                wanted.add(f"sg_{segment.number:03d}_file")
+        return opened_with(part, wanted, linked)
+
+    def json(self) -> Iterator[str]:
+        """The answer without its last members, in pieces."""
+        columns = [self._segment(name) for name in self._segments or ()]
+        yield "{"
+        if self._names:
+            yield f'"recinfo":[{self._recinfo(columns)}],'
+        yield '"keywords":['
+        for number, name in enumerate(self._keys):
+            yield f'{"," if number else ""}{{"name":"{name}","values":[{self._keyword(name)}]}}'
+        shown = zip(self._segments or (), columns, strict=True)
+        segments = ",".join(column.json(name) for name, column in shown if column or not self._every)
+        yield f'],"segments":[{segments}],"links":['
+        yield ",".join(f'{{"name":"{name}","values":[{self._link(name)}]}}' for name in self._links)
+        yield f'],"count":{self.count},'
+
+    def _keyword(self, name: str) -> str:
+        pieces = []
+        for part in self._parts:
+            if not len(part.recnums):
+                continue
+            numbers = self._pseudo.numbers(part, name)
+            if numbers is not None:
+                pieces.append(",".join(map(str, numbers)))
+                continue
+            texts, escape = self._pseudo.texts(part, name), True
+            if texts is None:
+                texts, escape = _text(self._reader, part.series, part.recnums, name, self._full, self._binary)
+            pieces.append(quoted(texts, escape))
+        return ",".join(pieces)
+
+    def _recinfo(self, columns: Sequence[SegmentColumns]) -> str:
+        names = [name for part in self._parts for name in self._reader.names(part.series, part.recnums)]
+        online = [0] * self.count
+        for column in columns:
+            online = [old if new < 0 else new for old, new in zip(online, column.online, strict=True)]
+        # quotes within names have a backslash before them by now, so the names can be told apart again
+        escaped = quoted(names)[1:-1].split('","')
+        return ",".join([f'{{"name":"{name}","online":{flag}}}' for name, flag in zip(escaped, online, strict=True)])
+
+    def _link(self, name: str) -> str:
+        texts: list[str] = []
+        for part in self._parts:
+            texts += link_texts(self._reader, part, name)
+        return ",".join(f'"{text}"' for text in texts)
+
+    def _segment(self, name: str) -> SegmentColumns:
+        column = SegmentColumns()
+        for part in self._parts:
+            segment = part.series.definition.segments.get(name.lower())
+            if segment is None or not in_record(part, segment):
+                absent = np.zeros(len(part.recnums), dtype=np.bool_)
+                self._add(column, absent, NO_SEGMENT, [], [])
+                continue
+            files = self._reader.files(part.series, part.recnums, segment)
+            self._add(column, files.valid, BAD_LINK, self._reader.paths(files), self._reader.dimensions(files))
+            column.cparms += [text for text in compression(self._reader, files) if text]
+            recnums = part.recnums if files.valid.all() else part.recnums[files.valid]
+            for suffix, texts in (("_bzero", column.bzeros), ("_bscale", column.bscales)):
+                key = part.series.definition.find(name + suffix)
+                if key is not None:
+                    found = self._reader.values(part.series, recnums, key)
+                    texts += printed(found.key, found.values, self._full, self._binary)
+        return column
+
+    def _add(self, column: SegmentColumns, valid: Flags, why: str, paths: list[str], dims: list[str]) -> None:
+        """Append paths and sizes where there is a file, and why there is none elsewhere, but not to ``**ALL**``."""
+        online = [int(path.startswith("/SUM")) for path in paths]
+        if valid.all():
+            column.online += online
+            column.values += paths
+            column.dims += dims
+            return
+        rows = zip(paths, dims, online, strict=True)
+        for present in valid.tolist():
+            path, size, flag = next(rows) if present else (why, "NA", -1)
+            column.online.append(flag)
+            if present or not self._every:
+                column.values.append(path)
+                column.dims.append(size)
+
+
+def compression(reader: Reader, files: Files) -> list[str]:
+    """Compression parameters of each file, empty for none."""
+    key = files.series.definition.find(f"cparms_sg{files.segment.number:03d}")
+    recnums = files.present
+    if key is None:
+        return [""] * len(recnums)
+    return [value or "" for value in np.ma.getdata(reader.values(files.series, recnums, key).values).tolist()]
+
+
+def link_texts(reader: Reader, part: Opened, name: str) -> list[str]:
+    """Record that a link leads to, for each record: by number for static links, by prime keys for dynamic ones."""
+    link = part.series.definition.links.get(name.lower())
+    target = reader.series(link.target) if link else None
+    if link is None or target is None:
+        return ["Invalid_Link"] * len(part.recnums)
+    linked = reader.follow(part.series, part.recnums, link)
+    texts = ["Invalid_Link"] * len(linked)
+    valid = np.flatnonzero(linked >= 0).tolist()
+    if link.static:
+        for row in valid:
+            texts[row] = f"{target.definition.name}[:#{linked[row]}]"
+    else:
+        for row, text in zip(valid, reader.names(target, linked[linked >= 0]), strict=True):
+            texts[row] = text
+    return texts
+
+
+def all_keywords(keys: Sequence[Keyword]) -> list[str]:
+    """What ``**ALL**`` stands for: all keywords that are not implicit, each followed by its FITS name if it has one."""
+    names = []
+    known = {key.column for key in keys}
+    for key in keys:
+        if not key.implicit:
+            names.append(key.name)
+            if key.fits_name and key.fits_name.lower() not in known:
+                names.append(key.fits_name)
+    return names

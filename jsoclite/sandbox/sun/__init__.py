@@ -1,0 +1,1 @@
+"""The Sun, and the images that instruments take of it."""

@@ -1,0 +1,154 @@
+"""
+What rows of pandas stand for: record names and record numbers, wherever pandas has put them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from ..errors import SelectionError
+
+Rows: TypeAlias = Any  # DataFrame, Series, Index, names, rows
+Names: TypeAlias = Any  # object array of str
+
+NO_NUMBER = np.iinfo(np.int64).min
+
+_NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+\[")
+
+_REMEDY = (
+    "Choose rows in ways that keep the index 'record': masks, query, loc, iloc, sort_values, head, sample, "
+    "groupby().head(), concat. Use reset_index() instead of reset_index(drop=True), set_index(..., append=True) "
+    "instead of set_index(...), df.reset_index().merge(...) instead of df.merge(...), and "
+    "df.loc[df.groupby(...)[...].idxmin()] instead of groupby().first() or agg(); write files with their index."
+)
+
+
+def identify(rows: Rows) -> tuple[Names, Any]:
+    """
+    Find the record names and record numbers of rows.
+
+    Parameters
+    ----------
+    rows : DataFrame, Series, Index, row of itertuples, or sequence of str or of any of these
+        See `jsoclite.selection.select`.
+
+    Returns
+    -------
+    names : ndarray of object
+        Record names, in the order of the rows.
+    recnums : ndarray of int64, or None
+        Record numbers in the same order, `NO_NUMBER` where there is none; None if no row has one.
+
+    Raises
+    ------
+    SelectionError
+        If the names were lost.
+    """
+    if isinstance(rows, pd.DataFrame):
+        if len(rows) == 0:
+            return np.empty(0, dtype=object), None
+        return _names_of_frame(rows), _numbers(rows["recnum"]) if "recnum" in rows.columns else None
+    if isinstance(rows, pd.Series):
+        return _of_pandas_series(rows)
+    if isinstance(rows, pd.Index):
+        if len(rows) == 0:
+            return np.empty(0, dtype=object), None
+        found = _names_in_index(rows)
+        if found is None:
+            raise _lost(f"an index of {rows.dtype} with values such as {rows[0]!r}")
+        return found, None
+    if hasattr(rows, "_fields") and hasattr(rows, "Index"):  # a row of DataFrame.itertuples
+        numbers = _numbers(pd.Series([rows.recnum])) if hasattr(rows, "recnum") else None
+        return _as_names([rows.Index], "the index"), numbers
+    if isinstance(rows, np.ndarray | Sequence) and not isinstance(rows, bytes | bytearray | str):
+        if all(isinstance(row, str) for row in rows):
+            return _as_names(rows, "the list"), None
+        parts = [identify(row) for row in rows]
+        names = np.concatenate([part[0] for part in parts])
+        numbers = [np.full(len(n), NO_NUMBER, dtype=np.int64) if r is None else r for n, r in parts]
+        return names, np.concatenate(numbers)
+    raise SelectionError(
+        f"cannot choose records by {type(rows).__name__}: pass a DataFrame of a query, rows of it, record names, "
+        "or a record set"
+    )
+
+
+def _of_pandas_series(rows: pd.Series) -> tuple[Any, Any]:
+    """Identify one row (``df.iloc[0]``) or one column (``df["T_REC"]``)."""
+    labels = rows.name if isinstance(rows.name, tuple) else (rows.name,)
+    own = next((label for label in labels if _is_name(label)), None)
+    if own is None and "record" in rows.index and _is_name(rows["record"]):
+        own = rows["record"]
+    if own is not None:
+        numbers = _numbers(pd.Series([rows["recnum"]])) if "recnum" in rows.index else None
+        return _as_names([own], "the row"), numbers
+    if len(rows) == 0:
+        return np.empty(0, dtype=object), None
+    found = _names_in_index(rows.index)
+    if found is None and _is_name(rows.iloc[0]):
+        return _as_names(rows.tolist(), "the column"), None
+    if found is None:
+        raise _lost(f"a Series named {rows.name!r} without record names in its index")
+    return found, _numbers(rows) if rows.name == "recnum" else None
+
+
+def _names_of_frame(frame: pd.DataFrame) -> Any:
+    found = _names_in_index(frame.index)
+    if found is None and "record" in frame.columns:
+        found = _as_names(frame["record"].tolist(), "column 'record'")
+    if found is None:
+        columns = [str(c) for c in frame.columns if str(c).startswith("record")]
+        hint = f"; of the columns {columns} none is named 'record'" if columns else ""
+        raise _lost(f"an index of {frame.index.dtype} with values such as {frame.index[0]!r}{hint}")
+    return found
+
+
+def _names_in_index(index: pd.Index) -> Any:
+    """Return the record names in an index or in a level of it, None if there are none."""
+    for level in range(index.nlevels):
+        values = index.get_level_values(level)
+        if _is_name(values[0]) or (values.name == "record" and any(map(_is_name, values))):
+            return _as_names(values.tolist(), "the index")
+    return None
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and _NAME.match(value) is not None
+
+
+def _as_names(values: Any, where: str) -> Any:
+    names = np.empty(len(values), dtype=object)
+    names[:] = values
+    for name in values:
+        if not _is_name(name):
+            raise SelectionError(
+                f"{where} holds {name!r}, which is no record name such as 'hmi.M_720s[2014.01.01_00:00:00_TAI][3]'"
+            )
+    return names
+
+
+def _numbers(column: pd.Series) -> Any:
+    """Read a column of record numbers; `NO_NUMBER` for NA."""
+    try:
+        values = pd.to_numeric(column)
+        if pd.api.types.is_float_dtype(values):  # integers that met an NA on the way
+            values = values.astype("float64")
+            if bool((np.isinf(values) | ((values % 1 != 0) & values.notna())).any()):
+                raise ValueError(values)
+        numbers = values.astype("Int64").to_numpy(dtype=np.int64, na_value=NO_NUMBER)
+    except (TypeError, ValueError) as error:
+        raise SelectionError(
+            f"column 'recnum' does not hold record numbers but {column.iloc[0]!r}: was it aggregated or overwritten?"
+        ) from error
+    if bool(((numbers < 1) & (numbers != NO_NUMBER)).any()):
+        raise SelectionError("column 'recnum' holds numbers below 1; the server counts records from 1")
+    return numbers
+
+
+def _lost(what: str) -> SelectionError:
+    return SelectionError(f"these rows no longer say which records they stand for: {what}. {_REMEDY}")

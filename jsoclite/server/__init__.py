@@ -1,0 +1,1 @@
+"""The wire: HTTP with retry, and the programs of JSOC."""

@@ -1,0 +1,383 @@
+"""
+The one place that talks HTTP.
+
+`Transport` is a `drms.HttpJsonClient` whose request hook is ours, so the endpoint methods of drms (`series_struct`,
+`rs_list`, `exp_status`, …) run over one `requests.Session`, with time-outs on connecting and on silence, a floor on
+speed, retries with back-off, and a decoding that survives JSOC's Latin-1.
+
+What may hold an e-mail address (`checkAddress`, `exp_request`) always goes by POST: a URL ends up in the logs of
+servers, proxies and libraries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import platform
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from ..errors import ServerError  # before drms: importing errors keeps drms away from the root logger
+from .retry import TRANSIENT_STATUS, Clock, Speedometer, backoff, is_transient, never_sent, redact, retry_after
+
+# isort: split
+import drms
+
+if TYPE_CHECKING:
+    from drms import ServerConfig
+
+__all__ = ["AmbiguousRequest", "Reply", "Transport", "resolve_server"]
+
+log = logging.getLogger("jsoclite")
+
+# Apache cuts request lines at 8190 bytes; longer queries go by POST, which the CGIs read as well (qDecoder library).
+LONGEST_QUERY = 4000
+
+# One answer may not fill the memory: 2 GB is ten times what 75,000 records with 150 keywords take.
+LARGEST_REPLY = 2_000_000_000
+
+
+class AmbiguousRequest(ServerError):
+    """An `exp_request` broke off, and nobody can say whether the server has taken it. It was not sent again."""
+
+
+class Reply:
+    """
+    An answer, whole.
+
+    Parameters
+    ----------
+    url : str
+        The URL without its query, so that it can be shown.
+    content : bytearray
+        The body.
+    """
+
+    def __init__(self, url: str, content: bytearray) -> None:
+        self.url, self.content = url, content
+
+    @property
+    def data(self) -> Any:
+        """
+        The body as JSON.
+
+        JSOC stores bytes and sends them as they are: mostly ASCII, some UTF-8, some Latin-1 (`Å` in series notes), now
+        and then a control character. Hence UTF-8 first, Latin-1 second, and a lenient reader.
+
+        Raises
+        ------
+        ServerError
+            If the body is no JSON: an HTML page, an empty or a truncated answer.
+        """
+        try:
+            text = self.content.decode("utf-8")
+        except UnicodeDecodeError:
+            text = self.content.decode("latin-1")
+        try:
+            return json.loads(text, strict=False)
+        except ValueError:
+            raise not_json(self.url, self.content) from None
+
+
+def not_json(url: str, content: bytes | bytearray) -> ServerError:
+    """Describe a body that is no JSON."""
+    start = redact(bytes(content[:200]).decode("latin-1").strip())
+    what = f"began with {start!r}" if start else "was empty"
+    return ServerError(
+        f"{url} answered with something that is not JSON: the body ({len(content)} bytes) {what}", url=url
+    )
+
+
+def resolve_server(server: str | ServerConfig) -> ServerConfig:
+    """
+    Turn what users write into a `drms.ServerConfig`.
+
+    Parameters
+    ----------
+    server : str or drms.ServerConfig
+        A name registered with drms ("jsoc", "kis"), or the base URL of a server laid out like JSOC's
+        (``http://host/`` with ``cgi-bin/ajax/`` below it).
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if isinstance(server, drms.ServerConfig):
+        return server
+    if "://" in server:
+        parts = urlsplit(server)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"server {redact(server)!r} is no http or https URL")
+        base = server if server.endswith("/") else server + "/"
+        return drms.ServerConfig(
+            name=parts.netloc.rpartition("@")[2],
+            cgi_baseurl=urljoin(base, "cgi-bin/ajax/"),
+            cgi_show_series="show_series",
+            cgi_jsoc_info="jsoc_info",
+            cgi_jsoc_fetch="jsoc_fetch",
+            cgi_check_address="checkAddress.sh",
+            cgi_show_series_wrapper="showextseries",
+            show_series_wrapper_dbhost="hmidb2",
+            http_download_baseurl=base,
+        )
+    try:
+        return drms.HttpJsonClient(server).server
+    except KeyError:
+        if "@" in server:
+            raise ValueError("an e-mail address is no server: write Client(email=…)") from None
+        raise ValueError(
+            f"unknown server {server!r}: write 'jsoc', 'sandbox', the name of a server registered with drms, "
+            "or a URL such as 'http://jsoc.stanford.edu/'"
+        ) from None
+
+
+class Transport(drms.HttpJsonClient):  # type: ignore[misc]
+    """
+    HTTP to one JSOC-like server.
+
+    Parameters
+    ----------
+    server : drms.ServerConfig
+        Where the endpoints are.
+    timeout : float
+        Longest silence, in seconds, on connecting and while reading. There is no limit on the total time.
+    retries : int
+        How often a request that failed for the moment is repeated.
+    connections : int
+        Connections kept open to the server. JSOC asks for one.
+    session : requests.Session, optional
+        One of yours, with your proxies, certificates or authentication.
+    clock : Clock
+        Where the time comes from.
+    """
+
+    def __init__(
+        self,
+        server: ServerConfig,
+        *,
+        timeout: float = 60.0,
+        retries: int = 4,
+        connections: int = 1,
+        session: requests.Session | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(server)
+        self.timeout, self.retries, self.connections = timeout, retries, connections
+        self.clock = clock or Clock()
+        self._own_session = session is None
+        self._session = session
+
+    @property
+    def session(self) -> requests.Session:
+        """The session, made on first use."""
+        if self._session is None:
+            session = requests.Session()
+            session.headers["User-Agent"] = _user_agent()
+            # max_retries=0: which failures are worth a retry is decided here, where the kind of request is known
+            adapter = HTTPAdapter(
+                pool_connections=4, pool_maxsize=max(1, self.connections), max_retries=0, pool_block=True
+            )
+            session.mount("http://", adapter)
+            session.mount("https://", adapter)
+            self._session = session
+        return self._session
+
+    def close(self) -> None:
+        """Close the connections, unless the session was given."""
+        if self._own_session and self._session is not None:
+            self._session.close()
+            self._session = None
+
+    # -- the hook of drms -----------------------------------------------------------------------------------------
+
+    def _json_request(self, url: str) -> Reply:
+        """Answer what the endpoint methods of drms ask for."""
+        base, _, query = url.partition("?")
+        private = "notify=" in query or "address=" in query
+        return self.request(base, query, post=private, once="op=exp_request" in query)
+
+    def show_series(self, ds_filter: str | None = None) -> Any:
+        """
+        List series.
+
+        Parameters
+        ----------
+        ds_filter : str, optional
+            POSIX regular expression.
+
+        Notes
+        -----
+        show_series.c decodes ``%xx`` but takes ``+`` as it is, so blanks must not become one. A pattern that begins
+        with ``^ns\\.`` is taken for a namespace there, and ends the program; ``[.]`` means the same and does not.
+        """
+        url = self.server.url_show_series
+        if ds_filter is None:
+            return self.request(url, "").data
+        if ds_filter.startswith("^"):
+            ds_filter = ds_filter.replace("\\.", "[.]")
+        return self.request(url, "filter=" + quote(ds_filter, safe="")).data
+
+    # -- what jsoclite asks for ---------------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        url: str,
+        params: Mapping[str, str],
+        *,
+        private: bool = False,
+        once: bool = False,
+        retries: int | None = None,
+    ) -> Reply:
+        """
+        Send `params` to the endpoint `url`.
+
+        Parameters
+        ----------
+        url : str
+            An endpoint, such as ``transport.server.url_jsoc_info``.
+        params : mapping of str to str
+            Its parameters.
+        private : bool
+            Send by POST, because an e-mail address is among the parameters.
+        once : bool
+            Never send it twice unless the first surely did not arrive.
+        retries : int, optional
+            Fewer or more than usual.
+        """
+        return self.request(url, urlencode(params), post=private, once=once, retries=retries)
+
+    def request(
+        self, url: str, query: str, *, post: bool = False, once: bool = False, retries: int | None = None
+    ) -> Reply:
+        """
+        Send an encoded query by GET, or by POST where it is long or private; retry what failed for the moment.
+
+        Raises
+        ------
+        AmbiguousRequest
+            If `once` and the connection broke after sending.
+        ServerError
+            If there is still no usable answer after all retries.
+        """
+        post = post or len(query) > LONGEST_QUERY
+        retries = self.retries if retries is None else retries
+        waits = backoff(retries, self.clock)
+        while True:
+            try:
+                response = self._send(url, query, post)
+            except Exception as error:
+                if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema):
+                    raise ServerError(f"{redact(url)} is not a URL that can be asked", url=url) from None
+                if not isinstance(error, OSError | requests.exceptions.RequestException) and not is_transient(error):
+                    raise
+                if once and not never_sent(error):
+                    raise AmbiguousRequest(_why(url, error), url=url) from None
+                wait = next(waits, None) if is_transient(error) else None
+                if wait is None:
+                    # "from None": the original text holds the whole URL, and with it maybe an e-mail address
+                    raise ServerError(_why(url, error, retries), url=url) from None
+                log.info("%s; next try in %.1f s", _why(url, error), wait)
+                self.clock.sleep(wait)
+                continue
+            status, headers, content = response
+            if status == 200 and _is_object(content):
+                return Reply(url, content)
+            if status == 200:
+                # an HTML page, nothing at all, or half an answer: it passes, as busy CGI servers show
+                unreadable = not_json(url, content)
+                if once:
+                    raise AmbiguousRequest(str(unreadable), url=url)
+                wait = next(waits, None)
+                if wait is None:
+                    raise unreadable
+                log.info("%s; next try in %.1f s", unreadable, wait)
+                self.clock.sleep(wait)
+                continue
+            # 429 and 503 say that the request was turned away at the door, so even an exp_request may come again
+            retry = status in TRANSIENT_STATUS if not once else status in (429, 503)
+            wait = next(waits, None) if retry else None
+            if wait is None:
+                kind = AmbiguousRequest if once and status in TRANSIENT_STATUS and not retry else ServerError
+                raise kind(_refusal(url, status, content), url=url, status=status)
+            wait = max(wait, retry_after(headers) or 0.0)
+            log.info("HTTP %d from %s; next try in %.1f s", status, url, wait)
+            self.clock.sleep(wait)
+
+    def _send(self, url: str, query: str, post: bool) -> tuple[int, Mapping[str, str], bytearray]:
+        if post:
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            response = self.session.post(
+                url, data=query, headers=headers, timeout=self.timeout, stream=True, allow_redirects=False
+            )
+        else:
+            target = f"{url}?{query}" if query else url
+            response = self.session.get(target, timeout=self.timeout, stream=True)
+        with contextlib.closing(response):
+            content = bytearray()
+            for piece in self.body(response):
+                content += piece
+                if len(content) > LARGEST_REPLY:
+                    raise ServerError(
+                        f"{url} sends more than {LARGEST_REPLY} bytes; ask for fewer records or keywords", url=url
+                    )
+            return response.status_code, response.headers, content
+
+    def body(self, response: requests.Response, *, decode: bool = True) -> Iterator[bytes]:
+        """
+        Yield the body in pieces as they arrive.
+
+        `Response.iter_content` waits until a piece is full, so it would never notice a trickle; `read1` returns what is
+        there.
+
+        Raises
+        ------
+        SlowAnswer
+            If the bytes come in below the floor on speed.
+        """
+        speed = Speedometer(self.clock)
+        while piece := response.raw.read1(1 << 17, decode_content=decode):
+            yield piece
+            speed.add(len(piece))
+
+
+def _is_object(content: bytes | bytearray) -> bool:
+    """Whether a body can be a whole JSON object: every answer of JSOC is one."""
+    return content[:64].lstrip().startswith(b"{") and content[-64:].rstrip().endswith(b"}")
+
+
+def _user_agent() -> str:
+    from .. import __version__
+
+    return f"jsoclite/{__version__} (Python {platform.python_version()}; requests {requests.__version__})"
+
+
+def _why(url: str, error: BaseException, retries: int | None = None) -> str:
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    tries = "" if not retries else f" after {retries + 1} tries"
+    hint = " Is the server up, and the network?" if isinstance(error, requests.exceptions.ConnectionError) else ""
+    if isinstance(error, requests.exceptions.SSLError):
+        hint = (
+            " Its certificate could not be verified; update the CA bundle (package certifi) or set REQUESTS_CA_BUNDLE."
+        )
+    reason = type(error).__name__
+    inner = getattr(error, "reason", None) or (error.args[0] if error.args else "")
+    text = redact(getattr(inner, "reason", None) or inner)
+    # urllib3 writes the whole URL and object ids into its texts
+    text = text.rpartition(">: ")[2] or text
+    text = text.rpartition("): ")[2].rstrip(")'\"") or text
+    return f"no answer from {host}{tries}: {reason}: {text}.{hint} ({urlsplit(url).path})"
+
+
+def _refusal(url: str, status: int, content: bytes | bytearray) -> str:
+    start = redact(bytes(content[:200]).decode("latin-1").strip())
+    text = f"HTTP {status} from {url}"
+    if status == 500 and not start:
+        # an empty 500 is what is left when the CGI program died
+        text += ": the server program died on this query"
+    return f"{text}: {start!r}" if start else text

@@ -1,0 +1,306 @@
+"""
+Times, durations and cadences: every form that a user writes, made into what DRMS understands.
+
+A `DrmsTime` holds TAI seconds since 1977.01.01_00:00:00_TAI, as DRMS itself does. Reading is strict: a string is a
+time only where the server reads all of it, and reads it as what it says. What its time library would misread without a
+word (``+01:00``, unknown zones, month 13, days that do not exist) is a `RecordSetError` here. The library's own
+behaviour is in `jsoclite.timescan`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+import numpy as np
+
+from ..errors import RecordSetError
+from .columns import to_datetime
+from .durations import format_duration, parse_duration
+from .grammar import read_time_string
+from .scale import BEGINS, BEGINS_UTC
+from .server import scan_duration, scan_time, scan_time_ext
+from .timeprint import format_time
+
+__all__ = [
+    "DrmsTime",
+    "format_duration",
+    "format_time",
+    "is_time",
+    "parse_duration",
+    "parse_time",
+    "scan_duration",
+    "scan_time",
+    "scan_time_ext",
+    "tai",
+    "to_datetime",
+    "utc",
+]
+
+_EPOCH = dt.datetime(1977, 1, 1)
+_SINCE_1970 = 220_924_800_000_000  # microseconds from 1970 to 1977, counted without leap seconds
+_LAST = 9_223_372_036_854_775  # microseconds that datetime64[ns] reaches from 1970 either way
+_EPOCH64 = np.datetime64("1977-01-01T00:00:00", "us")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DrmsTime:
+    """
+    An instant, as DRMS counts it.
+
+    Attributes
+    ----------
+    seconds : float
+        TAI seconds since 1977.01.01_00:00:00_TAI.
+    scale : str
+        "tai" or "utc": how it was written. Two times are equal where the instant is, whatever the scale.
+
+    Examples
+    --------
+    >>> str(utc("2014-01-01T00:00:00Z"))
+    '2014.01.01_00:00:35_TAI'
+    >>> tai("2014.01.01") + dt.timedelta(minutes=12)
+    DrmsTime('2014.01.01_00:12:00_TAI')
+    """
+
+    seconds: float
+    scale: str = field(default="tai", compare=False)
+
+    def __str__(self) -> str:
+        return self.tai
+
+    def __repr__(self) -> str:
+        return f"DrmsTime({self.tai!r})"
+
+    @property
+    def tai(self) -> str:
+        """``YYYY.MM.DD_hh:mm:ss_TAI``, with up to five digits of a fraction where there is one.
+
+        The server's own arithmetic resolves about two microseconds.
+        """
+        moment = self._count(self.seconds)
+        if moment is None:
+            return format_time(self.seconds, "TAI", 5 if self.seconds % 1.0 else 0)
+        return f"{moment:%Y.%m.%d_%H:%M:%S}{_fraction(moment.microsecond)}_TAI"
+
+    @property
+    def utc(self) -> str:
+        """``YYYY-MM-DDThh:mm:ssZ``, with a fraction where there is one; a leap second shows as ``:60``."""
+        seconds = round(self.seconds, 5)
+        digits = len(_fraction(round(seconds % 1.0 * 1e6))) - 1
+        return format_time(seconds, "ISO", max(digits, 0))
+
+    @property
+    def datetime64(self) -> np.datetime64:
+        """UTC as numpy ``datetime64[ns]``, which has no leap seconds: ``:60`` is the first second of the next day."""
+        microseconds = round((self.seconds - _leaps(self.seconds)) * 1e6) + _SINCE_1970
+        if abs(microseconds) > _LAST:
+            raise RecordSetError(f"{self} lies outside of what datetime64[ns] holds, 1678 to 2261")
+        return np.datetime64(1000 * microseconds, "ns")
+
+    def to_datetime(self) -> dt.datetime:
+        """UTC as an aware `datetime.datetime`; a leap second is the first second of the next day."""
+        seconds = self.seconds - _leaps(self.seconds)
+        return _EPOCH.replace(tzinfo=dt.UTC) + dt.timedelta(microseconds=round(seconds * 1e6))
+
+    @staticmethod
+    def _count(seconds: float) -> dt.datetime | None:
+        """Date of a count of seconds; None where Python's calendar is not the server's."""
+        try:
+            moment = _EPOCH + dt.timedelta(microseconds=10 * round(seconds * 1e5))
+        except OverflowError:
+            return None
+        return moment if moment.year > 1582 else None
+
+    def __add__(self, other: object) -> DrmsTime:
+        if isinstance(other, dt.timedelta | np.timedelta64):
+            return DrmsTime(round(self.seconds + parse_duration(other), 9), self.scale)
+        return NotImplemented
+
+    __radd__ = __add__
+
+    @overload
+    def __sub__(self, other: DrmsTime) -> dt.timedelta: ...
+    @overload
+    def __sub__(self, other: dt.timedelta | np.timedelta64) -> DrmsTime: ...
+    def __sub__(self, other: object) -> DrmsTime | dt.timedelta:
+        if isinstance(other, DrmsTime):
+            return dt.timedelta(microseconds=round((self.seconds - other.seconds) * 1e6))
+        if isinstance(other, dt.timedelta | np.timedelta64):
+            return DrmsTime(round(self.seconds - parse_duration(other), 9), self.scale)
+        return NotImplemented
+
+
+def parse_time(value: Any, scale: str = "utc") -> DrmsTime:
+    """
+    Read one time.
+
+    Parameters
+    ----------
+    value : str, datetime, date, pandas.Timestamp, numpy.datetime64, astropy.time.Time or DrmsTime
+        Strings in any form that DRMS reads: ``2014.01.01_00:00:00_TAI``, parts of it, ``2014-01-01T00:00:00Z``, day of
+        the year, named and Roman months, fractional days, ``JD_…``, ``MJD_…``. An aware datetime keeps its instant.
+    scale : {"utc", "tai"}
+        What input without a zone is meant in. UTC is what DRMS and sunpy take it for; JD and MJD without a zone are TT
+        in DRMS, and here where `scale` is "utc".
+
+    Returns
+    -------
+    DrmsTime
+
+    Raises
+    ------
+    RecordSetError
+        For anything that is no time, and for what the server's time library would read as another time than is written.
+
+    Examples
+    --------
+    >>> str(parse_time("2014.Jan.01_12h"))
+    '2014.01.01_12:00:35_TAI'
+    """
+    if isinstance(value, DrmsTime):
+        return value
+    if scale not in ("utc", "tai"):
+        raise RecordSetError(f"the scale of a time is 'utc' or 'tai', not {scale!r}")
+    if isinstance(value, str):
+        seconds, written = read_time_string(value, scale)
+        return DrmsTime(seconds, written)
+    if isinstance(value, bytes):
+        return parse_time(value.decode("latin-1"), scale)
+    if isinstance(value, np.datetime64):
+        return _of_datetime64(value.astype("M8[us]"), scale)
+    if isinstance(value, dt.datetime):
+        return _of_datetime(value, scale)
+    if isinstance(value, dt.date):
+        return _of_datetime(dt.datetime(value.year, value.month, value.day), scale)
+    if hasattr(value, "jd1") and hasattr(value, "tai"):
+        return _of_astropy(value)
+    raise RecordSetError(
+        f"{value!r} is no time: write a string such as '2014.01.01_00:00:00_TAI', a datetime, datetime64 or astropy "
+        "Time"
+    )
+
+
+def tai(value: Any) -> Any:
+    """
+    Read one or several times; what has no zone is TAI.
+
+    Parameters
+    ----------
+    value : time or sequence of times
+        See `parse_time`.
+
+    Returns
+    -------
+    DrmsTime or list of DrmsTime
+        A list where `value` is a list, an array, a Series or an array-valued `Time`.
+
+    Raises
+    ------
+    RecordSetError
+        See `parse_time`.
+
+    Examples
+    --------
+    >>> str(tai("2015-08-27T06:00:00"))
+    '2015.08.27_06:00:00_TAI'
+    """
+    return _one_or_many(value, "tai")
+
+
+def utc(value: Any) -> Any:
+    """
+    Read one or several times; what has no zone is UTC. Everything else is as for `tai`.
+
+    Parameters
+    ----------
+    value : time or sequence of times
+        See `parse_time`.
+
+    Returns
+    -------
+    DrmsTime or list of DrmsTime
+        A list where `value` is a list, an array, a Series or an array-valued `Time`.
+
+    Raises
+    ------
+    RecordSetError
+        See `parse_time`.
+
+    Examples
+    --------
+    >>> str(utc("2015-08-27T06:00:00"))
+    '2015.08.27_06:00:36_TAI'
+    """
+    return _one_or_many(value, "utc")
+
+
+def is_time(value: Any) -> bool:
+    """
+    Whether `parse_time` reads it.
+
+    Examples
+    --------
+    >>> is_time("2014.01.01_TAI"), is_time("2014.13.01"), is_time("2014-01-01T00:00:00+01:00")
+    (True, False, False)
+    """
+    try:
+        parse_time(value)
+    except RecordSetError:
+        return False
+    return True
+
+
+def _one_or_many(value: Any, scale: str) -> Any:
+    if isinstance(value, str | bytes | dt.date | np.datetime64 | DrmsTime) or getattr(value, "isscalar", False):
+        return parse_time(value, scale)
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return parse_time(value[()], scale)
+    try:
+        several = list(value)
+    except TypeError:
+        return parse_time(value, scale)
+    return [parse_time(one, scale) for one in several]
+
+
+def _of_datetime(value: dt.datetime, scale: str) -> DrmsTime:
+    if value != value:
+        raise RecordSetError("NaT is no time: drop rows without a time first")
+    if value.tzinfo is not None:
+        value = value.astimezone(dt.UTC).replace(tzinfo=None)
+        scale = "utc"
+    since = value.replace(tzinfo=None) - _EPOCH
+    nanoseconds = getattr(value, "nanosecond", 0)  # of a pandas Timestamp
+    return _of_count(since.days * 86400 + since.seconds, since.microseconds / 1e6 + nanoseconds / 1e9, scale)
+
+
+def _of_datetime64(value: np.datetime64, scale: str) -> DrmsTime:
+    if np.isnat(value):
+        raise RecordSetError("NaT is no time: drop rows without a time first")
+    seconds, microseconds = divmod(int((value - _EPOCH64).astype(np.int64)), 1_000_000)
+    return _of_count(seconds, microseconds / 1e6, scale)
+
+
+def _of_count(seconds: int, fraction: float, scale: str) -> DrmsTime:
+    offset = bisect_right(BEGINS_UTC, seconds) if scale == "utc" else 0
+    return DrmsTime(seconds + offset + fraction, scale)
+
+
+def _of_astropy(value: Any) -> DrmsTime:
+    moment = value.tai
+    days, rest = float(moment.jd1) - 2443144.5, float(moment.jd2)
+    seconds = round(days * 86400.0 + rest * 86400.0, 6)
+    if not math.isfinite(seconds):
+        raise RecordSetError(f"{value!r} is masked: drop rows without a time first")
+    return DrmsTime(seconds, "tai" if value.scale == "tai" else "utc")
+
+
+def _leaps(seconds: float) -> int:
+    return bisect_right(BEGINS, seconds)
+
+
+def _fraction(microseconds: int) -> str:
+    return f".{microseconds:06d}".rstrip("0") if microseconds else ""
