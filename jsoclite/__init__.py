@@ -25,6 +25,7 @@ _HOME = {
     "stack": "fits.reading",
     "verify": "fits.reading",
     "quicklook": "fits.quicklook",
+    "colormap": "fits.colors",
     "tai": "times.parse",
     "utc": "times.parse",
     "parse_time": "times.parse",
@@ -141,6 +142,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     )
     from .export.steps.processing import (
         VectorToPtr as VectorToPtr,
+    )
+    from .fits.colors import (
+        colormap as colormap,
     )
     from .fits.quicklook import (
         quicklook as quicklook,

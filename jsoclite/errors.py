@@ -341,7 +341,7 @@ class ExportLimit(ExportError):
 
     Examples
     --------
-    >>> from jsoclite.replies import read_reply, reply_error
+    >>> from jsoclite.export.reply import read_reply, reply_error
     >>> answer = {"status": 7, "error": "User has pending export requests (JSOC_20141117_001)"}
     >>> try:
     ...     raise reply_error(read_reply(answer, "http://jsoc.stanford.edu"), "hmi.M_720s[2014.01.01_TAI]")

@@ -142,7 +142,7 @@ def look(header: Mapping[str, Any], segment: str = "", series: str = "") -> Look
 
     Examples
     --------
-    >>> from jsoclite.colortables import look
+    >>> from jsoclite.fits.colors import look
     >>> look({"TELESCOP": "SDO/AIA", "WAVELNTH": 171}).label
     '171 Å'
     >>> look({"TELESCOP": "SOHO", "CONTENT": "MDI Full Disk 96m Magnetogram"}, "data").scale
@@ -202,7 +202,7 @@ def colormap(which: str | float | Mapping[str, Any] | Look, segment: str = "", s
 
     Examples
     --------
-    >>> from jsoclite.colortables import colormap
+    >>> from jsoclite import colormap
     >>> colormap(171).name, colormap({"CONTENT": "DOPPLERGRAM"}).name
     ('aia171', 'velocity')
     """
@@ -251,7 +251,7 @@ def rgb(which: str | float) -> Bytes:
 
     Examples
     --------
-    >>> from jsoclite.colortables import rgb
+    >>> from jsoclite.fits.colors import rgb
     >>> rgb(304)[128].tolist()
     [185, 15, 0]
     """
@@ -262,7 +262,7 @@ def rgb(which: str | float) -> Bytes:
         curves = _aia_curves()
         return np.stack([curves[letter] for letter in _AIA[int(name[3:])]], axis=1)
     if name not in _POINTS:
-        raise JsocError(f"{which!r} is made by matplotlib; take jsoclite.colortables.colormap({which!r})")
+        raise JsocError(f"{which!r} is made by matplotlib; take jsoclite.colormap({which!r})")
     places, *colours = zip(*_POINTS[name], strict=True)
     levels = np.linspace(0, 1, 256)
     return np.stack([np.rint(np.interp(levels, places, colour)) for colour in colours], axis=1).astype(np.uint8)

@@ -145,7 +145,7 @@ def shrink(data: npt.NDArray[Any], factor: int, *, average: bool = True) -> Pixe
 
     Examples
     --------
-    >>> from jsoclite.thumbnails import shrink
+    >>> from jsoclite.fits.thumbnails import shrink
     >>> shrink(np.array([[1.0, 3.0, 5.0], [np.nan, 5.0, 5.0]]), 2)
     array([[3., 5.]])
     """

@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 import math
-import pathlib
 import pickle
 
 import astropy.units as u
@@ -11,14 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.time import Time
+from conftest import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jsoclite.errors import RecordSetError
 from jsoclite.times import parse as times
 from jsoclite.times.scale import JD_ZERO, LEAP_SECONDS
-
-GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
 def load(name):

@@ -3,16 +3,15 @@
 import contextlib
 import itertools
 import json
-import pathlib
 
 import pytest
+from conftest import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jsoclite.errors import RecordSetError
 from jsoclite.recordset import language as L
 
-GOLDEN = pathlib.Path(__file__).parent / "golden"
 KINDS = {
     "time": (L.Kind.TIME, 64),
     "string": (L.Kind.STRING, 0),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import drms
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import GOLDEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +19,6 @@ from jsoclite.sandbox.engine.engine import Engine, EngineError
 from jsoclite.selection.alternatives import by_offset, by_slot
 from jsoclite.selection.selection import Selection, to_record_sets
 
-GOLDEN = Path(__file__).parent / "golden"
 CATALOG = StoredCatalog(GOLDEN / "catalog")
 ENGINE = Engine(CATALOG)
 

@@ -6,10 +6,10 @@ import json
 import re
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from conftest import GOLDEN
 
 from jsoclite.sandbox import Sandbox
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
@@ -19,8 +19,6 @@ from jsoclite.sandbox.exports.header import header
 from jsoclite.sandbox.exports.records import RecordTable
 from jsoclite.sandbox.exports.staging import State
 from jsoclite.sandbox.web.messages import Request
-
-GOLDEN = Path(__file__).parent / "golden"
 
 ADDRESS = "test@example.com"
 SET = "hmi.M_720s[2014.01.01_00:00:00_TAI/36m][3]{magnetogram}"

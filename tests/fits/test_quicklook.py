@@ -481,7 +481,7 @@ def test_notebooks_show_it_and_pyplot_does_not_know_it(client):
 
 def test_without_matplotlib_it_says_what_to_install():
     code = (
-        "import sys\nsys.modules['matplotlib'] = None\nimport jsoclite\nfrom jsoclite.colortables import colormap\n"
+        "import sys\nsys.modules['matplotlib'] = None\nimport jsoclite\nfrom jsoclite import colormap\n"
         "for call in (lambda: jsoclite.quicklook('a.fits'), lambda: colormap(171)):\n"
         "    try: call()\n    except jsoclite.JsocError as error: print(error)"
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import GOLDEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +36,7 @@ from jsoclite.sandbox.mission.values_tables import polar_field
 
 CATALOG = MissionCatalog()
 NAMES = list(CATALOG)
-GOLDEN = Path(__file__).parent / "golden" / "catalog"
+DEFINITIONS = GOLDEN / "catalog"
 REAL = ["hmi.M_720s", "hmi.B_720s", "hmi.sharp_cea_720s", "aia.lev1_euv_12s", "mdi.fd_M_96m_lev182", "aia.lev1"]
 
 
@@ -120,7 +120,7 @@ def test_every_series_has_a_definition_and_fits_the_protocol(name):
 
 @pytest.mark.parametrize("name", REAL)
 def test_definitions_hold_all_that_the_recorded_ones_do(name):
-    recorded = SeriesDefinition(json.loads((GOLDEN / f"{name}.definition.json").read_text()))
+    recorded = SeriesDefinition(json.loads((DEFINITIONS / f"{name}.definition.json").read_text()))
     ours = CATALOG[name].definition
     linked = {segment.name.lower() for segment in ours.segments.values() if segment.link}
     for column, key in recorded.keywords.items():

@@ -6,10 +6,10 @@ import http.client
 import json
 import math
 from functools import cache
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from conftest import GOLDEN
 
 from jsoclite.errors import RecordSetError
 from jsoclite.sandbox import Fault, Sandbox
@@ -17,7 +17,6 @@ from jsoclite.sandbox.catalog.catalog import StoredCatalog
 from jsoclite.sandbox.faults import CONTENT, ENDPOINTS, STATE, WIRE, Faults
 from jsoclite.sandbox.web.messages import Request
 
-GOLDEN = Path(__file__).parent / "golden"
 ADDRESS = "test@example.com"
 FILE = "/SUM0/D500000012/S00000/magnetogram.fits"
 QUERY = "/cgi-bin/ajax/jsoc_info?op=rs_summary&ds=hmi.M_720s[2014.01.01_TAI/1h][3]"

@@ -12,10 +12,10 @@ import subprocess
 import sys
 import threading
 from functools import cache
-from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
+from conftest import GOLDEN
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,8 +24,7 @@ from jsoclite.sandbox import Sandbox, serve
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
 from jsoclite.sandbox.programs.addresses import MAX_WAITING, Addresses
 
-HERE = Path(__file__).parent
-GOLDEN = HERE / "golden"
+TESTS = GOLDEN.parent
 RAW = GOLDEN / "jsoc_info_raw.jsonl"
 QUERY = "/cgi-bin/ajax/jsoc_info?op=rs_summary&ds=hmi.M_720s[2014.01.01_TAI/1h][3]"
 
@@ -398,7 +397,7 @@ def test_the_tests_of_drms_pass():
             os.environ,
             SANDBOX_CONFIG=json.dumps(sandbox.drms_config("JSOC")),
             JSOC_EMAIL=sandbox.email,
-            PYTHONPATH=os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
+            PYTHONPATH=os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
         )
         command = [
             sys.executable,
@@ -412,7 +411,7 @@ def test_the_tests_of_drms_pass():
             "no:cacheprovider",
         ]
         command += ["-m", "jsoc or (remote_data and not kis)", "-rA", "-q", "-W", "default"]
-        done = subprocess.run(command, env=environment, cwd=HERE, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(command, env=environment, cwd=TESTS, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
         passed = [line for line in done.stdout.splitlines() if line.startswith("PASSED")]
         skipped = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
-from pathlib import Path
 
 import drms
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import GOLDEN as RECORDED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,8 +20,8 @@ from jsoclite.query.cells import UnexpectedShape
 from jsoclite.query.columns import STRING
 from jsoclite.query.table import from_reply
 
-GOLDEN = [json.loads(line) for line in (Path(__file__).parent / "golden/jsoc_info.jsonl").read_text().splitlines()]
-ALIAS = [json.loads(line) for line in (Path(__file__).parent / "golden/alias.jsonl").read_text().splitlines()]
+GOLDEN = [json.loads(line) for line in (RECORDED / "jsoc_info.jsonl").read_text().splitlines()]
+ALIAS = [json.loads(line) for line in (RECORDED / "alias.jsonl").read_text().splitlines()]
 
 
 def _definitions():

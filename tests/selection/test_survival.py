@@ -6,18 +6,18 @@ import copy
 import io
 import json
 import pickle
-from pathlib import Path
 
 import drms
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import GOLDEN as RECORDED
 
 from jsoclite import SelectionError
 from jsoclite.query.table import from_reply
 from jsoclite.selection.selection import select
 
-GOLDEN = [json.loads(line) for line in (Path(__file__).parent / "golden/jsoc_info.jsonl").read_text().splitlines()]
+GOLDEN = [json.loads(line) for line in (RECORDED / "jsoc_info.jsonl").read_text().splitlines()]
 INFO = drms.SeriesInfo(json.loads(GOLDEN[0]["body"]), name="hmi.M_720s")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import GOLDEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +18,7 @@ from jsoclite.sandbox.engine.engine import Engine
 from jsoclite.selection.ranges import cover
 from jsoclite.selection.selection import Selection, select, to_record_sets
 
-CATALOG = StoredCatalog(Path(__file__).parent / "golden/catalog")
+CATALOG = StoredCatalog(GOLDEN / "catalog")
 ENGINE = Engine(CATALOG)
 
 numbers = st.lists(st.integers(1, 400), min_size=1, max_size=200)
