@@ -23,7 +23,7 @@ _HOME = {
     "ExportStatus": "export.request",
     "read": "fits.reading",
     "stack": "fits.reading",
-    "verify": "fits.reading",
+    "verify": "download.manifest",
     "quicklook": "fits.quicklook",
     "colormap": "fits.colors",
     "tai": "times.parse",
@@ -61,6 +61,9 @@ __all__ = ["__version__", *_HOME]
 if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does this lazily
     from .client import (
         Client as Client,
+    )
+    from .download.manifest import (
+        verify as verify,
     )
     from .errors import (
         DownloadError as DownloadError,
@@ -154,9 +157,6 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     )
     from .fits.reading import (
         stack as stack,
-    )
-    from .fits.reading import (
-        verify as verify,
     )
     from .query.keywords import (
         KEYWORD_SETS as KEYWORD_SETS,

@@ -318,7 +318,7 @@ def verify(directory: str) -> int:
 
     Those that are not whole are listed; as CSV, JSON or parquet all are.
     """
-    from ..fits.reading import verify as check
+    from ..download.manifest import verify as check
     from .tables import table
 
     checked = check(directory)

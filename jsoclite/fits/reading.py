@@ -1,17 +1,13 @@
-"""`read`, `stack` and `verify`: files that were downloaded, opened and checked."""
+"""`read` and `stack`: files that were downloaded, opened."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..download.ledger import FileRow, Ledger
 from ..errors import JsocError
-from .files import looks_like_fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from astropy.io import fits
 
-__all__ = ["Stack", "read", "stack", "verify"]
+__all__ = ["Stack", "read", "stack"]
 
 
 def read(source: Any, *, fetch: Callable[[str], bytes] | None = None) -> tuple[np.ndarray[Any, Any], fits.Header]:
@@ -127,64 +123,3 @@ def _image(path: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     if data.shape != shape:
         raise JsocError(f"{path} has {data.shape} pixels, the first file has {shape}; stack files of one segment")
     return data.astype("float64")
-
-
-def verify(directory: str | os.PathLike[str]) -> pd.DataFrame:
-    """
-    Check all files of a download directory against its ledger: there, of the right size, with the right SHA-256.
-
-    Parameters
-    ----------
-    directory : path
-        Where `Client.download` has put files.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per file; index ``record``; columns ``recnum``, ``segment``, ``path``, ``status`` ("whole", "gone",
-        "changed", "broken", or the ledger's word for a file that was never there) and ``reason``. Rows that are not
-        whole can be given to `Client.download` again: those that are gone or have another size are fetched; remove
-        others first.
-
-    Raises
-    ------
-    JsocError
-        If there is no ledger.
-
-    Examples
-    --------
-    >>> files = client.download("hmi.M_720s[2014.01.01_TAI]{magnetogram}", "data")
-    >>> jsoclite.verify("data").status.unique().tolist()
-    ['whole']
-    """
-    import pandas as pd
-
-    with Ledger(directory, create=False) as ledger:
-        rows = ledger.files()
-        checked = [_check(ledger.directory / row.path, row) for row in rows]
-    return pd.DataFrame(
-        {
-            "recnum": pd.Series([row.recnum for row in rows], dtype="int64"),
-            "segment": pd.Series([row.segment for row in rows], dtype="str"),
-            "path": pd.Series([str(ledger.directory / row.path) for row in rows], dtype="str"),
-            "status": pd.Series([status for status, _ in checked], dtype="str"),
-            "reason": pd.Series([reason for _, reason in checked], dtype="str"),
-        }
-    ).set_axis(pd.Index([row.record for row in rows], name="record", dtype="str"))
-
-
-def _check(path: Path, row: FileRow) -> tuple[str, str | None]:
-    if row.state != "done":
-        return row.state, row.error
-    try:
-        size = path.stat().st_size
-    except OSError:
-        return "gone", "there is no such file any more"
-    if size != row.bytes:
-        return "changed", f"{size} bytes, it had {row.bytes}"
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if row.sha256 and digest != row.sha256:
-        return "changed", "its bytes are others than those that were downloaded (SHA-256)"
-    broken = looks_like_fits(path) if row.path.endswith(".fits") else None
-    return ("broken", broken) if broken else ("whole", None)
