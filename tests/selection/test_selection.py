@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jsoclite import RecordSet, SelectionError
-from jsoclite.query import table as _table  # noqa: F401  registers df.jsoc
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
 from jsoclite.sandbox.engine.engine import Engine
 from jsoclite.selection.ranges import cover
