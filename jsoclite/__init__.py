@@ -21,8 +21,8 @@ _HOME = {
     "Export": "export.export",
     "ExportRequest": "export.request",
     "ExportStatus": "export.request",
-    "read": "fits.reading",
-    "stack": "fits.reading",
+    "read": "fits.read",
+    "stack": "fits.read",
     "verify": "download.manifest",
     "quicklook": "fits.quicklook",
     "colormap": "fits.colors",
@@ -152,10 +152,10 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from .fits.quicklook import (
         quicklook as quicklook,
     )
-    from .fits.reading import (
+    from .fits.read import (
         read as read,
     )
-    from .fits.reading import (
+    from .fits.read import (
         stack as stack,
     )
     from .query.keywords import (
