@@ -15,7 +15,8 @@ import numpy as np
 
 from ..errors import QueryError
 from ..export.reply import file_url
-from ..fits.header import cards, keyword_names
+from ..fits.header import header_cards as cards
+from ..fits.keywords import keyword_names
 from ..selection.selection import Selection
 from ..server.http import Transport
 from .download import Batch, Job

@@ -24,14 +24,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import JsocError
 from . import cards as fitscard
-from .fitsfile import write_fits
-from .keywords import COMMENTARY, DATES, IMAGE, WCS_DEFAULTS, HeaderKeyword, header_keywords, keyword_names
-from .read import read
+from .keywords import COMMENTARY, DATES, IMAGE, WCS_DEFAULTS, HeaderKeyword, header_keywords
 
 if TYPE_CHECKING:
     import drms
 
-__all__ = ["HeaderKeyword", "cards", "header_keywords", "keyword_names", "read", "write_fits"]
+__all__ = ["header_cards", "time_text"]
 
 # what rs_list prints where there is no value, and where a link leads nowhere (jsoc_info.c)
 _MISSING, _BROKEN = "MISSING", "Invalid KeyLink"
@@ -43,7 +41,7 @@ _DIGITS = {"float": 9, "double": 17}
 _SECONDS = re.compile(r"(?P<head>.*[:_]-?\d+)(?P<decimals>\.\d+)?(?P<zone>Z|_[A-Za-z]+)?", re.DOTALL)
 
 
-def cards(
+def header_cards(
     record: Mapping[str, object],
     info: drms.SeriesInfo,
     segment: str | None,

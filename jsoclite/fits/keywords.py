@@ -183,7 +183,7 @@ def _plan(info: drms.SeriesInfo, segment: str | None) -> Iterator[HeaderKeyword]
 
 def keyword_names(info: drms.SeriesInfo, segment: str | None = None) -> list[str]:
     """
-    Name the keywords to ask the server for (with ``M=1``) before `cards` is called.
+    Name the keywords to ask the server for (with ``M=1``) before `header_cards` is called.
 
     Parameters
     ----------

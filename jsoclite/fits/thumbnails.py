@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..download.names import series_of
 from ..errors import JsocError
 from .colors import Look, look
-from .reading import read
+from .read import read
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ..errors import JsocError
+from ..recordset.recordset import RecordSet
 from ..times.parse import to_datetime
 from .packing import QUALITY_FILTER, fill
 from .ranges import Item, Numbers, cover
@@ -24,9 +25,7 @@ from .ranges import Item, Numbers, cover
 if TYPE_CHECKING:
     from drms import SeriesInfo
 
-    from ..recordset.recordset import RecordSet
-
-Verify: TypeAlias = "Callable[[RecordSet], Iterable[int]]"
+Verify: TypeAlias = Callable[[RecordSet], Iterable[int]]
 
 _UNIT_SECONDS = {"tenthsecs": 0.1, "secs": 1.0, "mins": 60.0, "days": 86400.0}
 # For each chosen record the server may be asked about so many slots.
@@ -73,8 +72,6 @@ def shortest(
 
 
 def _is_confirmed(texts: Sequence[str], wanted: Numbers, verify: Verify) -> bool:
-    from ..recordset.recordset import RecordSet
-
     found: list[Numbers] = []
     for text in texts:
         try:
