@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import JsocError
 from .export.account import Orders
-from .export.reply import REQUEST_ID
 from .lookups import Lookups
-from .query.query import Queries, as_list
+from .query.query import Queries
 from .questions import Questions
+from .series import FileKey, as_list
 from .server.http import Transport, resolve_server
+from .server.jsoc import REQUEST_ID, Jsoc
 from .server.retry import Clock
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import requests
     from drms import ServerConfig
 
-    from .download.names import Wanted
     from .export.export import Export
     from .export.request import ExportRequest
     from .progress import Progress
@@ -135,13 +135,17 @@ class Client(Questions, Lookups):
         return Transport(resolve_server(server), clock=self._clock, **self._options)
 
     @functools.cached_property
+    def _jsoc(self) -> Jsoc:
+        return Jsoc(self.transport)
+
+    @functools.cached_property
     def _queries(self) -> Queries:
-        return Queries(self.transport)
+        return Queries(self._jsoc)
 
     @functools.cached_property
     def _orders(self) -> Orders:
-        transport = self.transport  # first: the sandbox brings its own address
-        return Orders(transport, self._email, self.download)
+        jsoc = self._jsoc  # first: the sandbox brings its own address
+        return Orders(jsoc, self._email, self.download)
 
     # -- exports --------------------------------------------------------------------------------------------------
 
@@ -230,7 +234,7 @@ class Client(Questions, Lookups):
             self._orders.request, method=method, protocol=protocol, filename=filename or FILENAME_FORMAT
         )
         requests: list[ExportRequest] = []
-        wanted: list[Wanted] = []
+        wanted: list[FileKey] = []
         if isinstance(rows, str | RecordSet):
             (record_set,) = to_record_sets(rows, segments=as_list(segments))
             info = self.info(record_set.series)
@@ -393,12 +397,9 @@ class Client(Questions, Lookups):
         >>> client.drms.pkeys("hmi.M_720s")
         ['T_REC', 'CAMERA']
         """
-        import drms
+        from .server import _drms
 
-        client = drms.Client(self.transport.server)
-        client._json = self.transport
-        client._email = self._email  # the property would ask the server at once
-        return client
+        return _drms.client(self.transport, self._email)
 
 
 @functools.cache

@@ -9,10 +9,10 @@ from .query.parts import SIZE
 
 if TYPE_CHECKING:
     import pandas as pd
-    from drms import SeriesInfo
 
     from .query.query import Queries
     from .recordset.recordset import RecordSet
+    from .series import SeriesInfo
 
 __all__ = ["Questions"]
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from ..errors import warn
 from ..export.reply import ExportFile, ExportStatus
 from ..export.steps.processing import segments_made
+from ..series import RecordName, series_of
 from .download import Batch, Job
 from .ledger import FileRow
-from .names import bracket_values, series_of
 from .unpack import unpack
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def match(
         group[row.segment] = row
         by_record[row.record.lower()] = group
         # two versions of a record have the same prime keys: then those cannot tell
-        values = tuple(bracket_values(row.record))
+        values = RecordName.parse(row.record).bare
         by_values[values] = group if by_values.get(values, group) is group else None
     found: dict[tuple[int, str, str, str], ExportFile] = {}
     for file in files:
@@ -100,10 +100,10 @@ def match(
 
 
 def _processed(record: str, by_values: dict[tuple[str, ...], dict[str, FileRow] | None]) -> dict[str, FileRow] | None:
-    values = bracket_values(record)
+    values = RecordName.parse(record).bare
     # the last prime key of a _mod series is the request id; a series may keep fewer keys than its source
     for stop in (len(values), len(values) - 1):
-        exact = by_values.get(tuple(values[:stop]))
+        exact = by_values.get(values[:stop])
         if exact:
             return exact
     hits = [group for key, group in by_values.items() if group and set(values[:-1]) and set(values[:-1]) <= set(key)]
@@ -191,7 +191,7 @@ def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits
         # a processed record lies in another series (SERIES_mod); a step that failed can leave the stored one
         pairs = [(row, found[row.key]) for row in open_rows if row.key in found]
         # a row that was made from the reply has its record from there
-        source = series_of(request.record_set or "").partition("{")[0].lower()
+        source = series_of(request.record_set or "").lower()
         same = [row for row, file in pairs if series_of(file.record).lower() == source]
         if same:
             warn(

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from ..errors import JsocError
 from ..export.request import ExportRequest, ExportStatus
+from ..series import FileKey, series_of
 from .download import Batch, Job
 from .exported import FILENAME_FORMAT, alive, staged_jobs
 from .ledger import FileRow, RequestRow
-from .names import Wanted, extension, series_of
+from .names import extension
 from .sums import CHUNK, located
 from .targets import Target, packed
 
@@ -55,7 +56,7 @@ class Retrieval:
         new_export: Callable[[Sequence[ExportRequest]], Export],
     ) -> None:
         self.batch, self.queries = batch, queries
-        self.transport = queries.transport
+        self.jsoc = queries.jsoc
         self._new_request, self._new_export = new_request, new_export
 
     def jobs(self, targets: Sequence[Target], *, overwrite: bool = False) -> Iterator[Job]:
@@ -81,12 +82,12 @@ class Retrieval:
         headers = target.product.protocol != "as-is"
         if len({row.recnum for row in free}) <= CHUNK:
             direct: list[Job] = []
-            for jobs, staged in located(self.batch, self.transport, target.info, free, headers=headers):
+            for jobs, staged in located(self.batch, self.jsoc, target.info, free, headers=headers):
                 direct += jobs
                 offline += staged
             yield from self._staged(target, offline, direct) if offline else direct
             return
-        for jobs, staged in located(self.batch, self.transport, target.info, free, headers=headers):
+        for jobs, staged in located(self.batch, self.jsoc, target.info, free, headers=headers):
             yield from jobs
             offline += staged
         if offline:
@@ -100,7 +101,7 @@ class Retrieval:
 
     def _living(self) -> list[RequestRow]:
         rows = self.batch.ledger.requests(state=("planned", "pending", "done"))
-        server = self.transport.server.cgi_baseurl
+        server = self.jsoc.server.cgi_baseurl
         return [row for row in rows if alive(row.state, row.request_id, row.submitted) and row.server == server]
 
     def _staged(self, target: Target, rows: list[FileRow], meanwhile: Iterable[Job] = ()) -> Iterator[Job]:
@@ -132,7 +133,7 @@ class Retrieval:
         kept: list[FileRow] = []
         # what steps make is in no storage unit; what they read lies together in one
         source = target.info.segments.index[0] if target.product.made else None
-        for jobs, tape in located(self.batch, self.transport, target.info, rows, headers=False, source=source):
+        for jobs, tape in located(self.batch, self.jsoc, target.info, rows, headers=False, source=source):
             kept += [job.row for job in jobs]
             for row in tape:
                 self.batch.fail(row, OFFLINE, missing=False)
@@ -158,7 +159,7 @@ class Retrieval:
             protocol = "as-is" if target.product.protocol == "as-is" else "fits"
             with self.batch.ledger.transaction():
                 noted = self.batch.ledger.add_request(
-                    self.transport.server.cgi_baseurl,
+                    self.jsoc.server.cgi_baseurl,
                     record_set,
                     method="url",
                     protocol=protocol,
@@ -216,10 +217,10 @@ class Retrieval:
 
     def _replan(self, files: Sequence[FileRow]) -> list[FileRow]:
         todo = []
-        by_product: dict[str, list[Wanted]] = {}
+        by_product: dict[str, list[FileKey]] = {}
         for file in files:
             by_product.setdefault(file.product, []).append(
-                Wanted(file.record, file.recnum, file.segment, extension(file.path))
+                FileKey(file.record, file.recnum, file.segment, extension(file.path))
             )
         for product, wanted in by_product.items():
             todo += self.batch.plan(wanted, product)
@@ -234,7 +235,7 @@ class Retrieval:
             recnum = int(prefix) if prefix.isdigit() and rest else -1
             stored = rest if recnum >= 0 else name
             wanted.append(
-                Wanted(file.record, recnum, file.segment or self._segment(file.record, stored), extension(name))
+                FileKey(file.record, recnum, file.segment or self._segment(file.record, stored), extension(name))
             )
         return self.batch.plan(wanted, self._product(request))
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..checks import check_names, prime_time_key
 from ..errors import JsocError, ProcessingError, warn
 from ..export.steps.processing import chain, segments_made
 from ..query.query import segment_columns
@@ -21,14 +20,12 @@ from ..recordset.grammar import Slot, SlotRange, SlotSpan
 from ..recordset.language import read_recnums, scan
 from ..recordset.recordset import RecordSet
 from ..selection.selection import Selection, select
+from ..series import FileKey, SeriesInfo, check_names, prime_time_key
 from ..times.parse import parse_time
 from .ledger import FileRow
-from .names import Wanted
 from .sums import endings
 
 if TYPE_CHECKING:
-    from drms import SeriesInfo
-
     from ..query.query import Queries
 
 __all__ = ["Product", "Target", "chosen_segments", "numbers_in", "packed", "processing", "targets"]
@@ -81,15 +78,15 @@ class Target:
     segments: tuple[str, ...]
     product: Product
 
-    def wanted(self) -> Iterator[Wanted]:
+    def wanted(self) -> Iterator[FileKey]:
         """Yield the files."""
         ending = endings(self.info, self.segments)
         for record, recnum in self.records:
             for segment in self.segments:
-                yield Wanted(record, recnum, segment, ending[segment])
+                yield FileKey(record, recnum, segment, ending[segment])
 
 
-R = TypeVar("R", Wanted, FileRow)
+R = TypeVar("R", FileKey, FileRow)
 
 
 def packed(queries: Queries, target: Target, rows: Iterable[R]) -> Iterator[tuple[str, list[R]]]:

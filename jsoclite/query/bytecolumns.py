@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..series import Kind
 from .cells import Cells
 from .columns import (
     BROKEN_KEYWORD,
     Converted,
-    Kind,
     Scale,
     convert_integers,
     convert_reals,

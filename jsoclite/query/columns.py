@@ -21,7 +21,6 @@ expressions (``==``, ``.str``, boolean masks, ``isna``) work; there a missing st
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -48,26 +47,6 @@ _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 Scale: TypeAlias = Literal["utc", "tai"]
 Array: TypeAlias = Any  # numpy array or pandas extension array
-
-
-class Kind(enum.Enum):
-    """What a keyword holds, in the words of pandas."""
-
-    INTEGER = "integer"
-    REAL = "real"
-    TIME = "time"
-    STRING = "string"
-
-
-KIND_OF_TYPE = {
-    "char": Kind.INTEGER,
-    "short": Kind.INTEGER,
-    "int": Kind.INTEGER,
-    "longlong": Kind.INTEGER,
-    "float": Kind.REAL,
-    "double": Kind.REAL,
-    "time": Kind.TIME,
-}
 
 
 class Converted(NamedTuple):

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..checks import find_name, prime_time_key, without_time
 from ..errors import RecordSetError, warn
 from ..recordset.recordset import RecordSet
+from ..series import find_name, prime_time_key, without_time
 from ..times.parse import DrmsTime, parse_duration, utc
 
 if TYPE_CHECKING:

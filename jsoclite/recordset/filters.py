@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import RecordSetError
+from ..series import Kind
 from ..times.cnumbers import strtod, strtol
 from ..times.scale import JD_ZERO
 from ..times.server import is_duration, scan_duration, scan_time_ext
@@ -20,7 +21,6 @@ from .grammar import (
     MISSING,
     Duration,
     First,
-    Kind,
     Last,
     Range,
     Single,

@@ -20,15 +20,6 @@ class FatalSetError(RecordSetError):
     """A record set that kills the server program: its client would see an empty HTTP 500."""
 
 
-class Kind(enum.Enum):
-    """How the server reads the values of a key."""
-
-    INTEGER = "integer"
-    REAL = "real"
-    TIME = "time"
-    STRING = "string"
-
-
 class Missing(enum.Enum):
     """The value `DRMS_MISSING_VALUE`: '' of strings, the type's minimum of integers, NaN of reals."""
 

@@ -12,6 +12,7 @@ columns and the like come from PostgreSQL, later.
 
 from __future__ import annotations
 
+from ..series import Kind
 from .filters import Mark
 from .grammar import (
     MISSING,
@@ -22,7 +23,6 @@ from .grammar import (
     FilterKind,
     First,
     KeyFilter,
-    Kind,
     Last,
     Missing,
     Range,

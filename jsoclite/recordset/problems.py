@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import RecordSetError
+from ..series import Kind, SeriesInfo, Slots, keyword_type
 from ..times.grammar import read_time_string
 from .guess import time_like
-from .language import Element, FatalSetError, FilterKind, Kind, RawFilter, filter_name, read_filter
+from .language import Element, FatalSetError, FilterKind, RawFilter, filter_name, read_filter
 from .valuetraps import Key, filter_problems, reason_of
 
 if TYPE_CHECKING:
-    import drms
-
     from .recordset import RecordSet
 
 #: Characters up to which a record set survives everything: a fits export adds 32 of its own to at most 4,095.
@@ -26,38 +25,16 @@ EXPORT_LIMIT: Final = 4000
 #: Characters up to which a query fits a request line.
 QUERY_LIMIT: Final = 7500
 
-_SLOTTED = frozenset(("ts_eq", "ts_slot", "slot", "carr", "enum"))
-_KINDS = {
-    "time": (Kind.TIME, 64),
-    "string": (Kind.STRING, 0),
-    "float": (Kind.REAL, 32),
-    "double": (Kind.REAL, 64),
-    "char": (Kind.INTEGER, 8),
-    "short": (Kind.INTEGER, 16),
-    "int": (Kind.INTEGER, 32),
-    "longlong": (Kind.INTEGER, 64),
-}
-_UNITS = {
-    "tenthsecs": 0.1,
-    "secs": 1.0,
-    "s": 1.0,
-    "mins": 60.0,
-    "m": 60.0,
-    "hours": 3600.0,
-    "h": 3600.0,
-    "days": 86400.0,
-}
-_UNITS["d"] = _UNITS["days"]
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 # a value of a key filter that is a small number
 _SMALL = re.compile(r"\s*([0-9]{1,5})\s*(?:,|$)")
 _MACRO = re.compile(r"\$\(([^)]*)\)")
 
 
-def problems(record_set: RecordSet, info: drms.SeriesInfo | None = None) -> list[str]:
+def problems(record_set: RecordSet, info: SeriesInfo | None = None) -> list[str]:
     """See `RecordSet.problems`."""
     rows = None if info is None else info.keywords[["type", "recscope", "defval", "linkinfo"]].to_dict("index")
-    keys = None if info is None or rows is None else _keys(info, rows)
+    keys = None if info is None or rows is None else _keys(info)
     found: list[str] = []
     for element in record_set.elements:
         if info is not None and info.name and str(info.name).lower() != element.series.lower():
@@ -68,7 +45,7 @@ def problems(record_set: RecordSet, info: drms.SeriesInfo | None = None) -> list
     return list(dict.fromkeys(found))
 
 
-def refuse(record_set: RecordSet, info: drms.SeriesInfo) -> None:
+def refuse(record_set: RecordSet, info: SeriesInfo) -> None:
     """
     Refuse a set that would end the server program, as far as only the types of the prime keys can tell.
 
@@ -76,7 +53,7 @@ def refuse(record_set: RecordSet, info: drms.SeriesInfo) -> None:
     ----------
     record_set : RecordSet
         About to be sent.
-    info : drms.SeriesInfo
+    info : SeriesInfo
         Definition of its series.
 
     Raises
@@ -84,7 +61,7 @@ def refuse(record_set: RecordSet, info: drms.SeriesInfo) -> None:
     FatalSetError
         For a value that ends the program instead of being refused: the client would see an empty HTTP 500.
     """
-    keys = _keys(info, info.keywords[["type", "recscope", "defval", "linkinfo"]].to_dict("index"))
+    keys = _keys(info)
     for element in record_set.elements:
         position = 0
         for raw in element.filters:
@@ -102,34 +79,20 @@ def refuse(record_set: RecordSet, info: drms.SeriesInfo) -> None:
                     pass  # the server answers this one, with an error of its own
 
 
-def _keys(info: drms.SeriesInfo, rows: dict[str, dict[str, Any]]) -> list[Key]:
-    lowered = {str(name).lower(): (str(name), row) for name, row in rows.items()}
+def _keys(info: SeriesInfo) -> list[Key]:
+    types = {str(name).lower(): (str(name), kind) for name, kind in info.keywords["type"].items()}
     keys = []
     for prime in info.primekeys or ():
-        name, row = lowered.get(str(prime).lower(), (str(prime), {}))
-        kind, bits = _KINDS.get(str(row.get("type")), (Kind.STRING, 0))
-        scope = str(row.get("recscope"))
-        step = None
-        if scope in _SLOTTED and kind is Kind.TIME:
-            step = _step(
-                *(str(lowered.get(f"{name}_{part}".lower(), ("", {}))[1].get("defval")) for part in ("step", "unit"))
-            )
-        keys.append(Key(name, kind, bits, scope in _SLOTTED, scope == "slot", step))
+        name, type_ = types.get(str(prime).lower(), (str(prime), "string"))
+        kind, bits = keyword_type(type_)
+        slots = Slots.of(info, name)
+        step = slots.step if slots is not None and kind is Kind.TIME else None
+        keys.append(Key(name, kind, bits, slots is not None, slots is not None and slots.scope == "slot", step))
     return keys
 
 
-def _step(step: str, unit: str) -> float | None:
-    match = re.fullmatch(r"\s*([0-9.eE+-]+)\s*([a-z]*)\s*", step)
-    if not match:
-        return None
-    try:
-        return float(match[1]) * _UNITS[match[2] or unit]
-    except (ValueError, KeyError):
-        return None
-
-
 def _element(
-    element: Element, keys: list[Key] | None, rows: dict[str, dict[str, Any]] | None, info: drms.SeriesInfo | None
+    element: Element, keys: list[Key] | None, rows: dict[str, dict[str, Any]] | None, info: SeriesInfo | None
 ) -> Iterator[str]:
     named = [raw for raw in element.filters if filter_name(raw) is not None]
     positional = [

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 
 from ..errors import RecordSetError
+from ..series import Kind
 from .filters import Mark, ReadError, ValueReader
-from .grammar import FatalSetError, FilterKind, KeyFilter, Kind, RawFilter, RecnumFilter, SqlFilter
+from .grammar import FatalSetError, FilterKind, KeyFilter, RawFilter, RecnumFilter, SqlFilter
 from .scan import quoted
 
 _NAME = re.compile(r"[ \t\n\v\f\r]*([A-Za-z][A-Za-z0-9_.]*)[ \t\n\v\f\r]*=[ \t\n\v\f\r]*")

@@ -18,7 +18,7 @@ from .setparts import TIME_KEYS, braces_for_angles, by_name, by_position, change
 from .where import sql_filter
 
 if TYPE_CHECKING:
-    import drms
+    from ..series import SeriesInfo
 
 
 class RecordSet:
@@ -346,13 +346,13 @@ class RecordSet:
                 )
         return result
 
-    def problems(self, info: drms.SeriesInfo | None = None) -> list[str]:
+    def problems(self, info: SeriesInfo | None = None) -> list[str]:
         """
         What the server would get wrong in silence, or choke on.
 
         Parameters
         ----------
-        info : drms.SeriesInfo, optional
+        info : SeriesInfo, optional
             Definition of the series; without it only what the text shows is found.
 
         Returns

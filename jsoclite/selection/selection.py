@@ -24,7 +24,7 @@ from .packing import MAX_CHARACTERS, MAX_ROWS, QUALITY_FILTER, fill, pack_recnum
 from .ranges import Numbers
 
 if TYPE_CHECKING:
-    from drms import SeriesInfo
+    from ..series import SeriesInfo
 
 __all__ = ["Selection", "select", "to_record_sets"]
 
