@@ -20,9 +20,8 @@ from ..errors import JsocWarning, ServerError
 from ..series import Kind, SeriesInfo, keyword_type
 from . import columns
 from . import reply as scan
-from .bytecolumns import convert
-from .cells import Cells, UnexpectedShape
-from .columns import Array, Converted, Scale
+from .columns import Array, Converted, Scale, convert
+from .reply import Cells, UnexpectedShape
 
 __all__ = ["from_reply"]
 
