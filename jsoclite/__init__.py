@@ -27,7 +27,7 @@ _HOME = {
         "fits.quicklook": "quicklook",
         "fits.colors": "colormap",
         "times.parse": "tai utc parse_time is_time",
-        "export.steps.processing": "Cutout Rebin Resize MapProject AIAScale VectorToPtr",
+        "export.steps": "Cutout Rebin Resize MapProject AIAScale VectorToPtr",
         "errors": "JsocError RecordSetError ServerError QueryError UnknownSeries UnknownName EmailError ExportError "
         "ExportTooLarge ExportFailed ExportExpired ExportLimit ExportOffline StagingTimeout DownloadError "
         "SelectionError ProcessingError JsocWarning",
@@ -62,7 +62,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     )
     from .export.export import Export as Export
     from .export.request import ExportRequest as ExportRequest, ExportStatus as ExportStatus
-    from .export.steps.processing import (
+    from .export.steps import (
         AIAScale as AIAScale,
         Cutout as Cutout,
         MapProject as MapProject,
@@ -74,9 +74,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from .fits.quicklook import quicklook as quicklook
     from .fits.read import read as read, stack as stack
     from .query.keywords import KEYWORD_SETS as KEYWORD_SETS
-    from .recordset.recordset import RecordSet as RecordSet
+    from .recordset import RecordSet as RecordSet
     from .sandbox import Sandbox as Sandbox
-    from .times.parse import is_time as is_time, parse_time as parse_time, tai as tai, utc as utc
+    from .times import is_time as is_time, parse_time as parse_time, tai as tai, utc as utc
 
 
 def __getattr__(name: str) -> Any:

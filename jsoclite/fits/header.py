@@ -170,11 +170,11 @@ def time_text(text: str) -> str | None:
     decimals = Decimal(match["decimals"] or 0).quantize(Decimal("0.001"), ROUND_HALF_EVEN)
     if decimals >= 1:
         # 59.9996 s: DRMS carries into the minute, and so on
-        from ..times.parse import format_time, scan_time
+        from ..times import words
 
         zone = (match["zone"] or "").lstrip("_")
         iso = "T" in match["head"] and zone == "Z"
-        return format_time(scan_time(text), "ISO" if iso else zone or "UTC", 3).removesuffix("Z")
+        return words.format_time(words.scan_time(text), "ISO" if iso else zone or "UTC", 3).removesuffix("Z")
     return match["head"] + str(decimals)[1:] + (match["zone"] or "").removesuffix("Z")
 
 

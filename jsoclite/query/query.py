@@ -14,23 +14,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import QueryError, ServerError, UnknownName, UnknownSeries, warn
-from ..recordset.problems import refuse
-from ..recordset.recordset import RecordSet
+from ..errors import QueryError, ServerError, UnknownSeries, warn
+from ..recordset import RecordSet, refuse
 from ..series import (
     SeriesInfo,
     as_list,
     check_names,
     check_pattern,
-    find_prime_key,
     nearest_names,
-    prime_time_key,
     series_of,
-    without_time,
 )
 from ..server._drms import definition
-from .bigquery import SMALLEST, fetch_in_pieces
 from .keywords import DEFAULT_KEYWORDS, expand_sets
+from .parts import SMALLEST, fetch_in_pieces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,46 +107,9 @@ class Queries:
 
     # -- records --------------------------------------------------------------------------------------------------
 
-    def build(
-        self,
-        series: str,
-        start: Any,
-        end: Any,
-        cadence: Any,
-        duration: Any,
-        wavelength: Any,
-        segments: str | Sequence[str] | None,
-        where: Any,
-        prime_keys: Mapping[str, Any],
-    ) -> RecordSet:
-        """Return the record set of `Client.search`, all names checked."""
-        info = self.info(series)
-        known = self.prime_keys(series)
-        values = {find_prime_key(key, info): value for key, value in prime_keys.items()}
-        time_key = prime_time_key(info)
-        if time_key is None and any(value is not None for value in (start, end, cadence, duration)):
-            raise without_time(info)
-        if wavelength is not None and "WAVELNTH" not in known:
-            has = "WAVELNTH" in info.keywords.index
-            raise UnknownName(
-                f"WAVELNTH is no prime key of {info.name} ({', '.join(known) or 'it has none'}); "
-                + ("write where='WAVELNTH = …'" if has else "leave out wavelength="),
-                record_set=info.name,
-            )
-        names = as_list(segments)
-        return RecordSet(
-            info.name,
-            start,
-            end,
-            cadence,
-            duration=duration,
-            wavelength=wavelength,
-            segments=None if names is None else self._names(names, info, "segment"),
-            where=where,
-            order=known,
-            time_key=time_key or "T_REC",
-            **values,
-        )
+    def fitted(self, record_set: RecordSet) -> RecordSet:
+        """Return a set that was built from arguments with all names checked, in the order of its series."""
+        return record_set.for_series(self.info(record_set.series))
 
     def query(
         self,
@@ -186,7 +145,7 @@ class Queries:
         """Return what is asked, all names checked."""
         rs = one_series(record_set)
         info = self.info(rs.series)
-        refuse(rs, info)
+        refuse(rs.elements, info)
         asked = as_list(keywords)
         if asked is not None:  # the column is there in any case
             asked = [name for name in asked if name.lower() != "recnum" or name in info.keywords.index]
@@ -261,7 +220,7 @@ class Queries:
         """Count the records of a record set without fetching them."""
         rs = one_series(record_set)
         info = self.info(rs.series)
-        refuse(rs, info)
+        refuse(rs.elements, info)
         warn_of_problems(rs, info)
         return self.size(rs.with_segments(None))
 

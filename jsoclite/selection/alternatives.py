@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..errors import JsocError
-from ..recordset.recordset import RecordSet
+from ..recordset import RecordSet
 from ..series import RecordName, SeriesInfo, Slots
-from ..times.parse import to_datetime
+from ..times import to_datetime
 from .packing import QUALITY_FILTER, fill
 from .ranges import Item, Numbers, cover
 
