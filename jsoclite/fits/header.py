@@ -23,6 +23,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import JsocError
+from ..times.parse import format_time, scan_time
 from . import cards as fitscard
 from .keywords import COMMENTARY, DATES, IMAGE, WCS_DEFAULTS, HeaderKeyword, header_keywords
 
@@ -169,8 +170,6 @@ def time_text(text: str) -> str | None:
     decimals = Decimal(match["decimals"] or 0).quantize(Decimal("0.001"), ROUND_HALF_EVEN)
     if decimals >= 1:
         # 59.9996 s: DRMS carries into the minute, and so on
-        from ..times.parse import format_time, scan_time
-
         zone = (match["zone"] or "").lstrip("_")
         iso = "T" in match["head"] and zone == "Z"
         return format_time(scan_time(text), "ISO" if iso else zone or "UTC", 3).removesuffix("Z")
