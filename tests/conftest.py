@@ -30,6 +30,12 @@ def _loopback_only(monkeypatch):
     monkeypatch.delenv("JSOCLITE_SERVER", raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _a_wide_terminal(monkeypatch):
+    """What is shown does not depend on where the tests run."""
+    monkeypatch.setenv("COLUMNS", "160")
+
+
 class HandClock:
     """A clock that runs only when somebody sleeps, and remembers how long they did."""
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 
 from jsoclite.fits import cards as fitscard
-from jsoclite.times.parse import format_time
+from jsoclite.fits.files import units
+from jsoclite.times.parse import format_time, scan_time
 
 GOLDEN = Path(__file__).parent / "golden"
 REAL = GOLDEN / "fits-headers"
@@ -60,8 +63,6 @@ def printed(name, recnum):
         elif kind == "double":
             text = format(float(value), ".17G")
         elif kind == "time":
-            from jsoclite.times.parse import scan_time
-
             seconds = scan_time(value) if isinstance(value, str) else value
             text = format_time(seconds, keyword["unit"], 6)
         else:
@@ -120,3 +121,32 @@ def reconstructed(cards):
     segments = [f"other{number}" for number in range(segment_number)] + [identity[2]]
     info = made_series(keywords.values(), segments=segments, primekeys=primekeys, name=identity[0])
     return info, record, identity[2], int(identity[1])
+
+
+BLANK = -(2**31)
+PIXELS = np.arange(-600, 600, dtype=np.int32).reshape(30, 40)
+PIXELS[0, :3] = BLANK
+
+
+def compressed(path, pixels=PIXELS, kind="RICE_1", **header):
+    """A file as JSOC stores it: an empty primary, and the image compressed in an extension."""
+    hdu = fits.CompImageHDU(pixels, compression_type=kind)
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, checksum=True, overwrite=True)
+    # astropy would apply BSCALE and its kin to the pixels, each version in its own way
+    raw = path.read_bytes()
+    unit = next(unit for unit in units(BytesIO(raw)) if unit.is_image)
+    extra = [fitscard.card(name, str(value)) for name, value in header.items()]
+    path.write_bytes(raw[: unit.start] + fitscard.header_block([*unit.cards, *extra]) + raw[unit.data_start :])
+    return path
+
+
+def plain(path, pixels, *extra, before=()):
+    """An image in the primary HDU, written without astropy's help."""
+    pixels = np.asarray(pixels)
+    bits = pixels.dtype.itemsize * (-8 if pixels.dtype.kind == "f" else 8)
+    head = [fitscard.card("SIMPLE", "T"), fitscard.card("BITPIX", str(bits))]
+    head += [fitscard.card("NAXIS", str(pixels.ndim))]
+    head += [fitscard.card(f"NAXIS{axis}", str(size)) for axis, size in enumerate(reversed(pixels.shape), start=1)]
+    data = pixels.astype(pixels.dtype.newbyteorder(">")).tobytes()
+    path.write_bytes(fitscard.header_block([*head, *extra]) + data + bytes(-len(data) % 2880))
+    return path

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from ..display import clean
 from . import ask, fetch, serve  # noqa: F401 - importing a module of commands adds them to the program
 from .program import Settings, program
 
@@ -61,27 +62,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if settings.debug or not _is_ours(error):
+        from ..errors import EmailError, JsocError
+
+        if settings.debug or not isinstance(error, JsocError | ValueError):
             raise
         _say(f"jsoclite: {error}")
-        return 2 if isinstance(error, ValueError) and not _says_its_own(error) else 1
-
-
-def _is_ours(error: Exception) -> bool:
-    from ..errors import JsocError
-
-    return isinstance(error, JsocError | ValueError)
-
-
-def _says_its_own(error: Exception) -> bool:
-    from ..errors import DownloadError, EmailError
-
-    return isinstance(error, DownloadError | EmailError)
+        return 2 if isinstance(error, ValueError) and not isinstance(error, EmailError) else 1
 
 
 def _say(text: str) -> None:
-    from ..display import clean
-    from ..progress import say
+    from ..progress import say  # it needs tqdm
 
     say("\n".join(clean(line) for line in text.splitlines()))
 

@@ -9,7 +9,7 @@ import click
 
 from .complete import keywords as complete_keywords
 from .complete import series as complete_series
-from .program import command, connect, form, show, table, table_options
+from .program import command, connect, form, show, table_options
 
 __all__: list[str] = []
 
@@ -97,13 +97,7 @@ def query(
         if limit is None
         else iter([client.query(record_set, **asked, limit=limit)])  # type: ignore[arg-type]
     )
-    out = table(["time", "recnum"])
-    total = 0
-    for frame in frames:
-        out.add(frame)
-        total += len(frame)
-    out.close()
-    if not total:
+    if not show(frames, ["time", "recnum"]):
         click.echo("no record matches", err=True)
     return 0
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..display import clean
 from .complete import file_or_series
 from .program import command, connect, form, show, table_options
 
@@ -123,7 +124,6 @@ def get(what: tuple[str, ...], output: str, segments: str | None, protocol: Any,
 
 def _tell(manifest: pd.DataFrame, directory: str) -> int:
     """Print a manifest, and what it comes to; return the exit code."""
-    from ..display import clean
     from ..download.download import reasons
 
     there = manifest["status"].isin(["downloaded", "present"])
@@ -219,8 +219,6 @@ def _follow(made: Export, *, wait: bool, quiet: bool) -> int:
 
 
 def _tell_errors(made: Export) -> None:
-    from ..display import clean
-
     for request in made:
         if request.error:
             click.echo(f"jsoclite: {clean(request.error)}", err=True)

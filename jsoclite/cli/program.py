@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..client import Client
-    from .tables import Table
 
-__all__ = ["Settings", "command", "connect", "form", "program", "show", "table", "table_options"]
+__all__ = ["Settings", "command", "connect", "form", "program", "show", "table_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -141,25 +140,22 @@ def form() -> str | None:
     return chosen
 
 
-def table(spare: Sequence[str] = ()) -> Table:
+def show(frames: pd.DataFrame | Iterable[pd.DataFrame], spare: Sequence[str] = ()) -> int:
     """
-    Return a table on stdout, in the form that was asked for.
+    Write a table on stdout, in the form that was asked for, and return the number of its rows.
 
     Parameters
     ----------
+    frames : DataFrame or iterable of DataFrame
+        The table, or its parts.
     spare : sequence of str
         Columns that a terminal that is too narrow can do without, the first to go first.
     """
-    from .tables import table as make  # it needs pandas
+    import pandas as pd
 
-    return make(form(), spare=spare)
+    from .tables import write  # it needs pandas
 
-
-def show(frame: pd.DataFrame, spare: Sequence[str] = ()) -> None:
-    """Print a whole table; see `table`."""
-    out = table(spare)
-    out.add(frame)
-    out.close()
+    return write([frames] if isinstance(frames, pd.DataFrame) else frames, form(), spare)
 
 
 def connect() -> Client:

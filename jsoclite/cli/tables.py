@@ -1,23 +1,24 @@
 """
 Tables on stdout: readable text, or CSV, JSON lines and parquet for files and pipes.
 
-A table may come in several DataFrames with the same columns; each is written when it is there.
+A table may come in several DataFrames with the same columns; each is written before the next is asked for.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Protocol
+from itertools import chain, islice
+from typing import IO, Any
 
 import click
 import pandas as pd
 
 from ..display import clean
 
-__all__ = ["Table", "table"]
+__all__ = ["write"]
 
 #: The cells of each column, and whether they line up on the right.
 Cells = dict[str, tuple[list[str], bool]]
@@ -27,34 +28,38 @@ _NOTHING = "-"
 _NARROWEST = 16
 
 
-class Table(Protocol):
-    """Something that DataFrames with the same columns can be written to."""
-
-    def add(self, frame: pd.DataFrame) -> None:
-        """Write rows."""
-
-    def close(self) -> None:
-        """Write what is left."""
-
-
-def table(form: str | None, *, spare: Sequence[str] = ()) -> Table:
+def write(frames: Iterable[pd.DataFrame], form: str | None, spare: Sequence[str] = ()) -> int:
     """
-    Return a table on stdout.
+    Write a table on stdout.
 
     Parameters
     ----------
+    frames : iterable of DataFrame
+        Its parts, with the same columns.
     form : {None, "csv", "json", "parquet"}
         None for text.
     spare : sequence of str
         Columns that a terminal that is too narrow can do without, the first to go first.
+
+    Returns
+    -------
+    int
+        Rows.
     """
-    if form == "csv":
-        return _Csv()
-    if form == "json":
-        return _Json()
-    if form == "parquet":
-        return _Parquet()
-    return _Text(shutil.get_terminal_size().columns if sys.stdout.isatty() else None, spare)
+    count = 0
+
+    def counted() -> Iterator[pd.DataFrame]:
+        nonlocal count
+        for frame in frames:
+            count += len(frame)
+            yield frame
+
+    if form is None:
+        _write_text(counted(), shutil.get_terminal_size().columns if sys.stdout.isatty() else None, spare)
+    else:
+        {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}[form](counted())
+        sys.stdout.flush()
+    return count
 
 
 def _named(frame: pd.DataFrame) -> bool:
@@ -62,26 +67,16 @@ def _named(frame: pd.DataFrame) -> bool:
     return frame.index.name is not None
 
 
-class _Csv:
-    def __init__(self) -> None:
-        self._begun = False
-
-    def add(self, frame: pd.DataFrame) -> None:
-        frame.to_csv(sys.stdout, index=_named(frame), header=not self._begun)
-        self._begun = True
-
-    def close(self) -> None:
-        sys.stdout.flush()
+def _write_csv(frames: Iterable[pd.DataFrame]) -> None:
+    for number, frame in enumerate(frames):
+        frame.to_csv(sys.stdout, index=_named(frame), header=number == 0)
 
 
-class _Json:
-    def add(self, frame: pd.DataFrame) -> None:
+def _write_json(frames: Iterable[pd.DataFrame]) -> None:
+    for frame in frames:
         whole = frame.reset_index() if _named(frame) else frame
         if len(whole):
             sys.stdout.write(whole.to_json(orient="records", lines=True, date_format="iso", date_unit="us"))
-
-    def close(self) -> None:
-        sys.stdout.flush()
 
 
 class _Counted:
@@ -106,36 +101,27 @@ class _Counted:
     def seekable(self) -> bool:
         return False
 
-    def close(self) -> None:
-        self.flush()
+    close = flush
 
 
-class _Parquet:
-    def __init__(self) -> None:
-        if sys.stdout.isatty():
-            raise click.UsageError("parquet is no text: send it to a file or a pipe, as in --parquet > rows.parquet")
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError:
-            raise click.UsageError("--parquet needs pyarrow: python -m pip install 'jsoclite[parquet]'") from None
-        self._arrow: Any = pyarrow
-        self._writer: Any = None
-        self._schema: Any = None
-
-    def add(self, frame: pd.DataFrame) -> None:
-        arrow = self._arrow
+def _write_parquet(frames: Iterable[pd.DataFrame]) -> None:
+    if sys.stdout.isatty():
+        raise click.UsageError("parquet is no text: send it to a file or a pipe, as in --parquet > rows.parquet")
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise click.UsageError("--parquet needs pyarrow: python -m pip install 'jsoclite[parquet]'") from None
+    arrow: Any = pyarrow
+    writer = schema = None
+    for frame in frames:
         frame.attrs = {}
-        if self._writer is None:
-            self._schema = _schema(arrow, frame)
-            sink = arrow.PythonFile(_Counted(sys.stdout.buffer), mode="w")
-            self._writer = arrow.parquet.ParquetWriter(sink, self._schema)
-        self._writer.write_table(arrow.Table.from_pandas(frame, schema=self._schema))
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        sys.stdout.buffer.flush()
+        if writer is None:
+            schema = _schema(arrow, frame)
+            writer = arrow.parquet.ParquetWriter(arrow.PythonFile(_Counted(sys.stdout.buffer), mode="w"), schema)
+        writer.write_table(arrow.Table.from_pandas(frame, schema=schema))
+    if writer is not None:
+        writer.close()
 
 
 def _schema(arrow: Any, frame: pd.DataFrame) -> Any:
@@ -147,71 +133,59 @@ def _schema(arrow: Any, frame: pd.DataFrame) -> Any:
     return schema
 
 
-class _Text:
+# -- text --------------------------------------------------------------------------------------------------------------
+
+
+def _write_text(frames: Iterator[pd.DataFrame], width: int | None, spare: Sequence[str]) -> None:
     """
-    Columns that line up.
+    Write columns that line up, in lines of at most `width` characters.
 
     What is too wide for a terminal is told shorter, step by step: without columns that can be spared; with what is the
     same in all rows, and the series of the records, said once; without the prime keys that the record's name says;
     with long text cut. If that is not enough, each record becomes a block of lines.
-
-    Parameters
-    ----------
-    width : int or None
-        Characters in a line; None if there is no limit.
-    spare : sequence of str
-        Columns that can be left out.
     """
-
-    def __init__(self, width: int | None, spare: Sequence[str]) -> None:
-        self._width, self._spare = width, spare
-        self._waiting: pd.DataFrame | None = None
-        self._layout: _Layout | None = None
-        self._widths: dict[str, int] = {}
-
-    def add(self, frame: pd.DataFrame) -> None:
-        if self._waiting is not None:
-            self._write(self._waiting, alone=False)
-        # held back until it is known whether it is the only one: only then is the same in all rows what is in these
-        self._waiting = frame
-
-    def close(self) -> None:
-        if self._waiting is not None:
-            self._write(self._waiting, alone=self._layout is None)
-        self._waiting = None
-        if self._layout is not None and self._layout.left_out:
-            click.echo(f"not shown: {', '.join(self._layout.left_out)}; --csv, --json and --parquet have all", err=True)
-
-    def _write(self, frame: pd.DataFrame, *, alone: bool) -> None:
+    # it must be known whether the first part is the only one: only then is the same in all rows what is so in these
+    begun = [*islice(frames, 2)]
+    layout: _Layout | None = None
+    for frame in chain(begun, frames):
         whole = frame.reset_index() if _named(frame) else frame
         if not len(whole):
-            return
+            continue
         cells = {str(name): _texts(whole[name]) for name in whole.columns}
-        begun = self._layout is not None
-        layout = self._layout = self._layout or _lay_out(cells, self._width, self._spare, alone=alone)
+        if layout is None:
+            layout = _lay_out(cells, width, spare, alone=len(begun) == 1)
+            _write_head(layout, cells, width)
         cells = layout.shown(cells)
         if layout.blocks:
-            _blocks(cells)
-            return
-        for name, (column, _) in cells.items():
-            widest = max(self._widths.get(name, layout.widths[name]), *map(len, column))
-            self._widths[name] = widest if self._width is None else layout.widths[name]
-        if not begun:
-            if layout.same:
-                same = ", ".join(f"{name} {value}" for name, value in layout.same.items())
-                click.echo(click.wrap_text(f"in all rows: {same}", self._width or 100, subsequent_indent="  "))
-            heads = {name: layout.series if name == "record" and layout.series else name for name in cells}
-            line = "  ".join(_pad(heads[name], self._widths[name], right) for name, (_, right) in cells.items())
-            click.echo(click.style(line.rstrip(), bold=True))
+            _write_blocks(cells)
+            continue
+        if width is None:
+            layout.widths = {name: max(layout.widths[name], *map(len, column)) for name, (column, _) in cells.items()}
         columns = [
-            [_pad(_shorten(cell, self._widths[name]), self._widths[name], right) for cell in column]
+            [_pad(_shorten(cell, layout.widths[name]), layout.widths[name], right) for cell in column]
             for name, (column, right) in cells.items()
         ]
         for row in zip(*columns, strict=True):
             click.echo("  ".join(row).rstrip())
+    if layout is not None and layout.left_out:
+        click.echo(f"not shown: {', '.join(layout.left_out)}; --csv, --json and --parquet have all", err=True)
 
 
-def _blocks(cells: Cells) -> None:
+def _write_head(layout: _Layout, cells: Cells, width: int | None) -> None:
+    """Write what is the same in all rows, and the names of the columns."""
+    if layout.blocks:
+        return
+    if layout.same:
+        same = ", ".join(f"{name} {value}" for name, value in layout.same.items())
+        click.echo(click.wrap_text(f"in all rows: {same}", width or 100, subsequent_indent="  "))
+    names = (
+        _pad(layout.series if name == "record" and layout.series else name, characters, cells[name][1])
+        for name, characters in layout.widths.items()
+    )
+    click.echo(click.style("  ".join(names).rstrip(), bold=True))
+
+
+def _write_blocks(cells: Cells) -> None:
     first, *rest = cells
     indent = max(map(len, rest), default=0)
     for number, head in enumerate(cells[first][0]):
@@ -222,9 +196,6 @@ def _blocks(cells: Cells) -> None:
 
 def _pad(text: str, width: int, right: bool) -> str:
     return text.rjust(width) if right else text.ljust(width)
-
-
-# -- text ----------------------------------------------------------------------------------------------------------
 
 
 def _texts(column: pd.Series) -> tuple[list[str], bool]:

@@ -18,7 +18,7 @@ from ..export.reply import file_url
 from ..fits.header import header_cards as cards
 from ..fits.keywords import keyword_names
 from ..selection.selection import Selection
-from ..server.jsoc import Jsoc
+from ..server import Jsoc
 from .download import Batch, Job
 from .ledger import FileRow
 from .names import extension

@@ -8,6 +8,7 @@ matplotlib, and matplotlib is imported only where a colour map is made.
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     Bytes: TypeAlias = npt.NDArray[np.uint8]
 
-__all__ = ["AIA_CHANNELS", "Look", "colormap", "look", "rgb"]
+__all__ = ["AIA_CHANNELS", "Look", "colormap", "look", "number", "rgb"]
 
 #: Wavelengths (Angstrom) that AIA has a colour table for.
 AIA_CHANNELS = (94, 131, 171, 193, 211, 304, 335, 1600, 1700, 4500)
@@ -151,7 +152,7 @@ def look(header: Mapping[str, Any], segment: str = "", series: str = "") -> Look
     name = segment.lower()
     aia = series.lower().startswith("aia.") or any("AIA" in _word(header, key) for key in ("TELESCOP", "INSTRUME"))
     if aia and name in ("", "image", "image_lev1"):
-        wavelength = _wavelength(header.get("WAVELNTH"))
+        wavelength = round(number(header.get("WAVELNTH")) or 0)
         if wavelength in AIA_CHANNELS:
             scale: Scale = "asinh" if wavelength < 1000 else "zero"
             return Look(f"aia{wavelength}", f"{wavelength} Å", f"aia{wavelength}", scale)
@@ -170,11 +171,13 @@ def _word(header: Mapping[str, Any], key: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _wavelength(value: Any) -> int:
+def number(value: Any) -> float | None:
+    """Return the finite number that a header or a row says, None where it says something else."""
     try:
-        return round(float(value))
+        found = float(value)
     except (TypeError, ValueError):
-        return 0
+        return None
+    return found if math.isfinite(found) else None
 
 
 def colormap(which: str | float | Mapping[str, Any] | Look, segment: str = "", series: str = "") -> Colormap:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import JsocError
 from ..series import KEYWORD_TYPES, Kind
+from ..times import words
 from . import cards as fitscard
 from .keywords import COMMENTARY, DATES, IMAGE, WCS_DEFAULTS, HeaderKeyword, header_keywords
 
@@ -170,8 +171,6 @@ def time_text(text: str) -> str | None:
     decimals = Decimal(match["decimals"] or 0).quantize(Decimal("0.001"), ROUND_HALF_EVEN)
     if decimals >= 1:
         # 59.9996 s: DRMS carries into the minute, and so on
-        from ..times import words
-
         zone = (match["zone"] or "").lstrip("_")
         iso = "T" in match["head"] and zone == "Z"
         return words.format_time(words.scan_time(text), "ISO" if iso else zone or "UTC", 3).removesuffix("Z")

@@ -167,7 +167,8 @@ def _of_manifest(frame: pd.DataFrame, segments: list[str] | None) -> tuple[list[
         if segment in _NO_PICTURES or (segments and segment and segment not in segments):
             continue
         if not isinstance(row["path"], str | os.PathLike):
-            left_out[_text(row.get("error")) or "no file"] += 1
+            reason = row.get("error")
+            left_out[reason if isinstance(reason, str) and reason else "no file"] += 1
             continue
         keywords = {
             str(name): value for name, value in row.items() if name not in ("path", "segment", "status", "error")
@@ -215,10 +216,6 @@ def _check(asked: Iterable[str], known: Sequence[str]) -> None:
     for name in asked:
         if name not in known:
             raise UnknownName(f"there is no segment {name!r} in this manifest; it has {', '.join(known)}")
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _downloaded(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import JsocError
 from ..series import series_of
-from .colors import Look, look
+from .colors import Look, look, number
 from .read import read
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def thumbnail(source: Source, size: int) -> Thumbnail:
         pixels *= found.factor
     if _is_upside_down(keywords, series):
         pixels = pixels[::-1, ::-1]
-    exposure = _number(keywords.get("EXPTIME")) if found.kind.startswith("aia") else None
+    exposure = number(keywords.get("EXPTIME")) if found.kind.startswith("aia") else None
     return Thumbnail(
         pixels, found, series, _title(keywords, found, segment, series), _when(keywords, series),
         _unit(keywords, found), exposure if exposure and exposure > 0 else None,
@@ -157,12 +157,12 @@ def shrink(data: npt.NDArray[Any], factor: int, *, average: bool = True) -> Pixe
     starts = np.arange(0, data.shape[1], factor)
     small = np.empty((math.ceil(data.shape[0] / factor), starts.size))
     # a band at a time: a whole image of 4096 x 4096 pixels would need its size several times over
-    for number in range(small.shape[0]):
-        band = data[number * factor : (number + 1) * factor].astype(np.float64)
+    for place in range(small.shape[0]):
+        band = data[place * factor : (place + 1) * factor].astype(np.float64)
         there = np.isfinite(band)
         total = np.add.reduceat(np.where(there, band, 0.0).sum(axis=0), starts)
         count = np.add.reduceat(there.sum(axis=0), starts)
-        small[number] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        small[place] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return small
 
 
@@ -174,14 +174,6 @@ def _is_there(value: Any) -> bool:
         return bool(value == value)
     except TypeError:  # pandas.NA
         return False
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _origin(source: Source, keywords: Mapping[str, Any]) -> tuple[str, str]:
@@ -197,14 +189,14 @@ def _origin(source: Source, keywords: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _is_upside_down(keywords: Mapping[str, Any], series: str) -> bool:
-    angle = _number(keywords.get("CROTA2"))
+    angle = number(keywords.get("CROTA2"))
     if angle is None:
         return series.lower().startswith("hmi.") and not _MAPS.match(series)
     return 90 < angle % 360 < 270
 
 
 def _title(keywords: Mapping[str, Any], found: Look, segment: str, series: str) -> str:
-    harp = _number(keywords.get("HARPNUM"))
+    harp = number(keywords.get("HARPNUM"))
     if harp is not None:
         return f"HARP {harp:.0f} {segment or found.label}"
     told = f"{keywords.get('TELESCOP', '')} {keywords.get('INSTRUME', '')} {series}".upper()
@@ -216,7 +208,7 @@ def _title(keywords: Mapping[str, Any], found: Look, segment: str, series: str) 
 def _when(keywords: Mapping[str, Any], series: str) -> str:
     """Return the time to show: the slot of HMI and MDI, which is round in TAI, and the real time of AIA."""
     slot, observed = (_time_text(keywords.get(name)) for name in ("T_REC", "T_OBS"))
-    if not slot and "syn" in series.lower() and (rotation := _number(keywords.get("CAR_ROT"))):
+    if not slot and "syn" in series.lower() and (rotation := number(keywords.get("CAR_ROT"))):
         return f"Carrington rotation {rotation:.0f}"
     if slot.endswith("TAI"):
         return slot

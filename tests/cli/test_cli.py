@@ -1,4 +1,4 @@
-"""The command line, run as a person would; `table` and `complete` alone where no line shows what matters."""
+"""The command line, run as a person would; `write` and `complete` alone where no line shows what matters."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from click.shell_completion import get_completion_class
 import jsoclite
 from jsoclite.cli import complete, main
 from jsoclite.cli.program import program
-from jsoclite.cli.tables import table
+from jsoclite.cli.tables import write
 from jsoclite.sandbox import Fault, Sandbox
 
 SET = "hmi.B_720s[2015.08.27_05:00:00_TAI-2015.08.27_06:00:00_TAI@24m]{field,azimuth}"
@@ -249,10 +249,7 @@ def test_parquet_types_do_not_depend_on_the_first_rows(tmp_path, monkeypatch):
     ]
     with (tmp_path / "rows.parquet").open("wb") as file:
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file))
-        out = table("parquet")
-        for frame in frames:
-            out.add(frame)
-        out.close()
+        write(frames, "parquet")
     back = pd.read_parquet(tmp_path / "rows.parquet")
     assert back.word.isna().tolist() == [True, True, False, True]
     assert back.n.tolist()[3] == 3
@@ -307,9 +304,7 @@ def test_what_a_terminal_would_obey_is_not_printed():
 
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        text = table(None)
-        text.add(frame)
-        text.close()
+        write([frame], None)
     assert "\x1b" not in out.getvalue()
     assert out.getvalue().splitlines()[1].split()[-4:] == ["a,", "b", "-", "yes"]
 
