@@ -17,17 +17,14 @@ _HOME = {
     name: room
     for room, names in {
         "client": "Client",
-        "recordset.recordset": "RecordSet",
-        "query.keywords": "KEYWORD_SETS",
+        "recordset": "RecordSet",
+        "query": "KEYWORD_SETS",
         "sandbox": "Sandbox",
-        "export.export": "Export",
-        "export.request": "ExportRequest ExportStatus",
-        "fits.read": "read stack",
-        "download.manifest": "verify",
-        "fits.quicklook": "quicklook",
-        "fits.colors": "colormap",
-        "times.parse": "tai utc parse_time is_time",
+        "export": "Export ExportRequest ExportStatus",
         "export.steps": "Cutout Rebin Resize MapProject AIAScale VectorToPtr",
+        "fits": "read stack quicklook colormap",
+        "download": "verify",
+        "times": "tai utc parse_time is_time",
         "errors": "JsocError RecordSetError ServerError QueryError UnknownSeries UnknownName EmailError ExportError "
         "ExportTooLarge ExportFailed ExportExpired ExportLimit ExportOffline StagingTimeout DownloadError "
         "SelectionError ProcessingError JsocWarning",
@@ -39,7 +36,7 @@ __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does this lazily
     from .client import Client as Client
-    from .download.manifest import verify as verify
+    from .download import verify as verify
     from .errors import (
         DownloadError as DownloadError,
         EmailError as EmailError,
@@ -60,8 +57,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
         UnknownName as UnknownName,
         UnknownSeries as UnknownSeries,
     )
-    from .export.export import Export as Export
-    from .export.request import ExportRequest as ExportRequest, ExportStatus as ExportStatus
+    from .export import Export as Export, ExportRequest as ExportRequest, ExportStatus as ExportStatus
     from .export.steps import (
         AIAScale as AIAScale,
         Cutout as Cutout,
@@ -70,10 +66,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
         Resize as Resize,
         VectorToPtr as VectorToPtr,
     )
-    from .fits.colors import colormap as colormap
-    from .fits.quicklook import quicklook as quicklook
-    from .fits.read import read as read, stack as stack
-    from .query.keywords import KEYWORD_SETS as KEYWORD_SETS
+    from .fits import colormap as colormap, stack as stack
+    from .fits import quicklook as quicklook, read as read  # type: ignore[no-redef]  # modules have the same names
+    from .query import KEYWORD_SETS as KEYWORD_SETS
     from .recordset import RecordSet as RecordSet
     from .sandbox import Sandbox as Sandbox
     from .times import is_time as is_time, parse_time as parse_time, tai as tai, utc as utc

@@ -8,15 +8,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
+from .download import carry_out, make_export, make_plan, report
 from .errors import JsocError
-from .export.account import Orders
-from .export.export import Export
-from .export.request import ExportRequest
-from .progress import Progress
-from .query.parts import SIZE
-from .query.query import Queries
+from .export import Account, Export
+from .progress import Progress, choose
+from .query import SIZE, Queries
 from .recordset import RecordSet
-from .series import FileKey, SeriesInfo, as_list
+from .series import SeriesInfo, as_list
 from .server import REQUEST_ID, Clock, Jsoc, Transport, resolve_server
 
 if TYPE_CHECKING:
@@ -27,10 +25,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Client"]
-
-# jsoc_export_manage.c; anything else is accepted first and fails later
-METHODS = ("url", "url_quick", "url-tar", "ftp", "ftp-tar")
-PROTOCOLS = ("fits", "as-is", "jpg", "mpg", "mp4", "png")
 
 
 class Client:
@@ -140,9 +134,9 @@ class Client:
         return Queries(self._jsoc)
 
     @functools.cached_property
-    def _orders(self) -> Orders:
+    def _account(self) -> Account:
         jsoc = self._jsoc  # first: the sandbox brings its own address
-        return Orders(jsoc, self._email, self.download)
+        return Account(jsoc, self._email)
 
     # -- series ---------------------------------------------------------------------------------------------------
 
@@ -619,7 +613,7 @@ class Client:
         >>> client.check_email("demo@example.com"), client.check_email("nobody@example.com")
         (True, False)
         """
-        return self._orders.is_registered(address)
+        return self._account.is_registered(address)
 
     def export(
         self,
@@ -674,43 +668,17 @@ class Client:
         >>> export.wait()
         <Export JSOC_..., done, 4 files, ...>
         """
-        from .download.exported import FILENAME_FORMAT
-        from .download.plan import chosen_segments, packed, processing, targets
-        from .export.steps import segments_made
-        from .recordset import RecordSet
-        from .selection.selection import to_record_sets
-
-        kind = protocol.partition(",")[0].lower()
-        if method not in METHODS or kind not in PROTOCOLS:
-            raise ValueError(
-                f"method={method!r}, protocol={protocol!r}: JSOC knows the methods {', '.join(METHODS)} and the "
-                f"protocols {', '.join(PROTOCOLS)}, with arguments behind a comma"
-            )
-        if method == "url_quick" and protocol != "as-is":
-            raise ValueError(
-                f"method='url_quick' with protocol={protocol!r}: JSOC answers at once only with files as they are "
-                "stored; write protocol='as-is', or method='url' and wait for staging"
-            )
-        make = functools.partial(
-            self._orders.request, method=method, protocol=protocol, filename=filename or FILENAME_FORMAT
+        export = make_export(
+            self._queries,
+            self._account,
+            rows,
+            as_list(segments),
+            method=method,
+            protocol=protocol,
+            process=process,
+            filename=filename,
         )
-        requests: list[ExportRequest] = []
-        wanted: list[FileKey] = []
-        if isinstance(rows, str | RecordSet):
-            (record_set,) = to_record_sets(rows, segments=as_list(segments))
-            info = self.info(record_set.series)
-            text, ratio = processing(self._queries, process, info, record_set.segments or ())
-            if segments_made(text):  # from several of the stored segments: which, is left to the step
-                chosen_segments(list(record_set.segments or ()), info, segments_made(text))
-                record_set = record_set.with_segments(None)
-            requests.append(make(str(record_set), process=text, size_ratio=ratio))
-        else:
-            for target in targets(self._queries, rows, as_list(segments), protocol, process):
-                wanted += target.wanted()
-                for text, files in packed(self._queries, target, target.wanted()):
-                    steps = {"process": target.product.process, "size_ratio": target.product.size_ratio}
-                    requests.append(make(text, wanted=files, **steps))
-        export = self._orders.export(requests, wanted)
+        export.on_download = self.download
         export.advance()
         return export
 
@@ -742,7 +710,9 @@ class Client:
         for request_id in request_ids:
             if not REQUEST_ID.fullmatch(request_id):
                 raise JsocError(f"{request_id!r} is no request id of JSOC; they look like JSOC_20141117_001")
-        return self._orders.export([self._orders.attached(one) for one in request_ids])
+        export = self._account.export([self._account.attached(one) for one in request_ids])
+        export.on_download = self.download
+        return export
 
     # -- files ----------------------------------------------------------------------------------------------------
 
@@ -811,37 +781,15 @@ class Client:
         >>> client.download(df, "data").status.unique().tolist()        # nothing is fetched twice
         ['present']
         """
-        from .download.download import Batch, complain
-        from .download.ledger import Claim, Ledger
-        from .download.plan import Retrieval, targets
-        from .export.export import Export
-        from .progress import choose
-
-        if protocol not in ("auto", "fits", "as-is"):
-            raise ValueError(f"protocol={protocol!r}: write 'auto', 'fits' or 'as-is'; Client.export knows more")
-        if process is not None and protocol == "as-is":
-            raise ValueError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
-        wanted = [] if isinstance(rows, Export) else targets(self._queries, rows, as_list(segments), protocol, process)
+        plan = make_plan(self._queries, rows, as_list(segments), protocol, process)
         shown = choose(progress)
         try:
-            with Ledger(directory) as ledger, (claim := Claim(ledger, self._clock)).held():
-                batch = Batch(ledger, self.transport, shown, claim.beat)
-                retrieval = Retrieval(
-                    batch,
-                    self._queries,
-                    new_request=functools.partial(self._orders.noted, ledger=ledger, progress=shown),
-                    new_export=self._orders.export,
-                )
-                jobs = (
-                    retrieval.attached(rows)
-                    if isinstance(rows, Export)
-                    else retrieval.jobs(wanted, overwrite=overwrite)
-                )
-                batch.run(jobs, executor)
-                manifest = batch.manifest()
+            manifest = carry_out(
+                plan, directory, self._queries, self._account, shown, overwrite=overwrite, executor=executor
+            )
         finally:
             shown.close()
-        complain(manifest, on_error)
+        report(manifest, on_error)
         return manifest
 
     @functools.cached_property

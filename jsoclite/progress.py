@@ -8,11 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from .export.export import Export
-    from .export.request import ExportRequest
+from typing import Any, Protocol
 
 __all__ = ["Bars", "Pace", "Progress", "Silence", "choose", "records", "say", "wanted"]
 
@@ -34,11 +30,16 @@ class Progress(Protocol):
     def file(self) -> None:
         """One file has ended, well or not."""
 
-    def staging(self, request: ExportRequest) -> None:
-        """The status of a request has changed."""
+    def staging(self, request_id: str, state: str, error: str) -> None:
+        """The state of a request has changed; `error` says why it failed, if it did."""
 
-    def waiting(self, export: Export) -> None:
-        """There is nothing to fetch until JSOC has staged more."""
+    def waiting(self, ended: int, total: int, request_id: str, state: str) -> None:
+        """
+        There is nothing to fetch until JSOC has staged more.
+
+        `ended` of `total` requests have ended; JSOC works on `request_id`, or, where that is empty, `state` says what
+        holds up the next one.
+        """
 
     def close(self) -> None:
         """The download has ended."""
@@ -56,10 +57,10 @@ class Silence:
     def file(self) -> None:
         """Say nothing."""
 
-    def staging(self, request: ExportRequest) -> None:
+    def staging(self, request_id: str, state: str, error: str) -> None:
         """Say nothing."""
 
-    def waiting(self, export: Export) -> None:
+    def waiting(self, ended: int, total: int, request_id: str, state: str) -> None:
         """Say nothing."""
 
     def close(self) -> None:
@@ -130,7 +131,7 @@ class Bars:
         self._files: Any = None
         self._requests: Any = None
         self._refreshed = 0.0
-        self._since: dict[int, dt.datetime] = {}
+        self._since: dict[str, dt.datetime] = {}
 
     def files(self, total: int) -> None:
         """Set the number of files."""
@@ -164,34 +165,26 @@ class Bars:
             parts.append(f"{self._files.format_interval(left)} left")
         return ", ".join(parts)
 
-    def staging(self, request: ExportRequest) -> None:
+    def staging(self, request_id: str, state: str, error: str) -> None:
         """Show what JSOC is doing; say what has failed in a line of its own."""
-        self._since[id(request)] = dt.datetime.now()
-        if request.error:
-            say(str(request.error))
+        self._since[request_id] = dt.datetime.now()
+        if error:
+            say(error)
         elif self._requests is not None:
-            self._requests.say(self._state(request))
+            self._requests.say(self._state(request_id, state))
 
-    def waiting(self, export: Export) -> None:
+    def waiting(self, ended: int, total: int, request_id: str, state: str) -> None:
         """Show which request JSOC works on, and since when."""
         self._pace.pause()
-        ended = sum(not (request.pending or request.planned) for request in export.requests)
         if self._requests is None:
-            self._requests = _bar("staging", "request", len(export.requests))
+            self._requests = _bar("staging", "request", total)
         bar = self._requests
-        bar.total, bar.n = len(export.requests), ended
-        active = next((request for request in export.requests if request.pending), None)
-        if active is not None:
-            text = self._state(active)
-        elif ended < len(export.requests):
-            text = export.held_up or "about to be submitted"
-        else:
-            text = "all staged"
-        bar.say(text)
+        bar.total, bar.n = total, ended
+        bar.say(self._state(request_id, state) if request_id else state)
 
-    def _state(self, request: ExportRequest) -> str:
-        since = self._since.setdefault(id(request), dt.datetime.now())
-        return f"{request.id} {request.status.name.lower().replace('_', ' ')} since {since:%H:%M:%S}"
+    def _state(self, request_id: str, state: str) -> str:
+        since = self._since.setdefault(request_id, dt.datetime.now())
+        return f"{request_id} {state} since {since:%H:%M:%S}"
 
     def close(self) -> None:
         """Leave the bars as they are."""

@@ -15,7 +15,7 @@ from .program import command, connect, form, show, table_options
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..export.export import Export
+    from ..export import Export
 
 __all__: list[str] = []
 
@@ -124,7 +124,7 @@ def get(what: tuple[str, ...], output: str, segments: str | None, protocol: Any,
 
 def _tell(manifest: pd.DataFrame, directory: str) -> int:
     """Print a manifest, and what it comes to; return the exit code."""
-    from ..download.download import reasons
+    from ..download import reasons
 
     there = manifest["status"].isin(["downloaded", "present"])
     spare = ["request_id", "bytes"]
@@ -227,7 +227,7 @@ def _tell_errors(made: Export) -> None:
 def _tell_requests(made: Export) -> None:
     import pandas as pd
 
-    from ..export.describe import state
+    from ..export import state
 
     columns = ["request_id", "state", "files", "size_mb", "record_set"]
     found = [(one.id, state(one), len(one.files), one.size, one.record_set) for one in made]
@@ -290,7 +290,7 @@ def status(what: tuple[str, ...]) -> int:
 def _status_of_directory(directory: str) -> int:
     import pandas as pd
 
-    from ..download.ledger import Ledger
+    from ..download import Ledger
 
     with Ledger(directory, create=False) as ledger:
         files = Counter(row.state for row in ledger.files())
@@ -313,7 +313,7 @@ def verify(directory: str) -> int:
 
     Those that are not whole are listed; as CSV, JSON or parquet all are.
     """
-    from ..download.manifest import verify as check
+    from ..download import verify as check
 
     checked = check(directory)
     wrong = checked[checked["status"] != "whole"]

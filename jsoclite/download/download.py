@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DownloadError, warn
-from ..fits.files import looks_like_fits
+from ..fits import looks_like_fits
 from ..progress import Progress
 from ..series import FileKey
 from .ledger import FileRow, Ledger
+from .manifest import Manifest
 from .names import Namer
 from .transfer import LocalError, Outcome, Task, fetch, fetch_alone
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from ..server import Transport
 
-__all__ = ["Batch", "Job", "complain", "reasons"]
+__all__ = ["Batch", "Job", "reasons", "report"]
 
 WRITE_EVERY_S = 0.5
 
@@ -59,14 +60,14 @@ class Batch:
         How they are fetched, in this thread.
     progress : Progress
         What is told meanwhile.
-    beat : callable
+    alive : callable
         Called often, to show that this download is alive.
     """
 
     def __init__(
-        self, ledger: Ledger, transport: Transport, progress: Progress, beat: Callable[[], None] = lambda: None
+        self, ledger: Ledger, transport: Transport, progress: Progress, alive: Callable[[], None] = lambda: None
     ) -> None:
-        self.ledger, self.transport, self.progress, self.beat = ledger, transport, progress, beat
+        self.ledger, self.transport, self.progress, self.alive = ledger, transport, progress, alive
         self.rows: list[FileRow] = []
         self.status: dict[tuple[int, str, str, str], str] = {}
         self.request_ids: dict[tuple[int, str, str, str], str] = {}
@@ -181,7 +182,7 @@ class Batch:
     def arrived(self, count: int) -> None:
         """Count bytes that have come over the network."""
         self.progress.bytes(count)
-        self.beat()
+        self.alive()
 
     def _run_wide(self, jobs: Iterator[Job], executor: Executor, work: Callable[[Task], Outcome]) -> None:
         running: dict[Future[Outcome], Job] = {}
@@ -256,8 +257,6 @@ class Batch:
         """Return a row for each wanted file, in the order asked for; see `Client.download`."""
         import pandas as pd
 
-        from .manifest import Manifest
-
         directory = Path(self.ledger.directory)
         ids = {row.key: row.request_id for row in self.ledger.requests()}
         rows = self.rows
@@ -282,7 +281,7 @@ class Batch:
         return Manifest(frame)
 
 
-def complain(manifest: pd.DataFrame, on_error: str) -> None:
+def report(manifest: pd.DataFrame, on_error: str) -> None:
     """
     Raise or warn about files that are not there.
 

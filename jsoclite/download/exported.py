@@ -23,24 +23,20 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from ..errors import warn
-from ..export.reply import ExportFile, ExportStatus
+from ..export import ExportFile, ExportStatus
 from ..export.steps import segments_made
-from ..fits.files import looks_like_fits
+from ..fits import looks_like_fits
 from ..series import RecordName, series_of
 from .download import Batch, Job
 from .ledger import FileRow
 from .transfer import Outcome, Task, fetch
 
 if TYPE_CHECKING:
-    from ..export.export import Export
-    from ..export.request import ExportRequest
+    from ..export import Export, ExportRequest
     from .download import Batch
     from .ledger import FileRow
 
-__all__ = ["FILENAME_FORMAT", "alive", "match", "staged_jobs", "unpack", "worth_another"]
-
-# The record number in the server's file names tells which record a file belongs to, whatever else the reply says.
-FILENAME_FORMAT = "{seriesname}.{recnum:%lld}.{segment}"
+__all__ = ["alive", "match", "staged_jobs", "unpack", "worth_another"]
 
 # JSOC deletes exports after seven days (jsoc_fetch.c); a download may take a while
 KEPT_S = 6.5 * 86400
@@ -166,7 +162,7 @@ def staged_jobs(
         Files to fetch while JSOC is at work.
     """
     clock = batch.transport.clock
-    settled: set[int] = set()
+    settled: set[ExportRequest] = set()
     # get JSOC going before the first byte is fetched from SUMS
     export.advance()
     for job in meanwhile:
@@ -174,17 +170,17 @@ def staged_jobs(
         export.advance()
     while True:
         for request in export.requests:
-            if id(request) in settled or request.pending or request.planned:
+            if request in settled or request.pending or request.planned:
                 continue
-            settled.add(id(request))
+            settled.add(request)
             for job in _jobs_of(batch, request, rows_of(request), fits):
                 yield job
                 export.advance()
         delay = export.advance()
         if delay is None and len(settled) == len(export.requests):
             return
-        batch.beat()
-        batch.progress.waiting(export)
+        batch.alive()
+        export.show(batch.progress)
         if delay:
             clock.sleep(delay)
 

@@ -7,10 +7,9 @@ finds its requests by id and its files by name. It is an ordinary SQLite databas
 
     pandas.read_sql("select * from files", sqlite3.connect("data/.jsoclite.sqlite"))
 
-One download at a time in a directory.
-
-Two that write the same ``.part`` would spoil it. Whoever comes second waits, and then finds most of its files there.
-The claim is a row of the ledger, so it works wherever the ledger does; that of a dead process is taken over.
+One download writes into a directory at a time: two that write the same ``.part`` would spoil it. Whoever comes second
+waits, and then finds most of its files there. The `Claim` is a row of the ledger, so it works wherever the ledger does;
+that of a dead process is taken over.
 """
 
 from __future__ import annotations
@@ -28,6 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import JsocError
+from ..export import ExportRequest
+from ..progress import Progress
 from ..server import Clock
 
 __all__ = ["NAME", "Claim", "FileRow", "Ledger", "RequestRow"]
@@ -62,7 +63,6 @@ create table if not exists files (
     bytes integer,
     sha256 text,
     url text,
-    validator text,                     -- ETag or Last-Modified of the .part file, for If-Range
     error text,
     request integer references requests(key) on delete set null,
     finished real,                      -- Unix time, s, at which the file was whole
@@ -111,7 +111,6 @@ class FileRow:
     bytes: int | None = None
     sha256: str | None = None
     url: str | None = None
-    validator: str | None = None
     error: str | None = None
     request: int | None = None
     finished: float | None = None
@@ -315,7 +314,7 @@ class Claim:
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger, self._clock = ledger, clock
         self._me = (socket.gethostname(), os.getpid())
-        self._beaten = 0.0
+        self._renewed = 0.0
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -323,11 +322,11 @@ class Claim:
         with _guard:
             lock = _directories.setdefault(self._ledger.directory.resolve(), threading.Lock())
         with lock:
-            told = False
+            waiting = False
             while (other := self._take()) is not None:
-                if not told:
+                if not waiting:
                     log.warning("waiting for process %d on %s, which downloads to %s", *other, self._ledger.directory)
-                    told = True
+                    waiting = True
                 self._clock.sleep(1.0)
             try:
                 yield
@@ -344,11 +343,11 @@ class Claim:
             self._ledger.hold(self._me, now)
         return None
 
-    def beat(self) -> None:
+    def renew(self) -> None:
         """Give a sign of life, now and then."""
         now = time.time()
-        if now - self._beaten > BEAT_EVERY_S:
-            self._beaten = now
+        if now - self._renewed > BEAT_EVERY_S:
+            self._renewed = now
             self._ledger.hold(self._me, now)
 
 
@@ -362,3 +361,36 @@ def _lives(host: str, pid: int, beat: float, now: float) -> bool:
     except PermissionError:  # somebody else's
         return True
     return True
+
+
+class RequestNote:
+    """
+    Writes down what becomes of an export request, before anything else happens to it, and shows it.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Where it is written.
+    row : RequestRow
+        The row of the request.
+    progress : Progress
+        Where it is shown.
+    """
+
+    def __init__(self, ledger: Ledger, row: RequestRow, progress: Progress) -> None:
+        self._ledger, self._row, self._progress = ledger, row, progress
+
+    def note(self, request: ExportRequest, state: str) -> None:
+        """Note a state: planned, submitting, pending, done, failed, expired."""
+        row = self._row
+        row.state, row.request_id, row.status = state, request.id, int(request.status)
+        row.error = str(request.error) if request.error else None
+        if state == "submitting":
+            row.submitted = time.time()
+        if state in ("done", "failed", "expired"):
+            row.finished = time.time()
+        self._ledger.save_request(row)
+
+    def changed(self, request: ExportRequest) -> None:
+        """Show that its status or id has changed."""
+        self._progress.staging(request.id or "", request.status.word, str(request.error or ""))

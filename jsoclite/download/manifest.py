@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from .. import display
-from ..fits.files import looks_like_fits
+from ..fits import looks_like_fits
 from .ledger import FileRow, Ledger
 
 __all__ = ["Manifest", "verify"]
@@ -25,19 +25,7 @@ _STATUSES = ("downloaded", "present", "missing", "failed")
 _NARROWEST = 24
 
 
-class _AnyFrame(type(pd.DataFrame)):  # type: ignore[misc]
-    """
-    Type of `Manifest`.
-
-    A manifest has nothing that another DataFrame has not, so every DataFrame counts as one. `assert_frame_equal`
-    refuses a DataFrame on the left of a subclass otherwise.
-    """
-
-    def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, pd.DataFrame)
-
-
-class Manifest(pd.DataFrame, metaclass=_AnyFrame):
+class Manifest(pd.DataFrame):
     """
     A `pandas.DataFrame` with a row per wanted file, which only shows itself differently.
 

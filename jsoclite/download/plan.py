@@ -1,9 +1,8 @@
 """
-Which way each wanted file comes: it is there already, straight from SUMS, or by an export request.
+What a download is to bring: rows become records and segments, with the steps to apply, and these become a `Plan`.
 
-`Retrieval` is what `Client.download` does, step by step; the steps themselves are in `download`, `direct` and `staged`.
-
-What is wanted: rows become records and segments, with the steps to apply; records become record sets to export.
+A plan is made once, from what users call rows; everything below works on it. `record_sets` cuts what must be exported
+into the fewest record sets.
 """
 
 from __future__ import annotations
@@ -11,255 +10,31 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import JsocError, ProcessingError, warn
-from ..export.request import ExportRequest, ExportStatus
+from ..export import Account, Export, ExportRequest
 from ..export.steps import chain, segments_made
-from ..query.query import segment_columns
+from ..query import Queries, segment_columns
 from ..recordset import RecordSet, numbers_in
-from ..selection.selection import Selection, select
-from ..series import FileKey, SeriesInfo, check_names, prime_time_key, series_of
+from ..selection import Selection, select, to_record_sets
+from ..series import FileKey, SeriesInfo, check_names, prime_time_key
 from ..times import parse_time
-from .download import Batch, Job
-from .exported import FILENAME_FORMAT, alive, staged_jobs
-from .ledger import FileRow, RequestRow
-from .names import extension
-from .sums import CHUNK, endings, located
+from .ledger import FileRow
+from .sums import endings
 
-if TYPE_CHECKING:
-    from ..export.export import Export
-    from ..query.query import Queries
+__all__ = ["FILENAME_FORMAT", "Plan", "Product", "Target", "make_export", "make_plan", "record_sets"]
 
-__all__ = ["Product", "Retrieval", "Target", "chosen_segments", "packed", "processing", "targets"]
+# The record number in the server's file names tells which record a file belongs to, whatever else the reply says.
+FILENAME_FORMAT = "{seriesname}.{recnum:%lld}.{segment}"
 
-OFFLINE = (
-    "its file is on tape (or lost): ask jsoc@sun.stanford.edu to bring it online, naming the record, then run the same "
-    "line again"
-)
-
-
-class Retrieval:
-    """
-    The ways to the files of one download.
-
-    Parameters
-    ----------
-    batch : Batch
-        The download.
-    queries : Queries
-        For what rows and replies do not say themselves.
-    new_request : callable
-        Makes an `ExportRequest` of a record set (or None), its ledger row, its id where known, and the size ratio.
-    new_export : callable
-        Makes an `Export` of requests.
-    """
-
-    def __init__(
-        self,
-        batch: Batch,
-        queries: Queries,
-        *,
-        new_request: Callable[[str | None, RequestRow, str | None, float], ExportRequest],
-        new_export: Callable[[Sequence[ExportRequest]], Export],
-    ) -> None:
-        self.batch, self.queries = batch, queries
-        self.jsoc = queries.jsoc
-        self._new_request, self._new_export = new_request, new_export
-
-    def jobs(self, targets: Sequence[Target], *, overwrite: bool = False) -> Iterator[Job]:
-        """Plan the files of all targets, and yield a job for each as it can be fetched."""
-        todo: list[tuple[Target, list[FileRow]]] = []
-        for target in targets:
-            product = target.product
-            rows = self.batch.plan(target.wanted(), product.name, tag=product.tag, overwrite=overwrite)
-            if rows:
-                todo.append((target, rows))
-        self.batch.progress.files(sum(len(rows) for _, rows in todo))
-        for target, rows in todo:
-            yield from self._fetch(target, rows)
-
-    def _fetch(self, target: Target, rows: list[FileRow]) -> Iterator[Job]:
-        if target.product.process or target.product.protocol == "fits":
-            yield from self._staged(target, rows)
-            return
-        # what an earlier run has asked JSOC to stage is not asked for twice
-        pledged = self._pledged(rows)
-        offline = [row for row in rows if row.key in pledged]
-        free = [row for row in rows if row.key not in pledged]
-        headers = target.product.protocol != "as-is"
-        if len({row.recnum for row in free}) <= CHUNK:
-            direct: list[Job] = []
-            for jobs, staged in located(self.batch, self.jsoc, target.info, free, headers=headers):
-                direct += jobs
-                offline += staged
-            yield from self._staged(target, offline, direct) if offline else direct
-            return
-        for jobs, staged in located(self.batch, self.jsoc, target.info, free, headers=headers):
-            yield from jobs
-            offline += staged
-        if offline:
-            yield from self._staged(target, offline)
-
-    # -- exports --------------------------------------------------------------------------------------------------
-
-    def _pledged(self, rows: Iterable[FileRow]) -> set[tuple[int, str, str, str]]:
-        living = {row.key for row in self._living()}
-        return {row.key for row in rows if row.request in living}
-
-    def _living(self) -> list[RequestRow]:
-        rows = self.batch.ledger.requests(state=("planned", "pending", "done"))
-        server = self.jsoc.server.cgi_baseurl
-        return [row for row in rows if alive(row.state, row.request_id, row.submitted) and row.server == server]
-
-    def _staged(self, target: Target, rows: list[FileRow], meanwhile: Iterable[Job] = ()) -> Iterator[Job]:
-        """
-        Yield the files of `rows` by way of exports.
-
-        What a request leaves open, because it has expired or because one of its files is on tape, is exported once
-        more, without those that are on tape.
-        """
-        for round_ in range(3):
-            requests, rows_of = self._requests(target, rows, adopt=round_ == 0)
-            export = self._new_export(requests)
-
-            def brings(request: ExportRequest, rows_of: dict[int, list[FileRow]] = rows_of) -> list[FileRow]:
-                return rows_of.get(id(request), [])
-
-            yield from staged_jobs(self.batch, export, brings, fits=True, meanwhile=meanwhile)
-            meanwhile = ()
-            rows = [row for row in rows if row.key not in self.batch.status]
-            if any(request.error is not None and request.status is not ExportStatus.EXPIRED for request in requests):
-                rows = self._on_disk(target, rows)
-            if not rows:
-                return
-        for row in rows:
-            self.batch.fail(row, "three exports of it expired or were refused")
-
-    def _on_disk(self, target: Target, rows: list[FileRow]) -> list[FileRow]:
-        """Keep the rows whose files are on disk; the others are settled with the reason."""
-        kept: list[FileRow] = []
-        # what steps make is in no storage unit; what they read lies together in one
-        source = target.info.segments.index[0] if target.product.made else None
-        for jobs, tape in located(self.batch, self.jsoc, target.info, rows, headers=False, source=source):
-            kept += [job.row for job in jobs]
-            for row in tape:
-                self.batch.fail(row, OFFLINE, missing=False)
-        return kept
-
-    def _requests(
-        self, target: Target, rows: Sequence[FileRow], *, adopt: bool
-    ) -> tuple[list[ExportRequest], dict[int, list[FileRow]]]:
-        """Take over the requests that are under way for these rows, and plan new ones for the rest."""
-        requests: list[ExportRequest] = []
-        rows_of: dict[int, list[FileRow]] = {}
-        left = {row.key: row for row in rows}
-        for known in self._living() if adopt else ():
-            mine = [row for row in left.values() if row.request == known.key]
-            if not mine or known.process != target.product.process:
-                continue
-            request = self._new_request(known.record_set, known, known.request_id, target.product.size_ratio)
-            requests.append(request)
-            rows_of[id(request)] = mine
-            for row in mine:
-                del left[row.key]
-        for record_set, covered in packed(self.queries, target, list(left.values())):
-            protocol = "as-is" if target.product.protocol == "as-is" else "fits"
-            with self.batch.ledger.transaction():
-                noted = self.batch.ledger.add_request(
-                    self.jsoc.server.cgi_baseurl,
-                    record_set,
-                    method="url",
-                    protocol=protocol,
-                    process=target.product.process,
-                    filename=FILENAME_FORMAT,
-                )
-                for row in covered:
-                    row.request = noted.key
-                self.batch.ledger.save_files(covered)
-            request = self._new_request(record_set, noted, None, target.product.size_ratio)
-            requests.append(request)
-            rows_of[id(request)] = covered
-        return requests, rows_of
-
-    # -- exports that somebody else has made ----------------------------------------------------------------------
-
-    def attached(self, export: Export) -> Iterator[Job]:
-        """Yield the files of requests whose rows only they, their replies, or the ledger of the directory know."""
-        known = {row.request_id: row for row in self.batch.ledger.requests() if row.request_id}
-        rows_of: dict[int, list[FileRow]] = {}
-        # planned together, so that the manifest has the order of the rows, not that of the requests
-        product = {wanted: self._product(request) for request in export.requests for wanted in request.wanted}
-        planned = {
-            row.key: row
-            for name in dict.fromkeys(product.values())
-            for row in self.batch.plan([wanted for wanted in export.wanted if product[wanted] == name], name)
-        }
-
-        def rows(request: ExportRequest) -> list[FileRow]:
-            if id(request) not in rows_of:
-                noted = known.get(request.id or "")
-                if request.wanted:
-                    keys = [(one.recnum, one.record, one.segment, product[one]) for one in request.wanted]
-                    found = [planned[key] for key in keys if key in planned]
-                elif noted is not None:
-                    found = self._replan([row for row in self.batch.ledger.files() if row.request == noted.key])
-                else:
-                    found = self._plan_reply(request)
-                rows_of[id(request)] = found
-            return rows_of[id(request)]
-
-        yield from staged_jobs(self.batch, export, rows, fits=True)
-        for request in export.requests:
-            if request.error is None:
-                continue
-            if not rows_of.get(id(request)):
-                raise request.error
-            for row in rows_of[id(request)]:
-                if row.key not in self.batch.status:
-                    self.batch.fail(row, str(request.error))
-
-    @staticmethod
-    def _product(request: ExportRequest) -> str:
-        return request.process or ("as-is" if request.protocol == "as-is" else "fits")
-
-    def _replan(self, files: Sequence[FileRow]) -> list[FileRow]:
-        todo = []
-        by_product: dict[str, list[FileKey]] = {}
-        for file in files:
-            by_product.setdefault(file.product, []).append(
-                FileKey(file.record, file.recnum, file.segment, extension(file.path))
-            )
-        for product, wanted in by_product.items():
-            todo += self.batch.plan(wanted, product)
-        return todo
-
-    def _plan_reply(self, request: ExportRequest) -> list[FileRow]:
-        """Make rows of what a reply lists: record and file name are all that is known."""
-        wanted = []
-        for file in request.files:
-            name = file.filename.rpartition("/")[2]
-            prefix, _, rest = name.removeprefix(series_of(file.record) + ".").partition(".")
-            recnum = int(prefix) if prefix.isdigit() and rest else -1
-            stored = rest if recnum >= 0 else name
-            wanted.append(
-                FileKey(file.record, recnum, file.segment or self._segment(file.record, stored), extension(name))
-            )
-        return self.batch.plan(wanted, self._product(request))
-
-    def _segment(self, record: str, stored: str) -> str:
-        """Find the segment that a stored file (image_lev1.fits) belongs to; its own name where there is none."""
-        own = stored.removesuffix(extension(stored)).rpartition(".")[2]
-        try:
-            known = list(self.queries.info(series_of(record)).segments.index)
-        except JsocError:  # the series of a processing step is not public
-            return own
-        begun = [name for name in known if own.lower().startswith(name.lower())]
-        return max(begun, key=len, default=own)
+# jsoc_export_manage.c; anything else is accepted first and fails later
+METHODS = ("url", "url_quick", "url-tar", "ftp", "ftp-tar")
+PROTOCOLS = ("fits", "as-is", "jpg", "mpg", "mp4", "png")
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,10 +92,102 @@ class Target:
                 yield FileKey(record, recnum, segment, ending[segment])
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    What a download is to bring.
+
+    Attributes
+    ----------
+    targets : tuple of Target
+        Records of each series, with their segments and what to make of them.
+    export : Export or None
+        Requests that were made before, in place of targets: their files.
+    """
+
+    targets: tuple[Target, ...] = ()
+    export: Export | None = None
+
+
+def make_plan(queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any) -> Plan:
+    """
+    Find out what rows are, and which of their files are wanted.
+
+    Parameters
+    ----------
+    queries : Queries
+        For what the rows do not say themselves.
+    rows : object
+        See `Client.download`.
+    segments : list of str or None
+        The segments asked for.
+    protocol : str
+        ``auto``, ``fits`` or ``as-is``.
+    steps : step, iterable of them, or None
+        Processing steps.
+
+    Raises
+    ------
+    ValueError
+        For a protocol that there is not, or that goes with no steps.
+    SelectionError, ProcessingError
+        See `Client.download`.
+    """
+    if protocol not in ("auto", "fits", "as-is"):
+        raise ValueError(f"protocol={protocol!r}: write 'auto', 'fits' or 'as-is'; Client.export knows more")
+    if steps is not None and protocol == "as-is":
+        raise ValueError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
+    if isinstance(rows, Export):
+        return Plan(export=rows)
+    return Plan(tuple(targets(queries, rows, segments, protocol, steps)))
+
+
+def make_export(
+    queries: Queries,
+    account: Account,
+    rows: Any,
+    segments: list[str] | None,
+    *,
+    method: str,
+    protocol: str,
+    process: Any,
+    filename: str | None,
+) -> Export:
+    """Make the requests of `Client.export`, which says what the arguments are; none is submitted yet."""
+    kind = protocol.partition(",")[0].lower()
+    if method not in METHODS or kind not in PROTOCOLS:
+        raise ValueError(
+            f"method={method!r}, protocol={protocol!r}: JSOC knows the methods {', '.join(METHODS)} and the "
+            f"protocols {', '.join(PROTOCOLS)}, with arguments behind a comma"
+        )
+    if method == "url_quick" and protocol != "as-is":
+        raise ValueError(
+            f"method='url_quick' with protocol={protocol!r}: JSOC answers at once only with files as they are "
+            "stored; write protocol='as-is', or method='url' and wait for staging"
+        )
+    options = {"method": method, "protocol": protocol, "filename": filename or FILENAME_FORMAT}
+    if isinstance(rows, str | RecordSet):
+        (record_set,) = to_record_sets(rows, segments=segments)
+        info = queries.info(record_set.series)
+        text, ratio = processing(queries, process, info, record_set.segments or ())
+        if segments_made(text):  # from several of the stored segments: which, is left to the step
+            chosen_segments(list(record_set.segments or ()), info, segments_made(text))
+            record_set = record_set.with_segments(None)
+        return account.export([account.request(str(record_set), process=text, size_ratio=ratio, **options)])
+    requests: list[ExportRequest] = []
+    wanted: list[FileKey] = []
+    for target in targets(queries, rows, segments, protocol, process):
+        wanted += target.wanted()
+        for text, files in record_sets(queries, target, target.wanted()):
+            steps = {"process": target.product.process, "size_ratio": target.product.size_ratio}
+            requests.append(account.request(text, wanted=files, **steps, **options))
+    return account.export(requests, wanted)
+
+
 R = TypeVar("R", FileKey, FileRow)
 
 
-def packed(queries: Queries, target: Target, rows: Iterable[R]) -> Iterator[tuple[str, list[R]]]:
+def record_sets(queries: Queries, target: Target, rows: Iterable[R]) -> Iterator[tuple[str, list[R]]]:
     """
     Yield the fewest record sets, with the files that each stands for.
 

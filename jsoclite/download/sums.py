@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import QueryError
-from ..export.reply import file_url
-from ..fits.header import header_cards as cards
-from ..fits.keywords import keyword_names
-from ..selection.selection import Selection
+from ..export import file_url
+from ..fits import header_cards as cards
+from ..fits import keyword_names
+from ..selection import Selection
 from ..server import Jsoc
 from .download import Batch, Job
 from .ledger import FileRow

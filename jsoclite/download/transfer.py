@@ -22,7 +22,7 @@ import requests
 
 from ..display import redact
 from ..errors import JsocError
-from ..fits.files import looks_like_fits, units
+from ..fits import looks_like_fits, units
 from ..server import Again, Clock, Transport, is_transient, repeat, retry_after
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def _finish(task: Task, part: Path, target: Path, received: int, before_naming: 
     if task.header is not None and not has_image(part):
         note = "the file holds no image: it is as it was stored, without the record's keywords"
     elif task.header is not None:
-        from ..fits.files import write_fits
+        from ..fits import write_fits
 
         final = target.with_name(target.name + ".header.part")
         write_fits(part, final, task.header)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from ..errors import EmailError
+from ..series import FileKey
+from ..server import Jsoc
 from .export import Export
 from .request import ExportRequest
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from ..download.ledger import Ledger, RequestRow
-    from ..progress import Progress
-    from ..series import FileKey
-    from ..server import Jsoc
-
-__all__ = ["Orders"]
+__all__ = ["Account"]
 
 REGISTER = (
     "Register it once at http://jsoc.stanford.edu/ajax/register_email.html (answer the mail that comes within "
@@ -25,7 +19,7 @@ REGISTER = (
 )
 
 
-class Orders:
+class Account:
     """
     Makes requests, once the address is known to JSOC.
 
@@ -35,12 +29,10 @@ class Orders:
         How to ask.
     email : str or None
         The address. It never appears in an error or a log.
-    download : callable
-        What `Export.download` calls.
     """
 
-    def __init__(self, jsoc: Jsoc, email: str | None, download: Callable[..., pd.DataFrame]) -> None:
-        self._jsoc, self._email, self._download = jsoc, email, download
+    def __init__(self, jsoc: Jsoc, email: str | None) -> None:
+        self._jsoc, self._email = jsoc, email
         self._registered = False
 
     def is_registered(self, address: str) -> bool:
@@ -72,31 +64,6 @@ class Orders:
         """Make a request that JSOC has already."""
         return self.request(None, request_id=request_id, method="", protocol="")
 
-    def noted(
-        self,
-        record_set: str | None,
-        row: RequestRow,
-        request_id: str | None,
-        size_ratio: float,
-        *,
-        ledger: Ledger,
-        progress: Progress,
-    ) -> ExportRequest:
-        """Make a request that writes each of its steps into a row of a ledger."""
-        request = self.request(
-            record_set,
-            method=row.method,
-            protocol=row.protocol,
-            process=row.process,
-            filename=row.filename,
-            size_ratio=size_ratio,
-            request_id=request_id,
-            ledger=ledger,
-            row=row,
-        )
-        request.on_change = progress.staging
-        return request
-
     def export(self, requests: Sequence[ExportRequest], wanted: Sequence[FileKey] = ()) -> Export:
         """Queue requests."""
-        return Export(requests, clock=self._jsoc.clock, adopt=self.attached, download=self._download, wanted=wanted)
+        return Export(requests, clock=self._jsoc.clock, adopt=self.attached, wanted=wanted)

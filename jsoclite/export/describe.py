@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from .. import display
-from .reply import ExportStatus
-
-if TYPE_CHECKING:
-    from .export import Export
-    from .request import ExportRequest
+from ..errors import ExportError
+from .reply import ExportFile, ExportStatus
 
 __all__ = ["export_html", "export_text", "request_html", "request_text", "state", "summary"]
 
@@ -18,15 +15,38 @@ __all__ = ["export_html", "export_text", "request_html", "request_text", "state"
 MOST, FEW, FILES, REASONS = 30, 10, 50, 3
 
 
-def state(request: ExportRequest) -> str:
+class Request(Protocol):
+    """What is shown of a request, see `ExportRequest`."""
+
+    id: str | None
+    record_set: str | None
+    status: ExportStatus
+    error: ExportError | None
+    files: tuple[ExportFile, ...]
+    messages: tuple[str, ...]
+    tar_url: str | None
+    size: int
+    method: str
+    protocol: str
+    process: str
+
+    @property
+    def pending(self) -> bool:
+        """Whether JSOC is working on it."""
+
+    @property
+    def planned(self) -> bool:
+        """Whether it still waits to be submitted."""
+
+
+def state(request: Request) -> str:
     """Return in a word how a request is."""
     if request.error is not None:
         return "expired" if request.status is ExportStatus.EXPIRED else "failed"
-    words = {ExportStatus.NOT_FOUND: "queued", ExportStatus.TEST: "processing"}
-    return words.get(request.status, request.status.name.lower().replace("_", " "))
+    return request.status.word
 
 
-def request_text(request: ExportRequest) -> str:
+def request_text(request: Request) -> str:
     """Return a request in one line."""
     parts = [
         request.id or "not submitted",
@@ -38,7 +58,7 @@ def request_text(request: ExportRequest) -> str:
     return f"<ExportRequest {', '.join(display.clean(part) for part in parts if part)}>"
 
 
-def summary(requests: Sequence[ExportRequest]) -> str:
+def summary(requests: Sequence[Request]) -> str:
     """Return how far the requests of an export are, such as "2 of 5 requests done, 1 pending, 2 planned"."""
     if not requests:
         return "nothing to export"
@@ -59,9 +79,8 @@ def summary(requests: Sequence[ExportRequest]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def export_text(export: Export) -> str:
+def export_text(requests: Sequence[Request]) -> str:
     """Return an export in one line, or in a block where it has several requests."""
-    requests = export.requests
     if not requests:
         return "<Export of nothing>"
     if len(requests) == 1:
@@ -85,11 +104,11 @@ def export_text(export: Export) -> str:
     return "\n".join(lines) + ">"
 
 
-def _counts(request: ExportRequest) -> tuple[str, str]:
+def _counts(request: Request) -> tuple[str, str]:
     return f"{len(request.files):,}" if request.files else "", f"{request.size:,}" if request.size else ""
 
 
-def _shown(requests: Sequence[ExportRequest]) -> Iterator[int | None]:
+def _shown(requests: Sequence[Request]) -> Iterator[int | None]:
     """Yield the places of the requests that are shown, None for a gap: both ends, and what is not as it should be."""
     first, last = display.shown_rows(len(requests), MOST, FEW)
     places = {*first, *last}
@@ -104,9 +123,8 @@ def _shown(requests: Sequence[ExportRequest]) -> Iterator[int | None]:
         before = number
 
 
-def export_html(export: Export) -> str:
+def export_html(requests: Sequence[Request]) -> str:
     """Return an export as a table of its requests."""
-    requests = export.requests
     head = display.join(display.Html("<b>Export</b> "), summary(requests))
     if not requests:
         return display.block(head)
@@ -130,7 +148,7 @@ def export_html(export: Export) -> str:
     return display.block(head, display.table(header, rows, right=(2, 3)))
 
 
-def request_html(request: ExportRequest) -> str:
+def request_html(request: Request) -> str:
     """Return a request with all that is known about it."""
     files, megabytes = _counts(request)
     name = display.Html(f"<b>Export request</b> {display.mono(request.id or 'not submitted')} ")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StagingTimeout
 from ..progress import Progress, choose
+from ..series import FileKey
 from ..server import Clock
+from .describe import export_html, export_text
 from .queue import Turns
 from .reply import ExportFile, ExportStatus
 from .request import ExportRequest
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ..series import FileKey
 
 __all__ = ["Export"]
 
@@ -37,8 +38,6 @@ class Export(Sequence[ExportRequest]):
         Where the time comes from.
     adopt : callable
         Makes an `ExportRequest` of an id that JSOC names as being in the way.
-    download : callable, optional
-        What `Export.download` calls.
     wanted : sequence of FileKey
         The files that the requests are to bring, in the order of the rows, where that is known.
 
@@ -57,11 +56,12 @@ class Export(Sequence[ExportRequest]):
         *,
         clock: Clock,
         adopt: Callable[[str], ExportRequest],
-        download: Callable[..., pd.DataFrame] | None = None,
         wanted: Sequence[FileKey] = (),
     ) -> None:
         self.requests, self.wanted = tuple(requests), tuple(wanted)
-        self._clock, self._download = clock, download
+        self._clock = clock
+        #: what `download` calls; `Client` sets it
+        self.on_download: Callable[..., pd.DataFrame] | None = None
         self._turns = Turns(self.requests, clock, adopt)
 
     def __len__(self) -> int:
@@ -74,14 +74,10 @@ class Export(Sequence[ExportRequest]):
         return iter(self.requests)
 
     def __repr__(self) -> str:
-        from .describe import export_text
-
-        return export_text(self)
+        return export_text(self.requests)
 
     def _repr_html_(self) -> str:
-        from .describe import export_html
-
-        return export_html(self)
+        return export_html(self.requests)
 
     @property
     def ids(self) -> list[str]:
@@ -277,14 +273,14 @@ class Export(Sequence[ExportRequest]):
         shown = choose(progress)
         try:
             while (delay := self.advance()) is not None:
-                shown.waiting(self)
+                self.show(shown)
                 if deadline is not None:
                     left = deadline - self._clock.now()
                     if left <= 0:
                         raise self._too_late(timeout)
                     delay = min(delay, left)
                 self._clock.sleep(delay)
-            shown.waiting(self)
+            self.show(shown)
         finally:
             shown.close()
         for request in self.requests:
@@ -316,12 +312,34 @@ class Export(Sequence[ExportRequest]):
         try:
             while any(request.planned for request in self.requests):
                 delay = self.advance()
-                shown.waiting(self)
+                self.show(shown)
                 if delay is not None and any(request.planned for request in self.requests):
                     self._clock.sleep(delay)
         finally:
             shown.close()
         return self
+
+    def show(self, progress: Progress) -> None:
+        """
+        Show how far the requests are.
+
+        Examples
+        --------
+        >>> class Words(jsoclite.progress.Silence):
+        ...     def waiting(self, ended, total, request_id, state):
+        ...         print(f"{ended} of {total}, {state}")
+        >>> client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}").wait().show(Words())
+        1 of 1, all staged
+        """
+        ended = sum(not (request.pending or request.planned) for request in self.requests)
+        active = next((request for request in self.requests if request.pending), None)
+        if active is not None:
+            state = active.status.word
+        elif ended < len(self.requests):
+            state = self.held_up or "about to be submitted"
+        else:
+            state = "all staged"
+        progress.waiting(ended, len(self.requests), (active.id or "") if active is not None else "", state)
 
     def _too_late(self, timeout: float | None) -> StagingTimeout:
         waiting = next((request for request in self.requests if request.pending), self.requests[0])
@@ -358,6 +376,6 @@ class Export(Sequence[ExportRequest]):
         >>> export.download("data").path.tolist()
         ['data/hmi.M_720s.20140101_000000_TAI.3.magnetogram.fits']
         """
-        if self._download is None:
+        if self.on_download is None:
             raise TypeError("this export belongs to no client; use Client.download(export, directory)")
-        return self._download(self, directory, **options)
+        return self.on_download(self, directory, **options)

@@ -39,7 +39,7 @@ class Turns:
         self.requests, self._clock, self._adopt = requests, clock, adopt
         self._foreign: list[ExportRequest] = []
         self._not_before = 0.0
-        self._offers: dict[int, int] = {}
+        self._offers: dict[ExportRequest, int] = {}
         self._outage: float | None = None
 
     @property
@@ -104,7 +104,7 @@ class Turns:
             self._foreign = [self._adopt(request_id) for request_id in reply.pending_ids if request_id not in own]
             self._not_before = self._clock.now() + (FOREIGN_RETRY_S if self._foreign else BLOCKED_RETRY_S)
         elif reply.transient:
-            offers = self._offers[id(request)] = self._offers.get(id(request), 0) + 1
+            offers = self._offers[request] = self._offers.get(request, 0) + 1
             if offers >= SUBMIT_TRIES:
                 request.fail(reply_error(reply, request.record_set))
             self._not_before = self._clock.now() + 2.0**offers

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ..display import redact
@@ -61,7 +61,65 @@ class ExportStatus(enum.IntEnum):
         >>> jsoclite.ExportStatus.QUEUED.pending, jsoclite.ExportStatus.EXPIRED.pending
         (True, False)
         """
-        return self in (ExportStatus.PROCESSING, ExportStatus.QUEUED, ExportStatus.NOT_FOUND, ExportStatus.TEST)
+        return _MEANING[self].pending
+
+    @property
+    def word(self) -> str:
+        """
+        The status as people call it.
+
+        Examples
+        --------
+        >>> jsoclite.ExportStatus.TOO_LARGE.word
+        'too large'
+        """
+        return _MEANING[self].word
+
+
+class _Meaning(NamedTuple):
+    """What a status means: in a word, whether JSOC is still at it, else the error and what to do."""
+
+    word: str
+    pending: bool = False
+    error: type[ExportError] = ExportFailed
+    remedy: str = ""
+
+
+#: All that is known of status codes (jsoc_fetch.c, jsoc_export_manage.c).
+_MEANING = {
+    ExportStatus.PLANNED: _Meaning("planned"),
+    ExportStatus.UNKNOWN_ERROR: _Meaning("unknown error"),
+    ExportStatus.DONE: _Meaning("done"),
+    ExportStatus.PROCESSING: _Meaning("processing", pending=True),
+    ExportStatus.QUEUED: _Meaning("queued", pending=True),
+    ExportStatus.TOO_LARGE: _Meaning(
+        "too large",
+        error=ExportTooLarge,
+        remedy="Export fewer records at once, or let a cutout or rebin step make them smaller.",
+    ),
+    ExportStatus.FAILED: _Meaning("failed"),
+    ExportStatus.EXPIRED: _Meaning(
+        "expired", error=ExportExpired, remedy="JSOC keeps exported files for seven days. Export the rows again."
+    ),
+    # of a request that was just made, not copied to JSOC's table yet; else of an id that there is not
+    ExportStatus.NOT_FOUND: _Meaning(
+        "queued",
+        pending=True,
+        remedy="JSOC does not know this id. Is it spelled right, and is it the right server?",
+    ),
+    ExportStatus.LIMIT: _Meaning(
+        "limit",
+        error=ExportLimit,
+        remedy="JSOC takes one pending request per address; wait for the one that it names, or attach to it.",
+    ),
+    ExportStatus.TEST: _Meaning("processing", pending=True),
+    ExportStatus.OFFLINE: _Meaning(
+        "offline",
+        error=ExportOffline,
+        remedy="The files are on tape: ask jsoc@sun.stanford.edu to bring them online, naming the record set, then try "
+        "again.",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,27 +244,6 @@ def read_reply(body: Any, base_url: str) -> ExportReply:
     )
 
 
-# status -> (error class, what to do)
-_ERRORS: dict[ExportStatus, tuple[type[ExportError], str]] = {
-    ExportStatus.TOO_LARGE: (
-        ExportTooLarge,
-        "Export fewer records at once, or let a cutout or rebin step make them smaller.",
-    ),
-    ExportStatus.EXPIRED: (ExportExpired, "JSOC keeps exported files for seven days. Export the rows again."),
-    ExportStatus.LIMIT: (
-        ExportLimit,
-        "JSOC takes one pending request per address; wait for the one that it names, or attach to it.",
-    ),
-    ExportStatus.OFFLINE: (
-        ExportOffline,
-        "The files are on tape: ask jsoc@sun.stanford.edu to bring them online, naming the record set, then try again.",
-    ),
-    ExportStatus.NOT_FOUND: (
-        ExportFailed,
-        "JSOC does not know this id. Is it spelled right, and is it the right server?",
-    ),
-}
-
 # words in JSOC's message -> what to do
 _HINTS = (
     ("Record-set specification is too long", "Split it into sets of at most 4,000 characters (export DataFrame rows)."),
@@ -222,7 +259,7 @@ _HINTS = (
 
 def reply_error(reply: ExportReply, record_set: str | None, request_id: str | None = None) -> ExportError:
     """Turn a reply with an error status into the exception that names request id, record set and remedy."""
-    kind, remedy = _ERRORS.get(reply.status, (ExportFailed, ""))
+    kind, remedy = _MEANING[reply.status].error, _MEANING[reply.status].remedy
     said = reply.error or "JSOC gave no reason; it does that for record sets it cannot handle as one request"
     for words, hint in _HINTS:
         if words in said:

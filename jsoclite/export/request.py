@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ..errors import ExportError, ServerError
+from ..series import FileKey
 from ..server import AmbiguousRequest, Jsoc
+from .describe import request_html, request_text
 from .reply import ExportFile, ExportReply, ExportStatus, read_reply, reply_error
-
-if TYPE_CHECKING:
-    from ..download.ledger import Ledger, RequestRow
-    from ..series import FileKey
 
 __all__ = ["ExportRequest", "ExportStatus", "poll_delay"]
 
@@ -47,6 +44,16 @@ def made_lately(request_id: str, today: dt.date | None = None) -> bool:
     return abs((today or dt.date.today()) - day) <= dt.timedelta(days=1)
 
 
+class Observer(Protocol):
+    """Who is told what becomes of a request, before anything else happens to it."""
+
+    def note(self, request: ExportRequest, state: str) -> None:
+        """Note a state: planned, submitting, pending, done, failed, expired."""
+
+    def changed(self, request: ExportRequest) -> None:
+        """Note that its status or id has changed."""
+
+
 class ExportRequest:
     """
     A request to `jsoc_fetch`, before, while and after JSOC works on it.
@@ -67,12 +74,10 @@ class ExportRequest:
         Returns the registered address, or raises `EmailError`.
     request_id : str, optional
         JSOC's id, where it is known.
-    ledger, row : Ledger, RequestRow, optional
-        Where to write down each step.
+    observer : Observer, optional
+        Who notes each step.
     wanted : sequence of FileKey
         The files that it is to bring, where that is known.
-    on_change : callable, optional
-        Called with this request whenever its status has changed.
 
     Attributes
     ----------
@@ -110,12 +115,10 @@ class ExportRequest:
         size_ratio: float = 1.0,
         email: Callable[[], str],
         request_id: str | None = None,
-        ledger: Ledger | None = None,
-        row: RequestRow | None = None,
+        observer: Observer | None = None,
         wanted: Sequence[FileKey] = (),
-        on_change: Callable[[ExportRequest], None] | None = None,
     ) -> None:
-        self._jsoc, self._email, self._ledger, self.row = jsoc, email, ledger, row
+        self._jsoc, self._email, self._observer = jsoc, email, observer
         self.record_set, self.method, self.protocol = record_set, method, protocol
         self.process, self.filename, self.size_ratio = process, filename, size_ratio
         self.wanted = tuple(wanted)
@@ -126,19 +129,14 @@ class ExportRequest:
         self.messages: tuple[str, ...] = ()
         self.tar_url: str | None = None
         self.size = 0
-        self.on_change = on_change
         self._began = self._next_poll = jsoc.clock.now()
         self._outage: float | None = None
         self._new = request_id is None or made_lately(request_id)
 
     def __repr__(self) -> str:
-        from .describe import request_text
-
         return request_text(self)
 
     def _repr_html_(self) -> str:
-        from .describe import request_html
-
         return request_html(self)
 
     @property
@@ -384,8 +382,8 @@ class ExportRequest:
                 self._note("pending")
         else:
             self.fail(reply_error(reply, self.record_set, self.id))
-        if before != (self.status, self.id) and self.on_change is not None:
-            self.on_change(self)
+        if before != (self.status, self.id) and self._observer is not None:
+            self._observer.changed(self)
 
     def fail(self, error: ExportError) -> None:
         """
@@ -402,14 +400,5 @@ class ExportRequest:
         self._note("expired" if self.status is ExportStatus.EXPIRED else "failed")
 
     def _note(self, state: str) -> None:
-        """Write the state down before anything else happens."""
-        if self._ledger is None or self.row is None:
-            return
-        row = self.row
-        row.state, row.request_id, row.status = state, self.id, int(self.status)
-        row.error = str(self.error) if self.error else None
-        if state == "submitting":
-            row.submitted = time.time()
-        if state in ("done", "failed", "expired"):
-            row.finished = time.time()
-        self._ledger.save_request(row)
+        if self._observer is not None:
+            self._observer.note(self, state)

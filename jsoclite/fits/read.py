@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from ..errors import JsocError
+from ..server import Transport, resolve_server
 from . import cards as fitscard
 from .files import BITPIX, BrokenFits, Unit, units
 
@@ -93,17 +94,11 @@ def read(
 
 
 def _fetch(url: str) -> bytes:
-    import tempfile
-
-    from ..download.transfer import Task, fetch_alone
-    from ..errors import ServerError
-
-    with tempfile.TemporaryDirectory() as directory:
-        target = Path(directory) / "file.fits"
-        outcome = fetch_alone(Task(url, str(target)))
-        if outcome.error:
-            raise ServerError(f"cannot fetch {url}: {outcome.error}", url=url)
-        return target.read_bytes()
+    transport = Transport(resolve_server("jsoc"))
+    try:
+        return transport.file(url)
+    finally:
+        transport.close()
 
 
 def _locate(source: Any) -> str:

@@ -1,1 +1,17 @@
-"""Records and their keywords as DataFrames."""
+"""
+Records and keywords as DataFrames.
+
+`Queries` asks one JSOC: which series there are, what they are, and their records. Names are held against the series'
+definition, then a `Question` goes out. An answer is taken apart where its bytes lie (`reply`), each column becomes a
+typed array by the definition's types, never by its values (`columns`, `digits`), and all together one DataFrame
+(`table`). What is too much for one answer comes in pieces (`parts`). `find` looks up what people look for: the record
+nearest to a time, the newest ones, the HARPs of a region.
+"""
+
+from .find import harps, latest, nearest
+from .keywords import KEYWORD_SETS
+from .parts import SIZE
+from .query import Queries
+from .question import segment_columns
+
+__all__ = ["KEYWORD_SETS", "SIZE", "Queries", "harps", "latest", "nearest", "segment_columns"]

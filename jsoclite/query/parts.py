@@ -1,15 +1,12 @@
 """
-The records of a big set, a DataFrame at a time, in the server's order.
+Queries that are too big for one answer, in two ways.
 
-First the record numbers and the first prime key of all records are listed, which is little; then the set is cut where
-that key changes, and each part is asked for by a condition on it. (`bigquery` cuts by record number, which any set
-allows, but its pieces must all be there before they can be put in order.)
+`fetch_in_pieces`, for a whole DataFrame: `jsoc_info` gives at most 75,000 records (drms_record.c), some of its limits
+end the program without a reply, and wide queries run out of memory. A piece is the same record set with a condition on
+the record number, so any set can be split, and no record can be in two pieces or in none.
 
-Queries that are too big for one answer: asked for in pieces, and put together again in the server's order.
-
-`jsoc_info` gives at most 75,000 records (drms_record.c), some of its limits end the program without a reply, and wide
-queries run out of memory. A piece is the same record set with a condition on the record number, so any set can be
-split, and no record can be in two pieces or in none.
+`in_order`, for a DataFrame at a time in the server's order: the record numbers and the first prime key of all records
+are listed, which is little; then the set is cut where that key changes, and each part is asked for by a condition.
 """
 
 from __future__ import annotations
@@ -18,21 +15,21 @@ import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ..errors import QueryError, ServerError
 from ..progress import records, wanted
 from ..recordset import RecordSet
+from .question import Question
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from .query import Queries, Question
 
-__all__ = ["RECORD_LIMIT", "SIZE", "fetch_in_pieces", "in_order"]
+__all__ = ["SIZE", "fetch_in_pieces", "in_order"]
 
 #: Records in a DataFrame: less than the 30,000 that JSOC advises for one query, so that the first rows are soon there.
 SIZE = 15_000
@@ -41,14 +38,22 @@ SIZE = 15_000
 _SINCE_1970 = 7 * 365 * 86400 + 2 * 86400
 
 
-def in_order(queries: Queries, question: Question, size: int, *, progress: bool | None) -> Iterator[pd.DataFrame]:
+Fetch: TypeAlias = "Callable[[Question, RecordSet], pd.DataFrame]"
+Count: TypeAlias = Callable[[RecordSet], int]
+
+
+def in_order(
+    fetch_all: Fetch, count: Count, question: Question, size: int, *, progress: bool | None
+) -> Iterator[pd.DataFrame]:
     """
     Yield the records of a question, about `size` at a time; at least one DataFrame, if an empty one.
 
     Parameters
     ----------
-    queries : Queries
-        Who asks.
+    fetch_all : callable
+        Fetches all records of a part of a question.
+    count : callable
+        Counts the records of a set.
     question : Question
         What is asked.
     size : int
@@ -62,41 +67,41 @@ def in_order(queries: Queries, question: Question, size: int, *, progress: bool 
         If records were added or replaced meanwhile.
     """
     elements = list(question.record_set.with_segments(None))
-    sizes = [queries.size(element) for element in elements]
+    sizes = [count(element) for element in elements]
     told = False
     with records(sum(sizes)) if wanted(progress) else contextlib.nullcontext() as bar:
         for element, total in zip(elements, sizes, strict=True):
-            for part in _parts(queries, question, element, total, size):
+            for part in _parts(fetch_all, question, element, total, size):
                 if len(part) or not told:
                     yield part
                     told = True
                 if bar is not None:
                     bar.update(len(part))
     if not told:
-        yield queries.fetch_all(question, elements[0])
+        yield fetch_all(question, elements[0])
 
 
-def _parts(queries: Queries, question: Question, element: RecordSet, total: int, size: int) -> Iterator[pd.DataFrame]:
+def _parts(fetch_all: Fetch, question: Question, element: RecordSet, total: int, size: int) -> Iterator[pd.DataFrame]:
     if not total:
         return
-    key = next(iter(queries.prime_keys(question.info.name)), None)
+    key = next((key for key in question.info.primekeys or () if key), None)
     kind = None if key is None else str(question.info.keywords.loc[key, "type"])
     if total <= size or key is None or kind == "string":
         # text is sorted by the rules of the server's language, which a condition here would have to know
-        yield queries.fetch_all(question, element)
+        yield fetch_all(question, element)
         return
     listing = dataclasses.replace(question, keywords=[key], segments=[], links=[], times="tai")
-    listed = queries.fetch_all(listing, element)
+    listed = fetch_all(listing, element)
     values = _numbers(listed[key])
     if values is None:
-        yield queries.fetch_all(question, element)
+        yield fetch_all(question, element)
         return
     bounds = [0, *_cuts(values, size), len(values)]
     for begin, end in itertools.pairwise(bounds):
         low = f"{key} >= {_between(values, begin)}" if begin else ""
         high = f"{key} < {_between(values, end)}" if end < len(values) else ""
         condition = " AND ".join(filter(None, (low, high)))
-        part = queries.fetch_all(question, RecordSet.parse(f"{element}[? {condition} ?]") if condition else element)
+        part = fetch_all(question, RecordSet.parse(f"{element}[? {condition} ?]") if condition else element)
         if not np.array_equal(part["recnum"], listed["recnum"].iloc[begin:end]):
             raise QueryError(
                 f"{element} has other records now than when they were listed: {len(part)} in place of {end - begin} "
@@ -144,8 +149,6 @@ def _between(values: npt.NDArray[Any], position: int) -> str:
     return str(high) if values.dtype.kind == "i" else repr(float(low) + (float(high) - float(low)) / 2)
 
 
-# CAP_LIMIT of drms_record.c: at this count an answer may be cut off without a word
-RECORD_LIMIT = 75_000
 # JSOC's own advice for one query (user reports of its staff)
 PIECE = 30_000
 # what fails with so few records fails for another reason

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import QueryError, ServerError, UnknownSeries, warn
@@ -23,44 +22,20 @@ from ..series import (
     series_of,
 )
 from .keywords import DEFAULT_KEYWORDS, expand_sets
-from .parts import SMALLEST, fetch_in_pieces
+from .parts import SMALLEST, fetch_in_pieces, in_order
+from .question import Question, one_series, warn_of_problems
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..server import Jsoc
 
-__all__ = ["Queries", "Question", "segment_columns"]
+__all__ = ["Queries"]
 
 # From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
 SUSPICIOUS = 20_000
 # More than a million records of 30 keywords fill a gigabyte, and take JSOC minutes.
 MANY = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """
-    What is asked of a series, all names checked.
-
-    Attributes
-    ----------
-    record_set : RecordSet
-        Of one series.
-    info : SeriesInfo
-        The series.
-    keywords, segments, links : list of str
-        Names, in the order of the columns.
-    times : {None, "utc", "tai"}
-        See `Client.query`.
-    """
-
-    record_set: RecordSet
-    info: SeriesInfo
-    keywords: list[str]
-    segments: list[str]
-    links: list[str]
-    times: Literal["utc", "tai"] | None = None
 
 
 class Queries:
@@ -126,9 +101,7 @@ class Queries:
 
     def stream(self, question: Question, size: int, *, progress: bool | None = None) -> Iterator[pd.DataFrame]:
         """See `Client.stream`."""
-        from .parts import in_order
-
-        for df in in_order(self, question, size, progress=progress):
+        for df in in_order(self.fetch_all, self.size, question, size, progress=progress):
             yield self._signed(df, question)
 
     def question(
@@ -243,7 +216,7 @@ class Queries:
 
     def numbers(self, names: Iterable[str]) -> tuple[tuple[str, int], ...]:
         """Look up the record numbers of record names."""
-        from ..selection.selection import to_record_sets
+        from ..selection import to_record_sets
 
         found: dict[str, int] = {}
         names = list(names)
@@ -295,34 +268,6 @@ class Queries:
         if len(reply.content) < 4000:
             _raise(reply.data, rs)
         return reply.content
-
-
-def warn_of_problems(rs: RecordSet, info: SeriesInfo) -> None:
-    """Warn of what the server would do without a word."""
-    for problem in rs.problems(info):
-        warn(problem)
-
-
-def segment_columns(rows: Any, info: SeriesInfo) -> list[str] | None:
-    """Return the segments among the columns of a DataFrame or row: who asked for some wants these. None for none."""
-    columns = getattr(rows, "columns", None) if getattr(rows, "ndim", 0) == 2 else getattr(rows, "index", None)
-    if columns is None or isinstance(rows, Sequence):
-        return None
-    known = set(info.segments.index)
-    return [name for name in columns if name in known] or None
-
-
-def one_series(record_set: str | RecordSet) -> RecordSet:
-    """Return a record set once it is known to be of one series, as jsoc_info wants it."""
-    rs = RecordSet.parse(record_set) if isinstance(record_set, str) else record_set
-    others = {element.series.lower() for element in rs.elements}
-    if len(others) > 1:
-        raise QueryError(
-            f"{rs} names several series ({', '.join(sorted(others))}); jsoc_info takes one at a time: "
-            "query each, then pandas.concat",
-            record_set=str(rs),
-        )
-    return rs
 
 
 def _raise(reply: Mapping[str, Any], rs: RecordSet) -> None:

@@ -257,6 +257,31 @@ class Transport:
             wait=retry_after(headers) or 0.0,
         )
 
+    def file(self, url: str) -> bytes:
+        """
+        Fetch a file whole into memory, from any URL.
+
+        Raises
+        ------
+        ServerError
+            If it does not arrive.
+        """
+
+        def attempt() -> bytes:
+            try:
+                status, headers, content = self._send(url, "", False)
+            except Exception as error:
+                if not isinstance(error, OSError | requests.exceptions.RequestException) and not is_transient(error):
+                    raise
+                final = ServerError(f"cannot fetch {url}: {_why(url, error, self.retries)}", url=url)
+                raise Again(final, worth=is_transient(error)) from None
+            if status != 200:
+                refused = ServerError(f"cannot fetch {url}: HTTP {status}", url=url, status=status)
+                raise Again(refused, worth=is_transient(status), wait=retry_after(headers) or 0.0)
+            return bytes(content)
+
+        return repeat(attempt, self.retries, self.clock)
+
     def _send(self, url: str, query: str, post: bool) -> tuple[int, Mapping[str, str], bytearray]:
         if post:
             headers = {"Content-Type": "application/x-www-form-urlencoded"}

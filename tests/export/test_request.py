@@ -12,7 +12,7 @@ from conftest import GOLDEN
 
 from jsoclite import errors
 from jsoclite.download.ledger import Ledger
-from jsoclite.export.account import Orders
+from jsoclite.export.account import Account
 from jsoclite.export.export import Export
 from jsoclite.export.reply import ExportStatus, read_reply, reply_error
 from jsoclite.export.request import made_lately, poll_delay
@@ -39,7 +39,7 @@ class Answers:
         mock.add_callback(responses.POST, MANAGE, self._manage)
         mock.post(CHECK, json={"status": 2, "msg": "Email address is valid and registered."})
         transport = Transport(resolve_server(BASE), clock=hand_clock.clock, retries=1)
-        self.orders = Orders(Jsoc(transport), ADDRESS, lambda *_, **__: None)
+        self.orders = Account(Jsoc(transport), ADDRESS)
 
     def export(self, *sets) -> Export:
         return self.orders.export([self.orders.request(one) for one in sets])
@@ -351,7 +351,7 @@ def test_cancel(jsoc):
 
 def test_no_address_no_export(jsoc, hand_clock):
     transport = Transport(resolve_server(BASE), clock=hand_clock.clock)
-    orders = Orders(Jsoc(transport), None, lambda *_, **__: None)
+    orders = Account(Jsoc(transport), None)
     with pytest.raises(errors.EmailError, match="JSOC_EMAIL"):
         orders.export([orders.request(SET)]).wait()
     assert jsoc.submitted == []

@@ -1,0 +1,301 @@
+"""
+A plan carried out: each wanted file is there already, or comes straight from SUMS, or by an export request.
+
+The ways themselves are in `sums` and `exported`; here is who takes which.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+from ..errors import JsocError
+from ..export import Account, Export, ExportRequest, ExportStatus
+from ..progress import Progress
+from ..query import Queries
+from ..series import FileKey, series_of
+from .download import Batch, Job
+from .exported import alive, staged_jobs
+from .ledger import Claim, FileRow, Ledger, RequestNote, RequestRow
+from .names import extension
+from .plan import FILENAME_FORMAT, Plan, Target, record_sets
+from .sums import CHUNK, located
+
+__all__ = ["carry_out"]
+
+OFFLINE = (
+    "its file is on tape (or lost): ask jsoc@sun.stanford.edu to bring it online, naming the record, then run the same "
+    "line again"
+)
+
+
+class Retrieval:
+    """
+    The ways to the files of one download.
+
+    Parameters
+    ----------
+    batch : Batch
+        The download.
+    queries : Queries
+        For what rows and replies do not say themselves.
+    account : Account
+        Makes the export requests.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        queries: Queries,
+        account: Account,
+    ) -> None:
+        self.batch, self.queries = batch, queries
+        self.jsoc = queries.jsoc
+        self._account = account
+
+    def jobs(self, plan: Plan, *, overwrite: bool = False) -> Iterator[Job]:
+        """Give the files of all targets their names, and yield a job for each as it can be fetched."""
+        if plan.export is not None:
+            yield from self._attached(plan.export)
+            return
+        todo: list[tuple[Target, list[FileRow]]] = []
+        for target in plan.targets:
+            product = target.product
+            rows = self.batch.plan(target.wanted(), product.name, tag=product.tag, overwrite=overwrite)
+            if rows:
+                todo.append((target, rows))
+        self.batch.progress.files(sum(len(rows) for _, rows in todo))
+        for target, rows in todo:
+            yield from self._fetch(target, rows)
+
+    def _fetch(self, target: Target, rows: list[FileRow]) -> Iterator[Job]:
+        if target.product.process or target.product.protocol == "fits":
+            yield from self._staged(target, rows)
+            return
+        # what an earlier run has asked JSOC to stage is not asked for twice
+        pledged = self._pledged(rows)
+        offline = [row for row in rows if row.key in pledged]
+        free = [row for row in rows if row.key not in pledged]
+        headers = target.product.protocol != "as-is"
+        if len({row.recnum for row in free}) <= CHUNK:
+            direct: list[Job] = []
+            for jobs, staged in located(self.batch, self.jsoc, target.info, free, headers=headers):
+                direct += jobs
+                offline += staged
+            yield from self._staged(target, offline, direct) if offline else direct
+            return
+        for jobs, staged in located(self.batch, self.jsoc, target.info, free, headers=headers):
+            yield from jobs
+            offline += staged
+        if offline:
+            yield from self._staged(target, offline)
+
+    # -- exports --------------------------------------------------------------------------------------------------
+
+    def _pledged(self, rows: Iterable[FileRow]) -> set[tuple[int, str, str, str]]:
+        living = {row.key for row in self._living()}
+        return {row.key for row in rows if row.request in living}
+
+    def _living(self) -> list[RequestRow]:
+        rows = self.batch.ledger.requests(state=("planned", "pending", "done"))
+        server = self.jsoc.server.cgi_baseurl
+        return [row for row in rows if alive(row.state, row.request_id, row.submitted) and row.server == server]
+
+    def _staged(self, target: Target, rows: list[FileRow], meanwhile: Iterable[Job] = ()) -> Iterator[Job]:
+        """
+        Yield the files of `rows` by way of exports.
+
+        What a request leaves open, because it has expired or because one of its files is on tape, is exported once
+        more, without those that are on tape.
+        """
+        for round_ in range(3):
+            requests, rows_of = self._requests(target, rows, adopt=round_ == 0)
+            export = self._account.export(requests)
+
+            def brings(request: ExportRequest, rows_of: dict[ExportRequest, list[FileRow]] = rows_of) -> list[FileRow]:
+                return rows_of.get(request, [])
+
+            yield from staged_jobs(self.batch, export, brings, fits=True, meanwhile=meanwhile)
+            meanwhile = ()
+            rows = [row for row in rows if row.key not in self.batch.status]
+            if any(request.error is not None and request.status is not ExportStatus.EXPIRED for request in requests):
+                rows = self._on_disk(target, rows)
+            if not rows:
+                return
+        for row in rows:
+            self.batch.fail(row, "three exports of it expired or were refused")
+
+    def _on_disk(self, target: Target, rows: list[FileRow]) -> list[FileRow]:
+        """Keep the rows whose files are on disk; the others are settled with the reason."""
+        kept: list[FileRow] = []
+        # what steps make is in no storage unit; what they read lies together in one
+        source = target.info.segments.index[0] if target.product.made else None
+        for jobs, tape in located(self.batch, self.jsoc, target.info, rows, headers=False, source=source):
+            kept += [job.row for job in jobs]
+            for row in tape:
+                self.batch.fail(row, OFFLINE, missing=False)
+        return kept
+
+    def _requests(
+        self, target: Target, rows: Sequence[FileRow], *, adopt: bool
+    ) -> tuple[list[ExportRequest], dict[ExportRequest, list[FileRow]]]:
+        """Take over the requests that are under way for these rows, and plan new ones for the rest."""
+        requests: list[ExportRequest] = []
+        rows_of: dict[ExportRequest, list[FileRow]] = {}
+        left = {row.key: row for row in rows}
+        for known in self._living() if adopt else ():
+            mine = [row for row in left.values() if row.request == known.key]
+            if not mine or known.process != target.product.process:
+                continue
+            request = self._request(known, target)
+            requests.append(request)
+            rows_of[request] = mine
+            for row in mine:
+                del left[row.key]
+        for record_set, covered in record_sets(self.queries, target, list(left.values())):
+            protocol = "as-is" if target.product.protocol == "as-is" else "fits"
+            with self.batch.ledger.transaction():
+                noted = self.batch.ledger.add_request(
+                    self.jsoc.server.cgi_baseurl,
+                    record_set,
+                    method="url",
+                    protocol=protocol,
+                    process=target.product.process,
+                    filename=FILENAME_FORMAT,
+                )
+                for row in covered:
+                    row.request = noted.key
+                self.batch.ledger.save_files(covered)
+            request = self._request(noted, target)
+            requests.append(request)
+            rows_of[request] = covered
+        return requests, rows_of
+
+    def _request(self, row: RequestRow, target: Target) -> ExportRequest:
+        """Make the request of a row of the ledger, which notes what becomes of it."""
+        return self._account.request(
+            row.record_set,
+            method=row.method,
+            protocol=row.protocol,
+            process=row.process,
+            filename=row.filename,
+            size_ratio=target.product.size_ratio,
+            request_id=row.request_id,
+            observer=RequestNote(self.batch.ledger, row, self.batch.progress),
+        )
+
+    # -- exports that somebody else has made ----------------------------------------------------------------------
+
+    def _attached(self, export: Export) -> Iterator[Job]:
+        """Yield the files of requests whose rows only they, their replies, or the ledger of the directory know."""
+        known = {row.request_id: row for row in self.batch.ledger.requests() if row.request_id}
+        rows_of: dict[ExportRequest, list[FileRow]] = {}
+        # planned together, so that the manifest has the order of the rows, not that of the requests
+        product = {wanted: self._product(request) for request in export.requests for wanted in request.wanted}
+        planned = {
+            row.key: row
+            for name in dict.fromkeys(product.values())
+            for row in self.batch.plan([wanted for wanted in export.wanted if product[wanted] == name], name)
+        }
+
+        def rows(request: ExportRequest) -> list[FileRow]:
+            if request not in rows_of:
+                noted = known.get(request.id or "")
+                if request.wanted:
+                    keys = [(one.recnum, one.record, one.segment, product[one]) for one in request.wanted]
+                    found = [planned[key] for key in keys if key in planned]
+                elif noted is not None:
+                    found = self._replan([row for row in self.batch.ledger.files() if row.request == noted.key])
+                else:
+                    found = self._plan_reply(request)
+                rows_of[request] = found
+            return rows_of[request]
+
+        yield from staged_jobs(self.batch, export, rows, fits=True)
+        for request in export.requests:
+            if request.error is None:
+                continue
+            if not rows_of.get(request):
+                raise request.error
+            for row in rows_of[request]:
+                if row.key not in self.batch.status:
+                    self.batch.fail(row, str(request.error))
+
+    @staticmethod
+    def _product(request: ExportRequest) -> str:
+        return request.process or ("as-is" if request.protocol == "as-is" else "fits")
+
+    def _replan(self, files: Sequence[FileRow]) -> list[FileRow]:
+        todo = []
+        by_product: dict[str, list[FileKey]] = {}
+        for file in files:
+            by_product.setdefault(file.product, []).append(
+                FileKey(file.record, file.recnum, file.segment, extension(file.path))
+            )
+        for product, wanted in by_product.items():
+            todo += self.batch.plan(wanted, product)
+        return todo
+
+    def _plan_reply(self, request: ExportRequest) -> list[FileRow]:
+        """Make rows of what a reply lists: record and file name are all that is known."""
+        wanted = []
+        for file in request.files:
+            name = file.filename.rpartition("/")[2]
+            prefix, _, rest = name.removeprefix(series_of(file.record) + ".").partition(".")
+            recnum = int(prefix) if prefix.isdigit() and rest else -1
+            stored = rest if recnum >= 0 else name
+            wanted.append(
+                FileKey(file.record, recnum, file.segment or self._segment(file.record, stored), extension(name))
+            )
+        return self.batch.plan(wanted, self._product(request))
+
+    def _segment(self, record: str, stored: str) -> str:
+        """Find the segment that a stored file (image_lev1.fits) belongs to; its own name where there is none."""
+        own = stored.removesuffix(extension(stored)).rpartition(".")[2]
+        try:
+            known = list(self.queries.info(series_of(record)).segments.index)
+        except JsocError:  # the series of a processing step is not public
+            return own
+        begun = [name for name in known if own.lower().startswith(name.lower())]
+        return max(begun, key=len, default=own)
+
+
+def carry_out(
+    plan: Plan,
+    directory: str | os.PathLike[str],
+    queries: Queries,
+    account: Account,
+    progress: Progress,
+    *,
+    overwrite: bool,
+    executor: Executor | None,
+) -> pd.DataFrame:
+    """
+    Fetch the files of a plan into a directory, and return the manifest; see `Client.download`.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to fetch.
+    directory : path
+        Where the files go.
+    queries : Queries
+        For what rows and replies do not say themselves.
+    account : Account
+        Makes the export requests.
+    progress : Progress
+        What is shown meanwhile.
+    overwrite, executor
+        See `Client.download`.
+    """
+    transport = queries.jsoc.transport
+    with Ledger(directory) as ledger, (claim := Claim(ledger, transport.clock)).held():
+        batch = Batch(ledger, transport, progress, claim.renew)
+        batch.run(Retrieval(batch, queries, account).jobs(plan, overwrite=overwrite), executor)
+        return batch.manifest()

@@ -1,0 +1,66 @@
+"""What is asked of a series, all names checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..errors import QueryError, warn
+from ..recordset import RecordSet
+from ..series import SeriesInfo
+
+__all__ = ["Question", "one_series", "segment_columns", "warn_of_problems"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """
+    What is asked of a series, all names checked.
+
+    Attributes
+    ----------
+    record_set : RecordSet
+        Of one series.
+    info : SeriesInfo
+        The series.
+    keywords, segments, links : list of str
+        Names, in the order of the columns.
+    times : {None, "utc", "tai"}
+        See `Client.query`.
+    """
+
+    record_set: RecordSet
+    info: SeriesInfo
+    keywords: list[str]
+    segments: list[str]
+    links: list[str]
+    times: Literal["utc", "tai"] | None = None
+
+
+def segment_columns(rows: Any, info: SeriesInfo) -> list[str] | None:
+    """Return the segments among the columns of a DataFrame or row: who asked for some wants these. None for none."""
+    columns = getattr(rows, "columns", None) if getattr(rows, "ndim", 0) == 2 else getattr(rows, "index", None)
+    if columns is None or isinstance(rows, Sequence):
+        return None
+    known = set(info.segments.index)
+    return [name for name in columns if name in known] or None
+
+
+def one_series(record_set: str | RecordSet) -> RecordSet:
+    """Return a record set once it is known to be of one series, as jsoc_info wants it."""
+    rs = RecordSet.parse(record_set) if isinstance(record_set, str) else record_set
+    others = {element.series.lower() for element in rs.elements}
+    if len(others) > 1:
+        raise QueryError(
+            f"{rs} names several series ({', '.join(sorted(others))}); jsoc_info takes one at a time: "
+            "query each, then pandas.concat",
+            record_set=str(rs),
+        )
+    return rs
+
+
+def warn_of_problems(rs: RecordSet, info: SeriesInfo) -> None:
+    """Warn of what the server would do without a word."""
+    for problem in rs.problems(info):
+        warn(problem)
