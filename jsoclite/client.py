@@ -12,8 +12,9 @@ from .errors import JsocError
 from .export.account import Orders
 from .export.reply import REQUEST_ID
 from .lookups import Lookups
-from .query.query import Queries, as_list
+from .query.query import Queries
 from .questions import Questions
+from .series import as_list
 from .server.http import Transport, resolve_server
 from .server.retry import Clock
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .query.query import as_list
+from .series import as_list
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import display
@@ -14,10 +14,24 @@ import drms
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SeriesInfo"]
+__all__ = ["SeriesInfo", "as_list", "series_of"]
 
 # what T_REC_unit and the like say, in short
 _UNITS = {"tenthsecs": "x 0.1 s", "secs": "s", "mins": "min", "hours": "h", "days": "d"}
+
+
+def series_of(record: str) -> str:
+    """Return the series of a record name."""
+    return record.partition("[")[0].strip()
+
+
+def as_list(names: str | Sequence[str] | None) -> list[str] | None:
+    """Return names as a list; a string may hold several, comma-separated."""
+    if names is None:
+        return None
+    if isinstance(names, str):
+        return [name.strip() for name in names.split(",") if name.strip()]
+    return [str(name) for name in names]
 
 
 class SeriesInfo(drms.SeriesInfo):  # type: ignore[misc]

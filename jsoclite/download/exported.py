@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from ..errors import warn
 from ..export.reply import ExportFile, ExportStatus
 from ..export.steps.processing import segments_made
+from ..series import series_of
 from .download import Batch, Job
 from .ledger import FileRow
-from .names import bracket_values, series_of
+from .names import bracket_values
 from .unpack import unpack
 
 if TYPE_CHECKING:

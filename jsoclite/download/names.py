@@ -13,7 +13,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Namer", "Wanted", "bracket_values", "extension", "file_name", "series_of", "stem"]
+from ..series import series_of
+
+__all__ = ["Namer", "Wanted", "bracket_values", "extension", "file_name", "stem"]
 
 # Most file systems take 255 bytes; ".part.etag" and a version suffix must still fit.
 LONGEST = 200
@@ -32,11 +34,6 @@ class Wanted:
     recnum: int
     segment: str
     ending: str = ".fits"
-
-
-def series_of(record: str) -> str:
-    """Return the series of a record name."""
-    return record.partition("[")[0].strip()
 
 
 def bracket_values(record: str) -> list[str]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from ..errors import JsocError
 from ..export.request import ExportRequest, ExportStatus
+from ..series import series_of
 from .download import Batch, Job
 from .exported import FILENAME_FORMAT, alive, staged_jobs
 from .ledger import FileRow, RequestRow
-from .names import Wanted, extension, series_of
+from .names import Wanted, extension
 from .sums import CHUNK, located
 from .targets import Target, packed
 

@@ -20,15 +20,13 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from ..errors import JsocError
+from ..series import SeriesInfo
 from ..times.parse import format_time, scan_time
 from . import cards as fitscard
 from .keywords import COMMENTARY, DATES, IMAGE, WCS_DEFAULTS, HeaderKeyword, header_keywords
-
-if TYPE_CHECKING:
-    import drms
 
 __all__ = ["header_cards", "time_text"]
 
@@ -44,7 +42,7 @@ _SECONDS = re.compile(r"(?P<head>.*[:_]-?\d+)(?P<decimals>\.\d+)?(?P<zone>Z|_[A-
 
 def header_cards(
     record: Mapping[str, object],
-    info: drms.SeriesInfo,
+    info: SeriesInfo,
     segment: str | None,
     *,
     recnum: int | None = None,
@@ -58,7 +56,7 @@ def header_cards(
     record : mapping
         DRMS keyword name → value as ``rs_list`` prints it, ideally with ``M=1``. ``MISSING``, None and NaN are missing
         values. A keyword that is not there, or says ``Invalid KeyLink``, is left out.
-    info : drms.SeriesInfo
+    info : SeriesInfo
         The series, from ``series_struct``.
     segment : str or None
         Name of the segment; None writes a header for the record alone.

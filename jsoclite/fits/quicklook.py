@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..download.names import series_of
 from ..errors import JsocError, UnknownName, warn
-from ..query.query import as_list
+from ..series import as_list, series_of
 from .read import URL
 from .thumbnails import NoImage, Source, Thumbnail, thumbnail
 

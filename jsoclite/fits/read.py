@@ -4,6 +4,7 @@ Reading what JSOC delivers: the image wherever it lies in a file, and a header t
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 import os
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from ..errors import JsocError
 from . import cards as fitscard
-from .files import BITPIX, BrokenFits, Unit, units
+from .files import BITPIX, BrokenFits, Unit, fault, units
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from astropy.io import fits
+
+    from ..server.http import Transport
 
 __all__ = ["URL", "Stack", "read", "stack", "standardise"]
 
@@ -93,17 +96,15 @@ def read(
 
 
 def _fetch(url: str) -> bytes:
-    import tempfile
+    return _connection().file(url, lambda content: fault(BytesIO(content)))
 
-    from ..download.transfer import Task, fetch_alone
-    from ..errors import ServerError
 
-    with tempfile.TemporaryDirectory() as directory:
-        target = Path(directory) / "file.fits"
-        outcome = fetch_alone(Task(url, str(target)))
-        if outcome.error:
-            raise ServerError(f"cannot fetch {url}: {outcome.error}", url=url)
-        return target.read_bytes()
+@functools.cache
+def _connection() -> Transport:
+    """Return the connection that files are fetched with, whatever server they are on."""
+    from ..server.http import Transport, resolve_server  # requests is loaded when it is needed
+
+    return Transport(resolve_server("jsoc"))
 
 
 def _locate(source: Any) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..download.names import series_of
 from ..errors import JsocError
+from ..series import series_of
 from .colors import Look, look, number
 from .read import read
 

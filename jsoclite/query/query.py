@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..checks import check_names, check_pattern, find_prime_key, find_series, prime_time_key, without_time
-from ..download.names import series_of
 from ..errors import QueryError, ServerError, UnknownName, UnknownSeries, warn
 from ..recordset.problems import refuse
 from ..recordset.recordset import RecordSet
+from ..series import as_list, series_of
 from .bigquery import SMALLEST, fetch_in_pieces
 from .keywords import DEFAULT_KEYWORDS, expand_sets
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ..server.http import Transport
 
-__all__ = ["Queries", "Question", "as_list", "segment_columns"]
+__all__ = ["Queries", "Question", "segment_columns"]
 
 # From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
 SUSPICIOUS = 20_000
@@ -363,15 +363,6 @@ def segment_columns(rows: Any, info: SeriesInfo) -> list[str] | None:
         return None
     known = set(info.segments.index)
     return [name for name in columns if name in known] or None
-
-
-def as_list(names: str | Sequence[str] | None) -> list[str] | None:
-    """Return names as a list; a string may hold several, comma-separated."""
-    if names is None:
-        return None
-    if isinstance(names, str):
-        return [name.strip() for name in names.split(",") if name.strip()]
-    return [str(name) for name in names]
 
 
 def one_series(record_set: str | RecordSet) -> RecordSet:

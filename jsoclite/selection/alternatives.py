@@ -12,18 +12,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..errors import JsocError
 from ..recordset.recordset import RecordSet
+from ..series import SeriesInfo
 from ..times.parse import to_datetime
 from .packing import QUALITY_FILTER, fill
 from .ranges import Item, Numbers, cover
-
-if TYPE_CHECKING:
-    from drms import SeriesInfo
 
 Verify: TypeAlias = Callable[[RecordSet], Iterable[int]]
 
@@ -122,7 +120,7 @@ def by_slot(names: Sequence[str], info: SeriesInfo, braces: str, room: int) -> I
     ----------
     names : sequence of str
         Record names.
-    info : drms.SeriesInfo
+    info : SeriesInfo
         Definition of the series.
     braces : str
         Segments in braces, or nothing.

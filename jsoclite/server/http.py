@@ -15,7 +15,7 @@ import contextlib
 import json
 import logging
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -252,8 +252,38 @@ class Transport(drms.HttpJsonClient):  # type: ignore[misc]
         """
         return self.request(url, urlencode(params), post=private, once=once, retries=retries)
 
+    def file(self, url: str, fault: Callable[[bytearray], str | None]) -> bytes:
+        """
+        Return the bytes of a file, wherever it is.
+
+        Parameters
+        ----------
+        url : str
+            Where it is.
+        fault : callable
+            Says what is wrong with what has arrived, None if it is the whole file.
+
+        Raises
+        ------
+        ServerError
+            If there is no such file, or it does not arrive whole.
+        """
+
+        def check(url: str, content: bytearray) -> ServerError | None:
+            reason = fault(content)
+            return ServerError(f"{url}: what arrived is not the file: {reason}", url=url) if reason else None
+
+        return bytes(self.request(url, "", check=check).content)
+
     def request(
-        self, url: str, query: str, *, post: bool = False, once: bool = False, retries: int | None = None
+        self,
+        url: str,
+        query: str,
+        *,
+        post: bool = False,
+        once: bool = False,
+        retries: int | None = None,
+        check: Callable[[str, bytearray], ServerError | None] | None = None,
     ) -> Reply:
         """
         Send an encoded query by GET, or by POST where it is long or private; retry what failed for the moment.
@@ -286,11 +316,11 @@ class Transport(drms.HttpJsonClient):  # type: ignore[misc]
                 self.clock.sleep(wait)
                 continue
             status, headers, content = response
-            if status == 200 and _is_object(content):
-                return Reply(url, content)
             if status == 200:
+                unreadable = (check or _check_object)(url, content)
+                if unreadable is None:
+                    return Reply(url, content)
                 # an HTML page, nothing at all, or half an answer: it passes, as busy CGI servers show
-                unreadable = not_json(url, content)
                 if once:
                     raise AmbiguousRequest(str(unreadable), url=url)
                 wait = next(waits, None)
@@ -346,9 +376,10 @@ class Transport(drms.HttpJsonClient):  # type: ignore[misc]
             speed.add(len(piece))
 
 
-def _is_object(content: bytes | bytearray) -> bool:
-    """Whether a body can be a whole JSON object: every answer of JSOC is one."""
-    return content[:64].lstrip().startswith(b"{") and content[-64:].rstrip().endswith(b"}")
+def _check_object(url: str, content: bytearray) -> ServerError | None:
+    """Return an error if a body cannot be a whole JSON object: every answer of JSOC is one."""
+    whole = content[:64].lstrip().startswith(b"{") and content[-64:].rstrip().endswith(b"}")
+    return None if whole else not_json(url, content)
 
 
 def _user_agent() -> str:
