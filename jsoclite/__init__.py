@@ -22,10 +22,8 @@ _HOME = {
         "sandbox": "Sandbox",
         "export.export": "Export",
         "export.request": "ExportRequest ExportStatus",
-        "fits.read": "read stack",
+        "fits": "read stack quicklook colormap",
         "download.manifest": "verify",
-        "fits.quicklook": "quicklook",
-        "fits.colors": "colormap",
         "times.parse": "tai utc parse_time is_time",
         "export.steps.processing": "Cutout Rebin Resize MapProject AIAScale VectorToPtr",
         "errors": "JsocError RecordSetError ServerError QueryError UnknownSeries UnknownName EmailError ExportError "
@@ -70,9 +68,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
         Resize as Resize,
         VectorToPtr as VectorToPtr,
     )
-    from .fits.colors import colormap as colormap
-    from .fits.quicklook import quicklook as quicklook
-    from .fits.read import read as read, stack as stack
+    from .fits import colormap as colormap, quicklook as quicklook, read as read, stack as stack
     from .query.keywords import KEYWORD_SETS as KEYWORD_SETS
     from .recordset.recordset import RecordSet as RecordSet
     from .sandbox import Sandbox as Sandbox

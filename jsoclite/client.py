@@ -214,7 +214,7 @@ class Client(Questions, Lookups):
         from .download.targets import chosen_segments, packed, processing, targets
         from .export.steps.processing import segments_made
         from .recordset.recordset import RecordSet
-        from .selection.selection import to_record_sets
+        from .selection import to_record_sets
 
         kind = protocol.partition(",")[0].lower()
         if method not in METHODS or kind not in PROTOCOLS:

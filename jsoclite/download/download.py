@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DownloadError, warn
-from ..fits.files import looks_like_fits
+from ..fits import looks_like_fits
 from ..progress import Progress
 from .ledger import FileRow, Ledger
 from .names import Namer, Wanted

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from .. import display
-from ..fits.files import looks_like_fits
+from ..fits import looks_like_fits
 from .ledger import FileRow, Ledger
 
 __all__ = ["Manifest", "verify"]

@@ -15,9 +15,9 @@ import numpy as np
 
 from ..errors import QueryError
 from ..export.reply import file_url
-from ..fits.header import header_cards as cards
-from ..fits.keywords import keyword_names
-from ..selection.selection import Selection
+from ..fits import header_cards as cards
+from ..fits import keyword_names
+from ..selection import Selection
 from ..server.http import Transport
 from .download import Batch, Job
 from .ledger import FileRow

@@ -20,7 +20,7 @@ from ..query.query import segment_columns
 from ..recordset.grammar import Slot, SlotRange, SlotSpan
 from ..recordset.language import read_recnums, scan
 from ..recordset.recordset import RecordSet
-from ..selection.selection import Selection, select
+from ..selection import Selection, select
 from ..times.parse import parse_time
 from .ledger import FileRow
 from .names import Wanted

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from ..errors import JsocError
-from ..fits.files import looks_like_fits, units
+from ..fits import looks_like_fits, units
 from ..server.http import Transport
 from ..server.retry import TRANSIENT_STATUS, Clock, backoff, is_transient, redact, retry_after
 
@@ -260,7 +260,7 @@ def _finish(task: Task, part: Path, target: Path, received: int, before_naming: 
     if task.header is not None and not has_image(part):
         note = "the file holds no image: it is as it was stored, without the record's keywords"
     elif task.header is not None:
-        from ..fits.files import write_fits
+        from ..fits import write_fits
 
         final = target.with_name(target.name + ".header.part")
         write_fits(part, final, task.header)

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
-from ..fits.files import looks_like_fits
+from ..fits import looks_like_fits
 from .transfer import Outcome, Task, fetch
 
 if TYPE_CHECKING:

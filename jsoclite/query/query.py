@@ -285,7 +285,7 @@ class Queries:
 
     def numbers(self, names: Iterable[str]) -> tuple[tuple[str, int], ...]:
         """Look up the record numbers of record names."""
-        from ..selection.selection import to_record_sets
+        from ..selection import to_record_sets
 
         found: dict[str, int] = {}
         names = list(names)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from jsoclite.errors import JsocError
 from jsoclite.fits import cards as fitscard
+from jsoclite.fits import read
 from jsoclite.fits.files import BrokenFits, looks_like_fits, units, write_fits
-from jsoclite.fits.read import read
 
 
 def data_units(path):

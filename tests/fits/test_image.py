@@ -15,8 +15,7 @@ from fits_material import BLANK, PIXELS, REAL, compressed, plain, real_cards
 
 from jsoclite.errors import JsocError
 from jsoclite.fits import cards as fitscard
-from jsoclite.fits.files import write_fits
-from jsoclite.fits.read import read
+from jsoclite.fits import read, write_fits
 from jsoclite.sandbox import Sandbox
 from jsoclite.server.http import Transport, resolve_server
 
@@ -194,7 +193,7 @@ def test_synoptic_maps_have_latitude_and_longitude(tmp_path):
 def test_a_file_that_arrives_broken_is_fetched_again(fault, hand_clock, monkeypatch):
     with Sandbox(faults=[f"{fault}@file:1"]) as sandbox, sandbox.client() as client:
         connection = Transport(resolve_server(sandbox.url), clock=hand_clock.clock)
-        monkeypatch.setattr("jsoclite.fits.read._connection", lambda: connection)
+        monkeypatch.setattr("jsoclite.fits.image._connection", lambda: connection)
         url = client.query("hmi.M_720s[2014.01.01_TAI]{magnetogram}").magnetogram.iloc[0]
         data, _ = read(url)
         connection.close()
