@@ -25,7 +25,7 @@ _HOME = {
         "fits": "read stack quicklook colormap",
         "download.manifest": "verify",
         "times.parse": "tai utc parse_time is_time",
-        "export.steps.processing": "Cutout Rebin Resize MapProject AIAScale VectorToPtr",
+        "export.steps": "Cutout Rebin Resize MapProject AIAScale VectorToPtr",
         "errors": "JsocError RecordSetError ServerError QueryError UnknownSeries UnknownName EmailError ExportError "
         "ExportTooLarge ExportFailed ExportExpired ExportLimit ExportOffline StagingTimeout DownloadError "
         "SelectionError ProcessingError JsocWarning",
@@ -60,7 +60,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     )
     from .export.export import Export as Export
     from .export.request import ExportRequest as ExportRequest, ExportStatus as ExportStatus
-    from .export.steps.processing import (
+    from .export.steps import (
         AIAScale as AIAScale,
         Cutout as Cutout,
         MapProject as MapProject,
@@ -70,9 +70,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     )
     from .fits import colormap as colormap, quicklook as quicklook, read as read, stack as stack
     from .query.keywords import KEYWORD_SETS as KEYWORD_SETS
-    from .recordset.recordset import RecordSet as RecordSet
+    from .recordset import RecordSet as RecordSet
     from .sandbox import Sandbox as Sandbox
-    from .times.parse import is_time as is_time, parse_time as parse_time, tai as tai, utc as utc
+    from .times import is_time as is_time, parse_time as parse_time, tai as tai, utc as utc
 
 
 def __getattr__(name: str) -> Any:

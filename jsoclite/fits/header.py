@@ -23,8 +23,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TypeAlias
 
 from ..errors import JsocError
-from ..series import SeriesInfo
-from ..times.parse import format_time, scan_time
+from ..series import KEYWORD_TYPES, Kind, SeriesInfo
+from ..times import words
 from . import cards as fitscard
 from .keywords import COMMENTARY, DATES, IMAGE, WCS_DEFAULTS, HeaderKeyword, header_keywords
 
@@ -33,7 +33,7 @@ __all__ = ["header_cards", "time_text"]
 # what rs_list prints where there is no value, and where a link leads nowhere (jsoc_info.c)
 _MISSING, _BROKEN = "MISSING", "Invalid KeyLink"
 
-_BITS = {"char": 8, "short": 16, "int": 32, "longlong": 64}
+_BITS = {name: one.bits for name, one in KEYWORD_TYPES.items() if one.kind is Kind.INTEGER}
 _DIGITS = {"float": 9, "double": 17}
 
 # seconds with their decimals, before the zone, in what sprint_time prints
@@ -170,7 +170,7 @@ def time_text(text: str) -> str | None:
         # 59.9996 s: DRMS carries into the minute, and so on
         zone = (match["zone"] or "").lstrip("_")
         iso = "T" in match["head"] and zone == "Z"
-        return format_time(scan_time(text), "ISO" if iso else zone or "UTC", 3).removesuffix("Z")
+        return words.format_time(words.scan_time(text), "ISO" if iso else zone or "UTC", 3).removesuffix("Z")
     return match["head"] + str(decimals)[1:] + (match["zone"] or "").removesuffix("Z")
 
 

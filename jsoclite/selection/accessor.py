@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import SelectionError, UnknownName
-from ..recordset.recordset import RecordSet
-from ..times.parse import to_datetime
+from ..recordset import RecordSet
+from ..times import to_datetime
 from .ranges import Numbers
 from .selection import select, to_record_sets
 

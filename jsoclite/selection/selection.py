@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import SelectionError
-from ..recordset.recordset import RecordSet
+from ..recordset import RecordSet
 from ..series import SeriesInfo
-from ..times.parse import parse_time
+from ..times import parse_time
 from .alternatives import Verify, by_offset, by_slot, shortest
 from .identify import NO_NUMBER, Names, Rows, identify
 from .packing import MAX_CHARACTERS, MAX_ROWS, QUALITY_FILTER, fill, pack_recnums

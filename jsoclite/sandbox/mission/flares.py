@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ...times.server import scan_time
+from ...times import words
 from .availability import DAY
 from .ephemeris import view
 from .harps import EPOCH, STEP
@@ -135,7 +135,7 @@ def _made(peak: FloatArray, rise: FloatArray, fall: FloatArray, size: FloatArray
 def _known() -> Flares:
     numbers = regions().number
     host = np.array([int(np.searchsorted(numbers, row[0])) for row in _KNOWN], dtype=np.int64)
-    start, peak, end = (np.array([scan_time(f"{row[n]}_UTC") for row in _KNOWN]) for n in (1, 2, 3))
+    start, peak, end = (np.array([words.scan_time(f"{row[n]}_UTC") for row in _KNOWN]) for n in (1, 2, 3))
     return _made(peak, peak - start, end - peak, np.array([row[4] for row in _KNOWN]), host)
 
 

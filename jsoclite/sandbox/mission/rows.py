@@ -113,9 +113,9 @@ def _default_real(key: Keyword, text: str) -> float:
         return float(text) if text.strip() else float("nan")
     if not text.strip() or text.startswith("-4712"):
         return JD0
-    from ...times.server import scan_time
+    from ...times import words
 
-    return float(scan_time(text))
+    return float(words.scan_time(text))
 
 
 def limits(bounds: Mapping[str, Bound], column: str) -> tuple[float, float]:
