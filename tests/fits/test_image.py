@@ -1,4 +1,4 @@
-"""Reading: the image wherever it lies, and a header that describes it; cards are what the files are made of."""
+"""Reading: the image wherever it lies, and a header that describes it; `cards` alone makes the files to read."""
 
 from __future__ import annotations
 
