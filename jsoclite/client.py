@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import JsocError
 from .export.account import Orders
+from .export.export import Export
+from .export.request import ExportRequest
+from .progress import Progress
 from .query.parts import SIZE
 from .query.query import Queries
-from .series import FileKey, as_list
-from .server.http import Transport, resolve_server
-from .server.jsoc import REQUEST_ID, Jsoc
-from .server.retry import Clock
+from .recordset import RecordSet
+from .series import FileKey, SeriesInfo, as_list
+from .server import REQUEST_ID, Clock, Jsoc, Transport, resolve_server
 
 if TYPE_CHECKING:
     import drms
@@ -23,12 +25,6 @@ if TYPE_CHECKING:
     import requests
     from drms import ServerConfig
 
-    from .export.export import Export
-    from .export.request import ExportRequest
-    from .progress import Progress
-    from .recordset import RecordSet
-    from .sandbox import Sandbox
-    from .series import SeriesInfo
 
 __all__ = ["Client"]
 
@@ -860,13 +856,11 @@ class Client:
         >>> client.drms.pkeys("hmi.M_720s")
         ['T_REC', 'CAMERA']
         """
-        from .server import _drms
-
-        return _drms.client(self.transport, self._email)
+        return self.transport.drms_client(self._email)
 
 
 @functools.cache
-def _shared_sandbox() -> Sandbox:
+def _shared_sandbox() -> Any:
     """Start the sandbox of this process."""
     import atexit
 

@@ -29,7 +29,7 @@ from .transfer import LocalError, Outcome, Task, fetch, fetch_alone
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..server.http import Transport
+    from ..server import Transport
 
 __all__ = ["Batch", "Job", "complain", "reasons"]
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import JsocError
-from ..server.retry import Clock
+from ..server import Clock
 
 __all__ = ["NAME", "Claim", "FileRow", "Ledger", "RequestRow"]
 

@@ -18,7 +18,7 @@ from ..export.reply import file_url
 from ..fits import header_cards as cards
 from ..fits import keyword_names
 from ..selection import Selection
-from ..server.jsoc import Jsoc
+from ..server import Jsoc
 from .download import Batch, Job
 from .ledger import FileRow
 from .names import extension

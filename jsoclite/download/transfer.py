@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import logging
 import os
 import re
 import threading
@@ -21,17 +20,15 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from ..display import redact
 from ..errors import JsocError
 from ..fits import looks_like_fits, units
-from ..server.http import Transport
-from ..server.retry import TRANSIENT_STATUS, Clock, backoff, is_transient, redact, retry_after
+from ..server import Again, Clock, Transport, is_transient, repeat, retry_after
 
 if TYPE_CHECKING:
     from typing import Any
 
 __all__ = ["LocalError", "Outcome", "Task", "fetch", "fetch_alone"]
-
-log = logging.getLogger("jsoclite")
 
 # A file that was just staged may not be on the web server yet; one that is really gone should not hold up the rest.
 NOT_THERE_TRIES = 2
@@ -94,12 +91,15 @@ class Outcome:
     note: str = ""
 
 
-class _Broken(Exception):
+class _Broken(Again):
     """This try failed; `again` says whether another makes sense."""
 
     def __init__(self, reason: str, *, again: bool = True, wait: float = 0.0) -> None:
-        super().__init__(reason)
-        self.again, self.wait = again, wait
+        super().__init__(_Failed(reason), worth=again, wait=wait)
+
+
+class _Failed(Exception):
+    """The server did not deliver a whole file."""
 
 
 def fetch(
@@ -135,34 +135,32 @@ def fetch(
     """
     target = Path(task.target)
     part = target.with_name(target.name + ".part")
-    received = 0
-    waits = backoff(task.retries, transport.clock)
-    missing = 0
+    received = missing = 0
 
     def arrived(count: int) -> None:
         nonlocal received
         received += count
         on_bytes(count)
 
+    def attempt() -> Outcome:
+        nonlocal missing
+        before = _size(part)
+        try:
+            _receive(task, part, transport, arrived)
+            _check(task, part)
+            return _finish(task, part, target, received, before_naming)
+        except _Broken as broken:
+            broken.moved = _size(part) > before
+            if str(broken).startswith("HTTP 404"):
+                missing += 1
+                broken.worth = broken.worth and missing <= NOT_THERE_TRIES
+            raise
+
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            before = _size(part)
-            try:
-                _receive(task, part, transport, arrived)
-                _check(task, part)
-                return _finish(task, part, target, received, before_naming)
-            except _Broken as broken:
-                if _size(part) > before:
-                    waits = backoff(task.retries, transport.clock)  # it moves: the count starts anew
-                wait = next(waits, None) if broken.again else None
-                if str(broken).startswith("HTTP 404"):
-                    missing += 1
-                    wait = None if missing > NOT_THERE_TRIES else wait
-                if wait is None:
-                    return Outcome(received=received, error=str(broken))
-                log.info("%s: %s; next try in %.1f s", target.name, broken, max(wait, broken.wait))
-                transport.clock.sleep(max(wait, broken.wait))
+        return repeat(attempt, task.retries, transport.clock, target.name)
+    except _Failed as failed:
+        return Outcome(received=received, error=str(failed))
     except OSError as error:
         raise _local(error, target) from error
 
@@ -191,7 +189,7 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
         if status not in (200, 206):
             raise _Broken(
                 f"HTTP {status}{_MEANING.get(status, '')}",
-                again=status in TRANSIENT_STATUS or status == 404,
+                again=is_transient(status) or status == 404,
                 wait=retry_after(response.headers) or 0.0,
             )
         total_length = _expected(response.headers, status, have)
@@ -326,7 +324,7 @@ def fetch_alone(task: Task) -> Outcome:
     """`fetch` for a worker in another thread, process or machine, which keeps a connection of its own."""
     transport: Any = getattr(_workers, "transport", None)
     if transport is None:
-        from ..server.http import resolve_server
+        from ..server import resolve_server
 
         transport = _workers.transport = Transport(resolve_server("jsoc"), timeout=task.timeout, clock=Clock())
     return fetch(task, transport)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..download.ledger import Ledger, RequestRow
     from ..progress import Progress
     from ..series import FileKey
-    from ..server.jsoc import Jsoc
+    from ..server import Jsoc
 
 __all__ = ["Orders"]
 

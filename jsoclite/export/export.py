@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StagingTimeout
 from ..progress import Progress, choose
-from ..server.retry import Clock
+from ..server import Clock
 from .queue import Turns
 from .reply import ExportFile, ExportStatus
 from .request import ExportRequest

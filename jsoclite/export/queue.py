@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..errors import ExportError, ServerError
-from ..server.retry import Clock
+from ..server import Clock
 from .reply import ExportStatus, reply_error
 from .request import OUTAGE_PATIENCE_S, SUBMIT_TRIES, ExportRequest
 

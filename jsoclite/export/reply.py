@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from ..display import redact
 from ..errors import ExportError, ExportExpired, ExportFailed, ExportLimit, ExportOffline, ExportTooLarge
-from ..server.jsoc import REQUEST_ID
-from ..server.retry import redact
+from ..server import REQUEST_ID
 
 __all__ = ["ExportFile", "ExportReply", "ExportStatus", "file_url", "read_reply", "reply_error"]
 

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import ExportError, ServerError
-from ..server.http import AmbiguousRequest
-from ..server.jsoc import Jsoc
+from ..server import AmbiguousRequest, Jsoc
 from .reply import ExportFile, ExportReply, ExportStatus, read_reply, reply_error
 
 if TYPE_CHECKING:

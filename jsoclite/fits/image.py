@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from astropy.io import fits
 
-    from ..server.http import Transport
+    from ..server import Transport
 
 __all__ = ["URL", "Stack", "read", "stack", "standardise"]
 
@@ -102,7 +102,7 @@ def _fetch(url: str) -> bytes:
 @functools.cache
 def _connection() -> Transport:
     """Return the connection that files are fetched with, whatever server they are on."""
-    from ..server.http import Transport, resolve_server  # requests is loaded when it is needed
+    from ..server import Transport, resolve_server  # requests is loaded when it is needed
 
     return Transport(resolve_server("jsoc"))
 

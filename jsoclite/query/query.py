@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,17 +20,15 @@ from ..series import (
     as_list,
     check_names,
     check_pattern,
-    nearest_names,
     series_of,
 )
-from ..server._drms import definition
 from .keywords import DEFAULT_KEYWORDS, expand_sets
 from .parts import SMALLEST, fetch_in_pieces
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..server.jsoc import Jsoc
+    from ..server import Jsoc
 
 __all__ = ["Queries", "Question", "segment_columns"]
 
@@ -98,7 +95,7 @@ class Queries:
         """Return the definition of a series, or of the series of a record set."""
         name = series_of(series)
         if name.lower() not in self._known:
-            self._known[name.lower()] = find_series(self.jsoc, name)
+            self._known[name.lower()] = self.jsoc.definition(name)
         return self._known[name.lower()]
 
     def prime_keys(self, series: str) -> list[str]:
@@ -298,38 +295,6 @@ class Queries:
         if len(reply.content) < 4000:
             _raise(reply.data, rs)
         return reply.content
-
-
-def find_series(jsoc: Jsoc, name: str) -> SeriesInfo:
-    """
-    Ask for the definition of a series.
-
-    Raises
-    ------
-    UnknownSeries
-        If there is none; similar names are looked up for the text.
-    """
-    if not re.fullmatch(r"[A-Za-z]\w*\.\w+", name):
-        raise UnknownSeries(f"{name!r} is no series name; they look like hmi.M_720s", record_set=name)
-    reply = jsoc.series_struct(name)
-    if reply.get("status") != 0:
-        said = str(reply.get("error") or "").strip()
-        if "not found" not in said and "invalid" not in said:
-            raise QueryError(f"the server cannot describe {name}: {said or 'no reason given'}", record_set=name)
-        raise UnknownSeries(f"there is no series {name}.{_similar(jsoc, name)}", record_set=name)
-    # the server answers in any case; its own spelling is in the names of records
-    first = str(reply.get("Interval", {}).get("FirstRecord", ""))
-    spelled = series_of(first)
-    return definition(reply, spelled if spelled.lower() == name.lower() else name)
-
-
-def _similar(jsoc: Jsoc, name: str) -> str:
-    namespace = re.escape(name.partition(".")[0])
-    try:
-        listed = [item["name"] for item in jsoc.show_series(f"^{namespace}\\.").get("names", [])]
-    except Exception:
-        return " Look at Client.series()."
-    return nearest_names(name, listed) or " Look at Client.series()."
 
 
 def warn_of_problems(rs: RecordSet, info: SeriesInfo) -> None:

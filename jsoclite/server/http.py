@@ -12,23 +12,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
+from ..display import redact
 from ..errors import ServerError
 from . import _drms
 from ._drms import ServerConfig
-from .retry import TRANSIENT_STATUS, Clock, Speedometer, backoff, is_transient, never_sent, redact, retry_after
+from .retry import TRANSIENT_STATUS, Again, Clock, Speedometer, is_transient, never_sent, repeat, retry_after
+
+if TYPE_CHECKING:
+    import drms
 
 __all__ = ["AmbiguousRequest", "Reply", "Transport", "resolve_server"]
-
-log = logging.getLogger("jsoclite")
 
 # Apache cuts request lines at 8190 bytes; longer queries go by POST, which the CGIs read as well (qDecoder library).
 LONGEST_QUERY = 4000
@@ -225,21 +226,16 @@ class Transport:
             If there is no such file, or it does not arrive whole.
         """
 
-        def check(url: str, content: bytearray) -> ServerError | None:
-            reason = fault(content)
-            return ServerError(f"{url}: what arrived is not the file: {reason}", url=url) if reason else None
+        def attempt() -> bytes:
+            content = self._try(url, "", post=False, once=False, retries=self.retries).content
+            if reason := fault(content):
+                raise Again(ServerError(f"{url}: what arrived is not the file: {reason}", url=url))
+            return bytes(content)
 
-        return bytes(self.request(url, "", check=check).content)
+        return repeat(attempt, self.retries, self.clock)
 
     def request(
-        self,
-        url: str,
-        query: str,
-        *,
-        post: bool = False,
-        once: bool = False,
-        retries: int | None = None,
-        check: Callable[[str, bytearray], ServerError | None] | None = None,
+        self, url: str, query: str, *, post: bool = False, once: bool = False, retries: int | None = None
     ) -> Reply:
         """
         Send an encoded query by GET, or by POST where it is long or private; retry what failed for the moment.
@@ -253,47 +249,43 @@ class Transport:
         """
         post = post or len(query) > LONGEST_QUERY
         retries = self.retries if retries is None else retries
-        waits = backoff(retries, self.clock)
-        while True:
-            try:
-                response = self._send(url, query, post)
-            except Exception as error:
-                if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema):
-                    raise ServerError(f"{redact(url)} is not a URL that can be asked", url=url) from None
-                if not isinstance(error, OSError | requests.exceptions.RequestException) and not is_transient(error):
-                    raise
-                if once and not never_sent(error):
-                    raise AmbiguousRequest(_why(url, error), url=url) from None
-                wait = next(waits, None) if is_transient(error) else None
-                if wait is None:
-                    # "from None": the original text holds the whole URL, and with it maybe an e-mail address
-                    raise ServerError(_why(url, error, retries), url=url) from None
-                log.info("%s; next try in %.1f s", _why(url, error), wait)
-                self.clock.sleep(wait)
-                continue
-            status, headers, content = response
-            if status == 200:
-                unreadable = (check or _check_object)(url, content)
-                if unreadable is None:
-                    return Reply(url, content)
-                # an HTML page, nothing at all, or half an answer: it passes, as busy CGI servers show
-                if once:
-                    raise AmbiguousRequest(str(unreadable), url=url)
-                wait = next(waits, None)
-                if wait is None:
-                    raise unreadable
-                log.info("%s; next try in %.1f s", unreadable, wait)
-                self.clock.sleep(wait)
-                continue
-            # 429 and 503 say that the request was turned away at the door, so even an exp_request may come again
-            retry = status in TRANSIENT_STATUS if not once else status in (429, 503)
-            wait = next(waits, None) if retry else None
-            if wait is None:
-                kind = AmbiguousRequest if once and status in TRANSIENT_STATUS and not retry else ServerError
-                raise kind(_refusal(url, status, content), url=url, status=status)
-            wait = max(wait, retry_after(headers) or 0.0)
-            log.info("HTTP %d from %s; next try in %.1f s", status, url, wait)
-            self.clock.sleep(wait)
+        return repeat(lambda: self._object(url, query, post, once, retries), retries, self.clock)
+
+    def _object(self, url: str, query: str, post: bool, once: bool, retries: int) -> Reply:
+        """Ask once for a JSON object, which every answer of JSOC is."""
+        reply = self._try(url, query, post, once, retries)
+        if _is_object(reply.content):
+            return reply
+        # an HTML page, nothing at all, or half an answer: it passes, as busy CGI servers show
+        unreadable = not_json(url, reply.content)
+        if once:
+            raise AmbiguousRequest(str(unreadable), url=url)
+        raise Again(unreadable)
+
+    def _try(self, url: str, query: str, post: bool, once: bool, retries: int) -> Reply:
+        try:
+            status, headers, content = self._send(url, query, post)
+        except Exception as error:
+            if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema):
+                raise ServerError(f"{redact(url)} is not a URL that can be asked", url=url) from None
+            if not isinstance(error, OSError | requests.exceptions.RequestException) and not is_transient(error):
+                raise
+            if once and not never_sent(error):
+                raise AmbiguousRequest(_why(url, error), url=url) from None
+            worth = is_transient(error)
+            final = ServerError(_why(url, error, retries if worth else None), url=url)
+            raise Again(final, told=_why(url, error), worth=worth) from None
+        if status == 200:
+            return Reply(url, content)
+        # 429 and 503 say that the request was turned away at the door, so even an exp_request may come again
+        worth = status in TRANSIENT_STATUS if not once else status in (429, 503)
+        kind = AmbiguousRequest if once and status in TRANSIENT_STATUS and not worth else ServerError
+        raise Again(
+            kind(_refusal(url, status, content), url=url, status=status),
+            told=f"HTTP {status} from {url}",
+            worth=worth,
+            wait=retry_after(headers) or 0.0,
+        )
 
     def _send(self, url: str, query: str, post: bool) -> tuple[int, Mapping[str, str], bytearray]:
         if post:
@@ -314,6 +306,10 @@ class Transport:
                     )
             return response.status_code, response.headers, content
 
+    def drms_client(self, email: str | None) -> drms.Client:
+        """Return a plain `drms.Client` on this connection."""
+        return _drms.client(self, email)
+
     def body(self, response: requests.Response, *, decode: bool = True) -> Iterator[bytes]:
         """
         Yield the body in pieces as they arrive.
@@ -332,10 +328,9 @@ class Transport:
             speed.add(len(piece))
 
 
-def _check_object(url: str, content: bytearray) -> ServerError | None:
-    """Return an error if a body cannot be a whole JSON object: every answer of JSOC is one."""
-    whole = content[:64].lstrip().startswith(b"{") and content[-64:].rstrip().endswith(b"}")
-    return None if whole else not_json(url, content)
+def _is_object(content: bytes | bytearray) -> bool:
+    """Whether a body can be a whole JSON object: every answer of JSOC is one."""
+    return content[:64].lstrip().startswith(b"{") and content[-64:].rstrip().endswith(b"}")
 
 
 def _user_agent() -> str:

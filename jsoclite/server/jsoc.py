@@ -22,7 +22,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urljoin
 
-from ..errors import ServerError
+from ..errors import QueryError, ServerError, UnknownSeries
+from ..series import SeriesInfo, nearest_names, series_of
+from ._drms import definition
 
 if TYPE_CHECKING:
     from ._drms import ServerConfig
@@ -88,6 +90,36 @@ class Jsoc:
     def series_struct(self, series: str) -> Any:
         """Return the definition of a series."""
         return self._info({"op": "series_struct", "ds": series}).data
+
+    def definition(self, name: str) -> SeriesInfo:
+        """
+        Ask for the definition of a series.
+
+        Raises
+        ------
+        UnknownSeries
+            If there is none; similar names are looked up for the text.
+        """
+        if not re.fullmatch(r"[A-Za-z]\w*\.\w+", name):
+            raise UnknownSeries(f"{name!r} is no series name; they look like hmi.M_720s", record_set=name)
+        reply = self.series_struct(name)
+        if reply.get("status") != 0:
+            said = str(reply.get("error") or "").strip()
+            if "not found" not in said and "invalid" not in said:
+                raise QueryError(f"the server cannot describe {name}: {said or 'no reason given'}", record_set=name)
+            raise UnknownSeries(f"there is no series {name}.{self._similar(name)}", record_set=name)
+        # the server answers in any case; its own spelling is in the names of records
+        first = str(reply.get("Interval", {}).get("FirstRecord", ""))
+        spelled = series_of(first)
+        return definition(reply, spelled if spelled.lower() == name.lower() else name)
+
+    def _similar(self, name: str) -> str:
+        namespace = re.escape(name.partition(".")[0])
+        try:
+            listed = [item["name"] for item in self.show_series(f"^{namespace}\\.").get("names", [])]
+        except Exception:
+            return " Look at Client.series()."
+        return nearest_names(name, listed) or " Look at Client.series()."
 
     def rs_summary(self, record_set: str) -> Any:
         """Return the number of records of a set."""

@@ -1,18 +1,23 @@
-"""What is worth trying again, and when; injected time; texts without e-mail addresses."""
+"""What is worth trying again, and when: one loop for questions and files, in injected time."""
 
 from __future__ import annotations
 
+import logging
 import random
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
 import requests
 import urllib3
 
-__all__ = ["Clock", "SlowAnswer", "Speedometer", "backoff", "is_transient", "redact", "retry_after"]
+__all__ = ["Again", "Clock", "SlowAnswer", "Speedometer", "backoff", "is_transient", "repeat", "retry_after"]
+
+T = TypeVar("T")
+
+log = logging.getLogger("jsoclite")
 
 # 429 and 5xx speak of the moment, not of the request; 404 and 403 are final for queries.
 TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
@@ -21,9 +26,6 @@ TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 # silent, but would keep a script waiting for days: 1 KiB/s means 4.5 hours for one 4096 x 4096 image.
 FLOOR_BYTES_PER_S = 1024
 FLOOR_WINDOW_S = 10.0
-
-# user@host.tld, also percent-encoded once or twice; a cadence such as 1h@12m is none
-_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+(?:@|%40|%2540)(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,66 @@ class Speedometer:
             self._since, self._bytes = self.clock.now(), 0
 
 
+class Again(Exception):
+    """
+    A try that failed, raised by what `repeat` calls.
+
+    Parameters
+    ----------
+    error : Exception
+        What is raised if there is no other try.
+    told : object
+        What the log says of it; by default the error.
+    worth : bool
+        Whether another try makes sense.
+    wait : float
+        Shortest wait before it, in seconds.
+    moved : bool
+        Whether this try came further than the last one: the count of tries then starts anew.
+    """
+
+    def __init__(
+        self, error: Exception, *, told: object = None, worth: bool = True, wait: float = 0.0, moved: bool = False
+    ) -> None:
+        super().__init__(str(told or error))
+        self.error, self.worth, self.wait, self.moved = error, worth, wait, moved
+
+
+def repeat(attempt: Callable[[], T], tries: int, clock: Clock, name: str = "") -> T:
+    """
+    Call until it does not raise `Again`.
+
+    Parameters
+    ----------
+    attempt : callable
+        What is tried; anything but `Again` that it raises ends the tries.
+    tries : int
+        Waits without any progress before giving up; they double.
+    clock : Clock
+        Where the time comes from.
+    name : str
+        What the log calls it.
+
+    Raises
+    ------
+    Exception
+        The error of the last try. "from None": causes hold whole URLs, and with them maybe e-mail addresses.
+    """
+    waits = backoff(tries, clock)
+    while True:
+        try:
+            return attempt()
+        except Again as again:
+            if again.moved:
+                waits = backoff(tries, clock)
+            wait = next(waits, None) if again.worth else None
+            if wait is None:
+                raise again.error from None
+            wait = max(wait, again.wait)
+            log.info("%s%s; next try in %.1f s", f"{name}: " if name else "", again, wait)
+            clock.sleep(wait)
+
+
 def backoff(tries: int, clock: Clock, *, base: float = 0.5, ceiling: float = 60.0) -> Iterator[float]:
     """Yield `tries` waits in seconds, doubling from `base` up to `ceiling`, each with up to a quarter of jitter."""
     for attempt in range(tries):
@@ -104,8 +166,10 @@ def retry_after(
         return None
 
 
-def is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed a little later. A certificate that fails will fail again."""
+def is_transient(error: BaseException | int) -> bool:
+    """Whether the same request may succeed a little later, by its error or HTTP status; a bad certificate will not."""
+    if isinstance(error, int):
+        return error in TRANSIENT_STATUS
     if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError | requests.exceptions.ProxyError):
         return False
     return isinstance(
@@ -136,8 +200,3 @@ def never_sent(error: BaseException) -> bool:
         if isinstance(item, BaseException):
             stack += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
     return False
-
-
-def redact(text: object) -> str:
-    """Return `text` with every e-mail address replaced."""
-    return _EMAIL.sub("<e-mail address>", str(text))

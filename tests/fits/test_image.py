@@ -17,7 +17,7 @@ from jsoclite.errors import JsocError
 from jsoclite.fits import cards as fitscard
 from jsoclite.fits import read, write_fits
 from jsoclite.sandbox import Sandbox
-from jsoclite.server.http import Transport, resolve_server
+from jsoclite.server import Transport, resolve_server
 
 
 def number(name, value):

@@ -5,7 +5,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from jsoclite.errors import JsocWarning, QueryError, ServerError
-from jsoclite.query import bigquery
+from jsoclite.query import parts as bigquery
 from jsoclite.query import query as queries
 from jsoclite.sandbox import Fault, Sandbox
 

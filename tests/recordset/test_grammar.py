@@ -9,6 +9,7 @@ from conftest import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jsoclite import recordset
 from jsoclite.errors import RecordSetError
 from jsoclite.recordset import language as L
 
@@ -42,7 +43,7 @@ class Keys:
 
     def read(self, raw, position):
         """Read one key filter as the server would; the next position."""
-        name = L.filter_name(raw)
+        name = recordset.filter_name(raw)
         if name is None:
             if position >= len(self.prime):
                 raise RecordSetError("more prime keys than there are")
@@ -53,7 +54,7 @@ class Keys:
             if key not in self.rows or not (key in self.prime or self.slotted(key)):
                 raise RecordSetError("no prime key")
         kind, bits = KINDS[self.rows[key]["type"]]
-        L.read_filter(raw, kind, self.slotted(key), bits=bits)
+        recordset.read_filter(raw, kind, self.slotted(key), bits=bits)
         return position
 
 
@@ -63,7 +64,7 @@ SERIES = {keys.name.lower(): keys for keys in map(Keys, sorted((GOLDEN / "catalo
 def verdict(text):
     """What the two parsers alone say: scan, read, crash or fine."""
     try:
-        elements = L.scan(text)
+        elements = recordset.scan_set(text)
     except L.FatalSetError:
         return "crash"
     except RecordSetError:
@@ -82,9 +83,9 @@ def verdict(text):
                 elif raw.kind is L.FilterKind.KEY:
                     position = keys.read(raw, position)
                 elif raw.kind is L.FilterKind.RECNUM:
-                    L.read_recnums(raw)
+                    recordset.read_recnums(raw)
                 else:
-                    L.read_sql(raw)
+                    recordset.read_sql(raw)
     except L.FatalSetError:
         return "crash"
     except RecordSetError:
@@ -108,18 +109,18 @@ def test_every_recorded_query_is_read_as_the_server_read_it(name, read):
     wrong = [(golden["ds"], verdict(golden["ds"]), expected(golden)) for golden in goldens]
     wrong = [(text, found, recorded) for text, found, recorded in wrong if found != recorded]
     print(f"{name}: {len(goldens) - len(wrong)} of {len(goldens)}")
-    assert [one for one in wrong if one[1:] != ("fine", "crash") or len(L.scan(one[0])) < 2] == []
+    assert [one for one in wrong if one[1:] != ("fine", "crash") or len(recordset.scan_set(one[0])) < 2] == []
     assert len(goldens) - len(wrong) == read
 
 
 def only(text):
-    (element,) = L.scan(text)
+    (element,) = recordset.scan_set(text)
     (raw,) = element.filters
     return raw
 
 
 def times(body, **options):
-    return L.read_filter(only(f"a.b[{body}]"), L.Kind.TIME, True, **options).items
+    return recordset.read_filter(only(f"a.b[{body}]"), L.Kind.TIME, True, **options).items
 
 
 def test_time_items():
@@ -153,7 +154,7 @@ def test_an_iso_time_before_a_comma_is_broken_at_its_first_dash():
 
 
 def numbers(body, kind=L.Kind.INTEGER, **options):
-    return L.read_filter(only(f"a.b[{body}]"), kind, **options).items
+    return recordset.read_filter(only(f"a.b[{body}]"), kind, **options).items
 
 
 def test_number_items():
@@ -199,21 +200,21 @@ def test_string_items():
 
 
 def test_names():
-    assert L.filter_name(only("a.b[ T_REC = 2014.01.01_TAI]")) == "T_REC"
-    assert L.filter_name(only("a.b[JD_2456658.5_TAI]")) is None
-    assert L.read_filter(only("a.b[camera=3]"), L.Kind.INTEGER) == L.KeyFilter("camera", (L.Single(3),))
+    assert recordset.filter_name(only("a.b[ T_REC = 2014.01.01_TAI]")) == "T_REC"
+    assert recordset.filter_name(only("a.b[JD_2456658.5_TAI]")) is None
+    assert recordset.read_filter(only("a.b[camera=3]"), L.Kind.INTEGER) == L.KeyFilter("camera", (L.Single(3),))
 
 
 def test_sql_filters_are_read_to_what_reaches_the_database():
-    sql = L.read_sql(only("""a.b[? X = "it's" AND T > $(2014.01.01_TAI) AND S='x?]y'  ?]"""))
+    sql = recordset.read_sql(only("""a.b[? X = "it's" AND T > $(2014.01.01_TAI) AND S='x?]y'  ?]"""))
     assert sql == L.SqlFilter(" X = 'it's' AND T > 1167609600.000000 AND S='x?]y'", False)
-    assert L.read_sql(only("a.b[! 1=1 !]")).all_versions
+    assert recordset.read_sql(only("a.b[! 1=1 !]")).all_versions
     with pytest.raises(RecordSetError, match="has to end the filter"):
-        L.read_sql(only("a.b[! H != '' !]"))
+        recordset.read_sql(only("a.b[! H != '' !]"))
 
 
 def test_elements():
-    first, second, third = L.scan(" a.b [1] [:#5]{x, y} ;c.d[] # note #e.f")
+    first, second, third = recordset.scan_set(" a.b [1] [:#5]{x, y} ;c.d[] # note #e.f")
     assert (first.series, [raw.text for raw in first.filters], first.segments) == ("a.b", ["1", ":#5"], ("x", "y"))
     assert second.filters[0].kind is L.FilterKind.EMPTY
     assert second.segments is None
@@ -221,7 +222,7 @@ def test_elements():
 
 
 def test_a_bare_name_before_a_comma_loses_its_last_letter():
-    cut, whole = L.scan("hmi.M_720s,hmi.B_720s")
+    cut, whole = recordset.scan_set("hmi.M_720s,hmi.B_720s")
     assert (cut.series, cut.cut) == ("hmi.M_720", True)
     assert (whole.series, whole.cut) == ("hmi.B_720s", False)
 
@@ -230,7 +231,7 @@ def test_a_brace_inside_a_filter_cuts_the_element():
     raw = only("su_test.types[brace{x}]{seg}")
     assert raw.text == "brace{x}"
     with pytest.raises(RecordSetError, match="cut off"):
-        L.read_filter(raw, L.Kind.STRING)
+        recordset.read_filter(raw, L.Kind.STRING)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_a_brace_inside_a_filter_cuts_the_element():
 )
 def test_what_kills_the_scanner(text):
     with pytest.raises(L.FatalSetError):
-        L.scan(text)
+        recordset.scan_set(text)
 
 
 @pytest.mark.parametrize(
@@ -247,13 +248,13 @@ def test_what_kills_the_scanner(text):
 )
 def test_what_the_scanner_refuses(text):
     with pytest.raises(RecordSetError) as caught:
-        L.scan(text)
+        recordset.scan_set(text)
     assert not isinstance(caught.value, L.FatalSetError)
 
 
 def test_errors_point_at_the_character():
     with pytest.raises(RecordSetError) as caught:
-        L.scan("hmi.M_720s[2014.01.01_TAI][3]x")
+        recordset.scan_set("hmi.M_720s[2014.01.01_TAI][3]x")
     assert caught.value.position == 29
     assert str(caught.value).splitlines()[-1].index("^") == 4 + 29
 
@@ -266,7 +267,7 @@ grammar_text = st.text(st.sampled_from(list("a.b[]{}<>#^$:-/@,;'\"?! =0123456789
 def test_no_text_upsets_the_parsers(text):
     """Whatever is sent, the answer is a tree or a RecordSetError, and spans lie inside the text."""
     try:
-        elements = L.scan(text)
+        elements = recordset.scan_set(text)
     except RecordSetError:
         return
     for element in elements:
@@ -276,8 +277,8 @@ def test_no_text_upsets_the_parsers(text):
             for kind, slotted in itertools.product(L.Kind, (False, True)):
                 with contextlib.suppress(RecordSetError):
                     if raw.kind in (L.FilterKind.SQL, L.FilterKind.SQL_ALL):
-                        assert L.read_sql(raw).all_versions is (raw.kind is L.FilterKind.SQL_ALL)
+                        assert recordset.read_sql(raw).all_versions is (raw.kind is L.FilterKind.SQL_ALL)
                     elif raw.kind is L.FilterKind.RECNUM:
-                        assert L.read_recnums(raw).items
+                        assert recordset.read_recnums(raw).items
                     else:
-                        assert L.read_filter(raw, kind, slotted).name == L.filter_name(raw)
+                        assert recordset.read_filter(raw, kind, slotted).name == recordset.filter_name(raw)

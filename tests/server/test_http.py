@@ -8,10 +8,11 @@ import pytest
 import requests
 import responses
 
+from jsoclite.display import redact
 from jsoclite.errors import ServerError
 from jsoclite.server.http import AmbiguousRequest, Transport, resolve_server
 from jsoclite.server.jsoc import Jsoc
-from jsoclite.server.retry import SlowAnswer, Speedometer, backoff, redact, retry_after
+from jsoclite.server.retry import SlowAnswer, Speedometer, backoff, retry_after
 
 BASE = "http://jsoc.test/"
 INFO = BASE + "cgi-bin/ajax/jsoc_info"
