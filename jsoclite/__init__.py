@@ -66,8 +66,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
         Resize as Resize,
         VectorToPtr as VectorToPtr,
     )
-    from .fits import colormap as colormap, stack as stack
-    from .fits import quicklook as quicklook, read as read  # type: ignore[no-redef]  # modules have the same names
+    from .fits import colormap as colormap, quicklook as quicklook, read as read, stack as stack
     from .query import KEYWORD_SETS as KEYWORD_SETS
     from .recordset import RecordSet as RecordSet
     from .sandbox import Sandbox as Sandbox

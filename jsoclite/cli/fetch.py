@@ -105,21 +105,9 @@ def get(what: tuple[str, ...], output: str, segments: str | None, protocol: Any,
     ids = [item for item in what if is_request(item)]
     parts: list[Any] = [client.attach(*ids)] if ids else []
     parts += [rows(item) for item in what if not is_request(item)]
-    manifest = pd.concat(
-        [
-            client.download(
-                part,
-                output,
-                segments=segments,
-                protocol=protocol,
-                overwrite=overwrite,
-                progress=False if quiet else None,
-                on_error="ignore",
-            )
-            for part in parts
-        ]
-    )
-    return _tell(manifest, output)
+    options: dict[str, Any] = {"segments": segments, "protocol": protocol, "overwrite": overwrite}
+    options |= {"progress": False if quiet else None, "on_error": "ignore"}
+    return _tell(pd.concat([client.download(part, output, **options) for part in parts]), output)
 
 
 def _tell(manifest: pd.DataFrame, directory: str) -> int:

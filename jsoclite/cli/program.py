@@ -19,6 +19,18 @@ __all__ = ["Settings", "command", "connect", "form", "program", "show", "table_o
 F = TypeVar("F", bound=Callable[..., Any])
 
 FORM = "jsoclite.form"
+# options that stand before or after the name of a command
+SHARED: dict[str, dict[str, Any]] = {
+    "--server": {
+        "metavar": "NAME|URL",
+        "help": "jsoc, sandbox, another server that drms knows, or a URL.  [default: $JSOCLITE_SERVER, else jsoc]",
+    },
+    "--email": {
+        "metavar": "ADDRESS",
+        "help": "Registered with JSOC; only staged files need it.  [default: $JSOC_EMAIL]",
+    },
+    "--debug": {"is_flag": True, "help": "Show the whole traceback of an error."},
+}
 STYLE = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -36,31 +48,12 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
 
 
 def _options(*, server: bool = True) -> list[click.Parameter]:
-    """Return the options that stand before or after the name of a command."""
-    about_server = [
-        click.Option(
-            ["--server"],
-            metavar="NAME|URL",
-            help="jsoc, sandbox, another server that drms knows, or a URL.  [default: $JSOCLITE_SERVER, else jsoc]",
-            expose_value=False,
-            callback=_remember,
-        ),
-        click.Option(
-            ["--email"],
-            metavar="ADDRESS",
-            help="Registered with JSOC; only staged files need it.  [default: $JSOC_EMAIL]",
-            expose_value=False,
-            callback=_remember,
-        ),
+    """Return the options of `SHARED`, those about a server where one is asked."""
+    return [
+        click.Option([name], expose_value=False, callback=_remember, **about)
+        for name, about in SHARED.items()
+        if server or name == "--debug"
     ]
-    debug = click.Option(
-        ["--debug"],
-        is_flag=True,
-        help="Show the whole traceback of an error.",
-        expose_value=False,
-        callback=_remember,
-    )
-    return [*(about_server if server else []), debug]
 
 
 @click.group(

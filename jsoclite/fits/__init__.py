@@ -1,27 +1,20 @@
 """
-FITS files: written with full headers, read, shown.
+FITS files as JSOC delivers them: their headers, their pixels, and pictures of them.
 
-`header_cards` makes the header that JSOC's own export would have written, from a series' definition and the keywords of
-a record (`keyword_names` says which these are); `write_fits` puts it around an image whose bytes stay as they are.
-`looks_like_fits` says what is wrong with a file, `units` takes it apart without reading pixels. `read` and `stack` open
-files, whichever of their parts holds the image; `quicklook` draws rows or files in the colours of SDO (`colormap`).
+A file that arrives is walked by its headers alone (`files`). One that comes straight from SUMS gets the header that an
+export would have written: `keywords` plans the cards of a series, `header` lays a record's values out, `cards` knows
+the bytes of a card, and `files` writes them around the untouched image. `image` finds the image of a file, scales it,
+and makes its header say what the pixels are, also for stacks, whose files are opened when they are computed. For a
+quick look, `gallery` chooses the images, `thumbnails` makes each small, `colors` says how it is shown, `figure` draws.
 """
 
 from .colors import colormap
 from .files import looks_like_fits, units, write_fits
+from .gallery import quicklook
 from .header import header_cards
+from .image import read, stack
 from .keywords import keyword_names
-from .quicklook import quicklook
-from .read import read, stack
 
 __all__ = [
-    "colormap",
-    "header_cards",
-    "keyword_names",
-    "looks_like_fits",
-    "quicklook",
-    "read",
-    "stack",
-    "units",
-    "write_fits",
-]
+    "colormap", "header_cards", "keyword_names", "looks_like_fits", "quicklook", "read", "stack", "units", "write_fits",
+]  # fmt: skip

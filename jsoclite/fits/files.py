@@ -23,7 +23,7 @@ from .cards import BLOCK, WIDTH
 if TYPE_CHECKING:
     from astropy.io import fits
 
-__all__ = ["BITPIX", "BrokenFits", "Unit", "looks_like_fits", "units", "write_fits"]
+__all__ = ["BITPIX", "BrokenFits", "Unit", "fault", "looks_like_fits", "units", "write_fits"]
 
 #: What BITPIX may say, and the type that numpy has for it.
 BITPIX: Final = {8: "u1", 16: "i2", 32: "i4", 64: "i8", -32: "f4", -64: "f8"}
@@ -202,12 +202,17 @@ def looks_like_fits(path: str | os.PathLike[str]) -> str | None:
         If the file cannot be read.
     """
     with Path(path).open("rb") as file:
-        try:
-            for _ in units(file):
-                pass
-        except BrokenFits as reason:
-            return str(reason)
-        size = file.seek(0, os.SEEK_END)
+        return fault(file)
+
+
+def fault(file: BinaryIO) -> str | None:
+    """Return why an open file is no whole FITS file, as `looks_like_fits` does."""
+    try:
+        for _ in units(file):
+            pass
+    except BrokenFits as reason:
+        return str(reason)
+    size = file.seek(0, os.SEEK_END)
     return None if size % BLOCK == 0 else f"truncated: {size} bytes is no multiple of {BLOCK}"
 
 

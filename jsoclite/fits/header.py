@@ -20,16 +20,13 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from ..errors import JsocError
-from ..series import KEYWORD_TYPES, Kind
+from ..series import KEYWORD_TYPES, Kind, SeriesInfo
 from ..times import words
 from . import cards as fitscard
 from .keywords import COMMENTARY, DATES, IMAGE, WCS_DEFAULTS, HeaderKeyword, header_keywords
-
-if TYPE_CHECKING:
-    from ..series import SeriesInfo
 
 __all__ = ["header_cards", "time_text"]
 

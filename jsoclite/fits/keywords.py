@@ -12,14 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from ..errors import JsocError
+from ..series import SeriesInfo
 from . import cards as fitscard
-
-if TYPE_CHECKING:
-    from ..series import SeriesInfo
 
 __all__ = ["HeaderKeyword", "header_keywords", "keyword_names"]
 

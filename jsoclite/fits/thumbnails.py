@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import JsocError
 from ..series import series_of
 from .colors import Look, look, number
-from .read import read
+from .image import read
 
 if TYPE_CHECKING:
     import numpy as np

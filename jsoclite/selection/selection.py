@@ -11,20 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..errors import SelectionError
 from ..recordset import RecordSet
+from ..series import SeriesInfo
 from ..times import parse_time
 from .alternatives import Verify, by_offset, by_slot, shortest
 from .identify import NO_NUMBER, Names, Rows, identify
 from .packing import MAX_CHARACTERS, MAX_ROWS, QUALITY_FILTER, fill, pack_recnums
 from .ranges import Numbers
-
-if TYPE_CHECKING:
-    from ..series import SeriesInfo
 
 __all__ = ["Selection", "select", "to_record_sets"]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -209,6 +209,31 @@ class Transport:
         """
         return self.request(url, urlencode(params), post=private, once=once, retries=retries)
 
+    def file(self, url: str, fault: Callable[[bytearray], str | None]) -> bytes:
+        """
+        Return the bytes of a file, wherever it is.
+
+        Parameters
+        ----------
+        url : str
+            Where it is.
+        fault : callable
+            Says what is wrong with what has arrived, None if it is the whole file.
+
+        Raises
+        ------
+        ServerError
+            If there is no such file, or it does not arrive whole.
+        """
+
+        def attempt() -> bytes:
+            content = self._try(url, "", post=False, once=False, retries=self.retries).content
+            if reason := fault(content):
+                raise Again(ServerError(f"{url}: what arrived is not the file: {reason}", url=url))
+            return bytes(content)
+
+        return repeat(attempt, self.retries, self.clock)
+
     def request(
         self, url: str, query: str, *, post: bool = False, once: bool = False, retries: int | None = None
     ) -> Reply:
@@ -224,7 +249,18 @@ class Transport:
         """
         post = post or len(query) > LONGEST_QUERY
         retries = self.retries if retries is None else retries
-        return repeat(lambda: self._try(url, query, post, once, retries), retries, self.clock)
+        return repeat(lambda: self._object(url, query, post, once, retries), retries, self.clock)
+
+    def _object(self, url: str, query: str, post: bool, once: bool, retries: int) -> Reply:
+        """Ask once for a JSON object, which every answer of JSOC is."""
+        reply = self._try(url, query, post, once, retries)
+        if _is_object(reply.content):
+            return reply
+        # an HTML page, nothing at all, or half an answer: it passes, as busy CGI servers show
+        unreadable = not_json(url, reply.content)
+        if once:
+            raise AmbiguousRequest(str(unreadable), url=url)
+        raise Again(unreadable)
 
     def _try(self, url: str, query: str, post: bool, once: bool, retries: int) -> Reply:
         try:
@@ -239,14 +275,8 @@ class Transport:
             worth = is_transient(error)
             final = ServerError(_why(url, error, retries if worth else None), url=url)
             raise Again(final, told=_why(url, error), worth=worth) from None
-        if status == 200 and _is_object(content):
-            return Reply(url, content)
         if status == 200:
-            # an HTML page, nothing at all, or half an answer: it passes, as busy CGI servers show
-            unreadable = not_json(url, content)
-            if once:
-                raise AmbiguousRequest(str(unreadable), url=url)
-            raise Again(unreadable)
+            return Reply(url, content)
         # 429 and 503 say that the request was turned away at the door, so even an exp_request may come again
         worth = status in TRANSIENT_STATUS if not once else status in (429, 503)
         kind = AmbiguousRequest if once and status in TRANSIENT_STATUS and not worth else ServerError
@@ -256,31 +286,6 @@ class Transport:
             worth=worth,
             wait=retry_after(headers) or 0.0,
         )
-
-    def file(self, url: str) -> bytes:
-        """
-        Fetch a file whole into memory, from any URL.
-
-        Raises
-        ------
-        ServerError
-            If it does not arrive.
-        """
-
-        def attempt() -> bytes:
-            try:
-                status, headers, content = self._send(url, "", False)
-            except Exception as error:
-                if not isinstance(error, OSError | requests.exceptions.RequestException) and not is_transient(error):
-                    raise
-                final = ServerError(f"cannot fetch {url}: {_why(url, error, self.retries)}", url=url)
-                raise Again(final, worth=is_transient(error)) from None
-            if status != 200:
-                refused = ServerError(f"cannot fetch {url}: HTTP {status}", url=url, status=status)
-                raise Again(refused, worth=is_transient(status), wait=retry_after(headers) or 0.0)
-            return bytes(content)
-
-        return repeat(attempt, self.retries, self.clock)
 
     def _send(self, url: str, query: str, post: bool) -> tuple[int, Mapping[str, str], bytearray]:
         if post:

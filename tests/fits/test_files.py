@@ -1,4 +1,4 @@
-"""Files: a new header around the same bytes, and shape checks; `units` and cards say what a file holds."""
+"""Files: a new header around the same bytes, and shape checks; `files` and `cards` alone, to say what a file holds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from jsoclite.errors import JsocError
 from jsoclite.fits import cards as fitscard
-from jsoclite.fits.files import BrokenFits, looks_like_fits, units, write_fits
-from jsoclite.fits.read import read
+from jsoclite.fits import looks_like_fits, read, units, write_fits
+from jsoclite.fits.files import BrokenFits
 
 
 def data_units(path):

@@ -1,4 +1,4 @@
-"""Keywords → cards: against the header that the real server wrote, against real files, and rule by rule."""
+"""Keywords → cards, against the real server and rule by rule; `keywords` and `cards` alone, for rules that are rare."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from jsoclite.errors import JsocError
 from jsoclite.fits import cards as fitscard
-from jsoclite.fits.header import header_cards as cards
+from jsoclite.fits import header_cards as cards
+from jsoclite.fits import keyword_names
 from jsoclite.fits.header import time_text
-from jsoclite.fits.keywords import header_keywords, keyword_names
+from jsoclite.fits.keywords import header_keywords
 
 
 def one(keyword, value, **record):

@@ -1,4 +1,4 @@
-"""Record sets that are used only where the server confirms them."""
+"""Record sets that only the server can confirm; `alternatives` alone, for what it proposes and the server refuses."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from jsoclite import QueryError
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
 from jsoclite.sandbox.engine.engine import Engine, EngineError
+from jsoclite.selection import Selection, select
 from jsoclite.selection.alternatives import by_offset, by_slot
-from jsoclite.selection.selection import Selection, select
 
 CATALOG = StoredCatalog(GOLDEN / "catalog")
 ENGINE = Engine(CATALOG)

@@ -1,4 +1,4 @@
-"""Rows → record sets: exactly these rows, each once, in few and short sets."""
+"""Rows → record sets: exactly these rows, each once, in few and short sets; `ranges` alone, for any set of numbers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from jsoclite import RecordSet, SelectionError
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
 from jsoclite.sandbox.engine.engine import Engine
+from jsoclite.selection import Selection, select, to_record_sets
 from jsoclite.selection.ranges import cover
-from jsoclite.selection.selection import Selection, select, to_record_sets
 
 CATALOG = StoredCatalog(GOLDEN / "catalog")
 ENGINE = Engine(CATALOG)

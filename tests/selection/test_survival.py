@@ -15,7 +15,7 @@ from conftest import GOLDEN as RECORDED
 
 from jsoclite import SelectionError
 from jsoclite.query.table import from_reply
-from jsoclite.selection.selection import select
+from jsoclite.selection import select
 
 GOLDEN = [json.loads(line) for line in (RECORDED / "jsoc_info.jsonl").read_text().splitlines()]
 INFO = drms.SeriesInfo(json.loads(GOLDEN[0]["body"]), name="hmi.M_720s")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import JsocError, UnknownName, warn
 from ..series import as_list, series_of
-from .read import URL
+from .image import URL
 from .thumbnails import NoImage, Source, Thumbnail, thumbnail
 
 if TYPE_CHECKING:

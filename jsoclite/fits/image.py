@@ -4,6 +4,7 @@ Reading what JSOC delivers: the image wherever it lies in a file, and a header t
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 import os
@@ -15,14 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from ..errors import JsocError
-from ..server import Transport, resolve_server
 from . import cards as fitscard
-from .files import BITPIX, BrokenFits, Unit, units
+from .files import BITPIX, BrokenFits, Unit, fault, units
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from astropy.io import fits
+
+    from ..server import Transport
 
 __all__ = ["URL", "Stack", "read", "stack", "standardise"]
 
@@ -94,11 +96,15 @@ def read(
 
 
 def _fetch(url: str) -> bytes:
-    transport = Transport(resolve_server("jsoc"))
-    try:
-        return transport.file(url)
-    finally:
-        transport.close()
+    return _connection().file(url, lambda content: fault(BytesIO(content)))
+
+
+@functools.cache
+def _connection() -> Transport:
+    """Return the connection that files are fetched with, whatever server they are on."""
+    from ..server import Transport, resolve_server  # requests is loaded when it is needed
+
+    return Transport(resolve_server("jsoc"))
 
 
 def _locate(source: Any) -> str:

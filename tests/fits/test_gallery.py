@@ -1,4 +1,4 @@
-"""`quicklook` and its colours: which images, how they are shown, and what is said about those that are not."""
+"""`quicklook`: which images, how they are shown, what is left out; its parts alone, for pictures have no text."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Reading: the image wherever it lies, and a header that describes it; cards are what the files are made of."""
+"""Reading: the image wherever it lies, and a header that describes it; `cards` alone makes the files to read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from fits_material import BLANK, PIXELS, REAL, compressed, plain, real_cards
 
 from jsoclite.errors import JsocError
 from jsoclite.fits import cards as fitscard
-from jsoclite.fits.files import write_fits
-from jsoclite.fits.read import read
+from jsoclite.fits import read, write_fits
+from jsoclite.sandbox import Sandbox
+from jsoclite.server import Transport, resolve_server
 
 
 def number(name, value):
@@ -183,3 +184,18 @@ def test_synoptic_maps_have_latitude_and_longitude(tmp_path):
     longitude, latitude = wcs.pixel_to_world_values(719, 179.5)
     assert longitude == pytest.approx(359.8, abs=1e-6)
     assert latitude == pytest.approx(0, abs=1e-9)
+
+
+# ---- from a server -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["truncated", "short", "cut-chunks", "html", "503"])
+def test_a_file_that_arrives_broken_is_fetched_again(fault, hand_clock, monkeypatch):
+    with Sandbox(faults=[f"{fault}@file:1"]) as sandbox, sandbox.client() as client:
+        connection = Transport(resolve_server(sandbox.url), clock=hand_clock.clock)
+        monkeypatch.setattr("jsoclite.fits.image._connection", lambda: connection)
+        url = client.query("hmi.M_720s[2014.01.01_TAI]{magnetogram}").magnetogram.iloc[0]
+        data, _ = read(url)
+        connection.close()
+    assert data.shape == (256, 256)
+    assert len(hand_clock.slept) == 1
