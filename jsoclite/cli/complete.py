@@ -40,6 +40,6 @@ def keywords(context: click.Context, parameter: click.Parameter, begun: str) -> 
     # an option whose value is still missing leaves what stands before it unread
     record_set = context.params.get("record_set") or next(iter(context.args), "")
     wanted = re.split(r"[\[{]", record_set)[0].lower()
-    spec = next((spec for spec in specs() if spec.name.lower() == wanted), None)
+    spec = specs().get(wanted)
     names = [] if spec is None else [str(row["keywordname"]) for row in spec.rows()["drms_keyword"]]
     return [CompletionItem(before + comma + name) for name in names if name.lower().startswith(last.lower())]

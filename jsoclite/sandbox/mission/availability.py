@@ -9,18 +9,13 @@ from __future__ import annotations
 
 from datetime import date
 from functools import cache
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from .ephemeris import eclipsed
-from .noise import salt, uniform
+from .ephemeris import DAY, eclipsed
+from .noise import BoolArray, FloatArray, IntArray, salt, uniform
 
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-BoolArray: TypeAlias = npt.NDArray[np.bool_]
-
-DAY: Final = 86400.0
 _ORIGIN: Final = date(1977, 1, 1)
 
 
@@ -86,7 +81,7 @@ _LAST_DAY: Final = day_number("2026.11.01")
 
 
 @cache
-def _whole_days() -> npt.NDArray[np.int64]:
+def _whole_days() -> IntArray:
     return np.concatenate([np.arange(day_number(first), day_number(last) + 1) for first, last in _WHOLE])
 
 
@@ -136,11 +131,7 @@ def inside(times: FloatArray, stretches: FloatArray) -> BoolArray:
     return np.asarray((which >= 0) & (times < stretches[np.maximum(which, 0), 1]))
 
 
-def _eclipsed(instrument: str, times: FloatArray) -> BoolArray:
-    return eclipsed(times) if instrument in ("hmi", "aia") else np.zeros(len(times), dtype=bool)
-
-
-def quality(instrument: str, times: FloatArray) -> npt.NDArray[np.int64]:
+def quality(instrument: str, times: FloatArray) -> IntArray:
     """
     QUALITY as the signed 32-bit number of the database.
 
@@ -149,7 +140,7 @@ def quality(instrument: str, times: FloatArray) -> npt.NDArray[np.int64]:
     """
     key = np.floor(times).astype(np.int64)
     chance = uniform(key, instrument + " quality")
-    dark = _eclipsed(instrument, times)
+    dark = eclipsed(times) if instrument in ("hmi", "aia") else np.zeros(len(times), dtype=bool)
     word = np.zeros(len(times), dtype=np.int64)
     word[chance < 0.004] = 0x400
     word[chance < 0.001] = 0x10000

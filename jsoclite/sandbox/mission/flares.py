@@ -21,12 +21,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ...times.server import scan_time
-from .availability import DAY
-from .ephemeris import view
-from .harps import EPOCH, STEP
-from .noise import uniform
-from .regions import regions
-from .rows import FloatArray, IntArray
+from .ephemeris import DAY, view
+from .noise import FloatArray, IntArray, uniform
+from .regions import EPOCH, STEP, regions
 
 #: The longest that a flare is seen, s.
 LASTING: Final = 7 * 3600.0
@@ -99,7 +96,7 @@ class Flares(NamedTuple):
     size : ndarray
         GOES flux in units of X1.
     host : ndarray of int64
-        Row of the region in `population.regions`.
+        Row of the region in `regions`.
     """
 
     begin: FloatArray

@@ -10,10 +10,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..mission.availability import DAY
-from ..mission.harps import activity
+from ..mission.ephemeris import DAY
 from ..mission.noise import FloatArray, texture, uniform
-from ..mission.regions import regions
+from ..mission.regions import activity, regions
 from .surface import Disk, Surface, charges
 
 _DEG: Final = np.pi / 180

@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..catalog.definition import Segment
-from ..mission.noise import uniform
-from ..mission.rows import FloatArray, Rows
-from ..mission.series import ComputedSeries
+from ..mission.noise import FloatArray, uniform
+from ..mission.series import ComputedSeries, Rows
 from .hmi import hmi_array
 from .images_patch import harp_array
 from .other import aia_array, chart_array, iris_array, mdi_array, table_array, zones_array
@@ -75,14 +74,15 @@ def segment_file(series: ComputedSeries, recnum: int, segment: Segment) -> bytes
     if segment.type not in _INTEGERS:
         return _plain_file(values.astype(">f8" if segment.type == "double" else ">f4"), {})
     kind = _INTEGERS[segment.type]
-    scale = float(series.spec.segment_option(segment.name, "bscale", 1))
+    options = series.spec.segments[segment.name.lower()]
+    scale = float(options.get("bscale", 1))
     limits = np.iinfo(kind)
     scaled = np.rint(np.where(np.isnan(values), 0, values) / scale)
     stored = np.where(np.isnan(values), limits.min, np.clip(scaled, limits.min + 1, limits.max)).astype(kind)
     cards: dict[str, Any] = {"BLANK": int(limits.min)}
     if segment.type != "char":
         cards |= {"BZERO": 0.0, "BSCALE": scale}
-    if series.spec.segment_option(segment.name, "plain", False):
+    if options.get("plain"):
         return _plain_file(stored, cards)
     return _packed_file(stored, cards)
 

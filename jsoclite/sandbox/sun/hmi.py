@@ -12,8 +12,9 @@ import numpy as np
 
 from ..catalog.definition import Segment
 from ..mission.ephemeris import view
+from ..mission.noise import FloatArray
 from ..mission.patches import CCD_SCALE, CEA_SCALE
-from ..mission.rows import FloatArray, Rows
+from ..mission.series import Rows
 from ..mission.values_disk import HMI_SCALE, centre, crota
 from ..processing.projections import cea_sphere
 from .surface import Disk, Field, Surface, grain
@@ -27,7 +28,7 @@ Scene = tuple[Disk, Surface, Field]
 
 def image_shape(rows: Rows) -> tuple[int, int]:
     """Rows and columns of a series' images."""
-    columns, lines = rows.spec.options["axes"]
+    columns, lines = rows.spec.axes
     return int(lines), int(columns)
 
 

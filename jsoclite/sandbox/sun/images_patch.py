@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 
 from ..catalog.definition import Segment
+from ..mission.noise import FloatArray
 from ..mission.patches import CCD_SCALE
-from ..mission.rows import FloatArray, Rows
+from ..mission.series import Rows
 from ..mission.values_disk import crota
 from ..mission.values_harp import ccd_offset, latitude, meridian
 from .hmi import cea_surface, component, continuum, inverted, limb_darkening, record_noise, scene, velocity

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from ..catalog.definition import Segment
-from ..mission.noise import uniform
-from ..mission.rows import FloatArray, Rows
+from ..mission.noise import FloatArray, uniform
+from ..mission.series import Rows
 from ..mission.values_aia import FULL, ROLL, aia_centre, aia_scale, exposure_part, observed, sensitivity, wandering
 from ..mission.values_disk import MDI_SCALE, mdi_centre, mdi_roll
 from ..mission.values_tables import chart_gaps, chart_strips, polar_field

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..mission.availability import DAY
-from ..mission.harps import activity, cycle
-from ..mission.noise import FloatArray, hashed, smooth, texture, uniform
-from ..mission.regions import regions
+from ..mission.ephemeris import DAY
+from ..mission.noise import BoolArray, FloatArray, hashed, smooth, texture, uniform
+from ..mission.regions import activity, cycle, regions
 from ..mission.values_tables import polar_field
-
-BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 _DEG: Final = np.pi / 180
 #: Centimetres of a degree on the surface.

@@ -9,12 +9,12 @@ from jsoclite.sandbox.mission.availability import moment
 from jsoclite.sandbox.mission.flares import LASTING, burning, flares, light
 from jsoclite.sandbox.mission.mission import MissionCatalog
 from jsoclite.sandbox.mission.regions import regions
-from jsoclite.sandbox.mission.rows import Rows
+from jsoclite.sandbox.mission.series import Rows
 from jsoclite.sandbox.mission.values_aia import wandering
-from jsoclite.sandbox.sun.files import segment_array
+from jsoclite.sandbox.sun.files import segment_array, segment_file
 from jsoclite.times.server import scan_time
 
-CATALOG = MissionCatalog()
+CATALOG = MissionCatalog(segment_file)
 LEV1 = CATALOG["aia.lev1"]
 WAVES = (94, 131, 171, 193, 211, 304, 335, 1600)
 #: Peak of the flare of 2014 March 29 in soft X-rays.

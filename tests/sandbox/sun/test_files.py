@@ -11,7 +11,7 @@ import pytest
 from jsoclite.sandbox.mission.availability import moment
 from jsoclite.sandbox.mission.mission import MissionCatalog
 from jsoclite.sandbox.mission.regions import regions
-from jsoclite.sandbox.mission.rows import Rows
+from jsoclite.sandbox.mission.series import Rows
 from jsoclite.sandbox.processing.image import Image
 from jsoclite.sandbox.processing.vectors import components
 from jsoclite.sandbox.sun.corona import channel
@@ -19,7 +19,7 @@ from jsoclite.sandbox.sun.files import segment_array, segment_file
 from jsoclite.sandbox.sun.hmi import cea_surface
 from jsoclite.sandbox.sun.surface import Disk, Surface, charges, grain
 
-CATALOG = MissionCatalog()
+CATALOG = MissionCatalog(segment_file)
 NAMES = list(CATALOG)
 #: Series of which every segment is opened; of the others two are.
 THOROUGH = {"hmi.ME_720s_fd10", "hmi.sharp_720s", "hmi.sharp_cea_720s", "hmi.S_720s", "hmi.meanpf_720s", "aia.lev1"}
@@ -119,7 +119,7 @@ def test_files_are_the_same_bytes_whenever_made():
         series, recnum = CATALOG[name], any_record(name)
         wanted = series.definition.segments[segment]
         assert segment_file(series, recnum, wanted) == segment_file(series, recnum, wanted)
-        assert segment_file(MissionCatalog()[name], recnum, wanted) == segment_file(series, recnum, wanted)
+        assert segment_file(MissionCatalog(segment_file)[name], recnum, wanted) == segment_file(series, recnum, wanted)
 
 
 def test_compressed_files_are_small_and_rice_compressed():
@@ -158,7 +158,7 @@ def test_what_is_no_file_is_a_key_error(series, recnum, segment):
 
 
 def test_few_files_are_kept():
-    catalog = MissionCatalog()
+    catalog = MissionCatalog(segment_file)
     first = any_record("hmi.V_sht_modes")
     for recnum in range(first - 60, first + 20):
         for segment in ("m6", "m18"):
