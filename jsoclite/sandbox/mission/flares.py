@@ -234,11 +234,41 @@ def peak_pixel(flash: FloatArray, glow: FloatArray) -> FloatArray:
 
 
 class Burning(NamedTuple):
-    """A flare seen in one image: its place in `flares`, and what it adds, DN summed over the image."""
+    """
+    A flare seen in one image.
+
+    Attributes
+    ----------
+    which, host : int
+        Its place in `flares`, and that of its region in `regions`.
+    flash, glow : float
+        What its impulsive and its late phase add, DN summed over the image.
+    """
 
     which: int
+    host: int
     flash: float
     glow: float
+
+    @property
+    def ribbon(self) -> float:
+        """Light of each of the two ribbons, a Gaussian of the area `kernel`."""
+        return 0.5 * self.flash
+
+    @property
+    def core(self) -> float:
+        """Light of the kernel above them, another such Gaussian."""
+        return CORE * self.glow
+
+    @property
+    def arcade(self) -> float:
+        """Light of the loops from ribbon to ribbon."""
+        return (1 - CORE) * self.glow
+
+    @property
+    def kernel(self) -> float:
+        """Area of a Gaussian, pixels."""
+        return KERNEL
 
 
 def burning(time: float, wavelength: int) -> list[Burning]:
@@ -249,4 +279,5 @@ def burning(time: float, wavelength: int) -> list[Burning]:
     which = which[time < found.end[which]]
     response = np.broadcast_to(np.array(RESPONSES[wavelength]), (len(which), 4))
     flash, glow = _phases(which, np.full(len(which), time), response)
-    return [Burning(*row) for row in zip(which.tolist(), *(_PIXELS * part for part in (flash, glow)), strict=True)]
+    columns = (which.tolist(), found.host[which].tolist(), _PIXELS * flash, _PIXELS * glow)
+    return [Burning(*row) for row in zip(*columns, strict=True)]

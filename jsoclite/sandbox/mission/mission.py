@@ -21,7 +21,7 @@ from ..catalog.catalog import Catalog
 from ..catalog.definition import Segment
 from .frames import Channels, Exposures, Frames
 from .patches import Patches
-from .series import ComputedSeries, Value, file_name
+from .series import ComputedSeries, Rows, Value, file_name
 from .slots import Grid
 from .spec import specs
 from .tables import Table
@@ -30,8 +30,8 @@ from .values_disk import HMI, MDI
 from .values_harp import HARP
 from .values_tables import AIA_TABLES, CHARTS, HOUSEKEEPING, IRIS, MEAN_FIELD, MODES, POINTING
 
-#: Makes the content of a segment's file; record by number.
-FileMaker: TypeAlias = Callable[[ComputedSeries, int, Segment], bytes]
+#: Makes the content of the file of one record's segment.
+FileMaker: TypeAlias = Callable[[Rows, Segment], bytes]
 
 #: Files kept in memory, some 15 MB.
 _FILES_KEPT: Final = 128
@@ -76,7 +76,7 @@ class MissionCatalog(Catalog):
     Parameters
     ----------
     make_file : callable
-        Content of a file: of a series, a record number and a segment of the series' own.
+        Content of a file of one record (`Rows`) and segment, which is the series' own.
     """
 
     def __init__(self, make_file: FileMaker) -> None:
@@ -139,7 +139,7 @@ class MissionCatalog(Catalog):
             if key in self._files:
                 self._files.move_to_end(key)
                 return self._files[key]
-        content = self._make_file(found, recnum, wanted)
+        content = self._make_file(Rows(found, np.array([recnum], dtype=np.int64)), wanted)
         with self._lock:
             self._files[key] = content
             while len(self._files) > _FILES_KEPT:

@@ -26,6 +26,8 @@ EPOCH: Final = moment("1993.01.01")
 
 # Minimum of each solar cycle and the next, and the sign of the leading polarity in the north.
 _CYCLES: Final = (("1996.06.01", "2008.12.01", 1), ("2008.12.01", "2019.12.01", -1), ("2019.12.01", "2030.10.01", 1))
+# Years in which the north's polar field was strongest (first, third, …; 1985 negative), and in which it was zero.
+_POLES: Final = (1985.8, 1990.8, 1996.4, 2001.0, 2007.8, 2013.5, 2019.2, 2023.8, 2029.8)
 # First appearance of HARPs: number and time.
 _ANCHORS: Final = (
     (1, "2010.05.01"),
@@ -230,6 +232,14 @@ def activity(times: FloatArray) -> FloatArray:
     """Strength of the cycle, 0 at minimum to 1 at maximum."""
     phase, _ = cycle(np.asarray(times, dtype=np.float64))
     return np.asarray(np.exp(-(((phase - 0.42) / 0.25) ** 2)))
+
+
+def polar_field(times: FloatArray, north: bool) -> FloatArray:
+    """Mean radial field of a polar cap, Gauss: reversals in 2001, 2013 and 2023, in the south somewhat later."""
+    years = 1996 + (times - moment("1996.01.01")) / (365.25 * DAY) - (0.0 if north else 0.8)
+    phase = np.interp(years, _POLES, 0.5 * np.arange(len(_POLES)))
+    yearly = 0.25 * np.sin(2 * np.pi * times / (365.25 * DAY))
+    return np.asarray((1 if north else -1) * (-4.2 * np.cos(np.pi * phase) - yearly))
 
 
 @cache

@@ -75,6 +75,13 @@ class Rows:
         """QUALITY of each record, signed; negative where there is no image."""
         return self.series.qualities(self)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the first record's images."""
+        first = next(iter(self.series.definition.segments.values()))
+        columns, lines = self.series.axes(self, first)
+        return int(np.ravel(lines)[0]), int(np.ravel(columns)[0])
+
     def prime(self, column: str) -> Column:
         """A prime-key column."""
         return self.series.prime_values(column, self.index)

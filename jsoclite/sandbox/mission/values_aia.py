@@ -75,14 +75,15 @@ def by_channel(waves: IntArray, value: Callable[[int], Any]) -> npt.NDArray[Any]
     return np.array(found, dtype=object if isinstance(found[0], str) else None)[np.searchsorted(_WAVES, waves)]
 
 
-def _wave(rows: Rows) -> IntArray:
+def wavelengths(rows: Rows) -> IntArray:
+    """WAVELNTH of each record."""
     if isinstance(rows.series, Frames):
         return frame_wavelengths(rows.index)
     return np.asarray(rows.prime("wavelnth"))
 
 
 def _of_channel(value: Callable[[int], Any]) -> Value:
-    return lambda rows: by_channel(rows.once(_wave), value)
+    return lambda rows: by_channel(rows.once(wavelengths), value)
 
 
 def aia_scale(waves: IntArray) -> FloatArray:
@@ -113,7 +114,7 @@ def _frame_number(rows: Rows) -> IntArray:
 
 def _flares(rows: Rows) -> Light:
     """Light of flares at the usual exposure and today's sensitivity."""
-    found, loss = light(rows.once(observed), rows.once(_wave)), rows.once(sensitivity)
+    found, loss = light(rows.once(observed), rows.once(wavelengths)), rows.once(sensitivity)
     return Light(found.mean * loss, found.kernel * loss)
 
 
@@ -127,7 +128,7 @@ def _shortened(rows: Rows) -> FloatArray:
     bright = rows.once(_flares).kernel
     every_second = (_frames(rows) // len(FRAMES)) % 2 == 1
     short = np.maximum(_SHORTEST, _AIM / np.maximum(bright, _AIM))
-    return np.where(every_second & (rows.once(_wave) < 400), short, 1.0)
+    return np.where(every_second & (rows.once(wavelengths) < 400), short, 1.0)
 
 
 def exposure_part(rows: Rows) -> FloatArray:
@@ -149,7 +150,7 @@ def sensitivity(rows: Rows) -> FloatArray:
 
 def wandering(rows: Rows) -> FloatArray:
     """Brightness of the Sun without flares against its mean, for each channel by itself."""
-    waves = rows.once(_wave)
+    waves = rows.once(wavelengths)
     size = by_channel(waves, lambda wave: _RESTLESS.get(wave, 0.004))
     # one sequence for all channels, each at another place in it
     places = rows.once(observed) + waves * (1000 * DAY)
@@ -159,7 +160,7 @@ def wandering(rows: Rows) -> FloatArray:
 
 def _quiet(rows: Rows) -> FloatArray:
     """DATAMEAN without flares."""
-    busy = 0.55 + 0.6 * activity(rows.time) * (rows.once(_wave) < 400)
+    busy = 0.55 + 0.6 * activity(rows.time) * (rows.once(wavelengths) < 400)
     mean = _of_channel(lambda wave: CHANNEL[wave].mean)(rows)
     return np.asarray(mean * rows.once(sensitivity) * busy * rows.once(wandering) * exposure_part(rows))
 
@@ -236,7 +237,7 @@ AIA: Final[dict[str, Value]] = (
         "date__obs": lambda rows: rows.once(observed) - _exposure(rows) / 2,
         "instrume": _of_channel(lambda wave: f"AIA_{CHANNEL[wave].telescope}"),
         "camera": _of_channel(lambda wave: CHANNEL[wave].telescope),
-        "wavelnth": _wave,
+        "wavelnth": wavelengths,
         "wave_str": _of_channel(lambda wave: f"{wave}_THIN" if wave < 400 else str(wave)),
         "fsn": _frame_number,
         "exptime": _exposure,
@@ -255,17 +256,17 @@ AIA: Final[dict[str, Value]] = (
         "dataskew": _moment(3, 3.3),
         "datakurt": _moment(4, 21.5),
         "nsatpix": lambda rows: counted(rows, np.rint(_BRIGHT * rows.once(_kernel).excess)),
-        "crpix1": lambda rows: aia_centre(rows.time, rows.once(_wave), 1),
-        "crpix2": lambda rows: aia_centre(rows.time, rows.once(_wave), 2),
-        "cdelt1": lambda rows: aia_scale(rows.once(_wave)),
-        "cdelt2": lambda rows: aia_scale(rows.once(_wave)),
-        "imscl_mp": lambda rows: aia_scale(rows.once(_wave)),
+        "crpix1": lambda rows: aia_centre(rows.time, rows.once(wavelengths), 1),
+        "crpix2": lambda rows: aia_centre(rows.time, rows.once(wavelengths), 2),
+        "cdelt1": lambda rows: aia_scale(rows.once(wavelengths)),
+        "cdelt2": lambda rows: aia_scale(rows.once(wavelengths)),
+        "imscl_mp": lambda rows: aia_scale(rows.once(wavelengths)),
         "crota2": lambda rows: ROLL + 0.0001 * smooth(rows.time, 5 * DAY, "aia roll"),
         "sat_rot": lambda rows: 0.0001 * smooth(rows.time, 5 * DAY, "aia roll"),
         "inst_rot": constant(ROLL),
         "sat_y0": lambda rows: -9.6 + smooth(rows.time, 9 * DAY, "sat y"),
         "sat_z0": lambda rows: 10.1 + smooth(rows.time, 9 * DAY, "sat z"),
-        "r_sun": lambda rows: rows.view.radius / aia_scale(rows.once(_wave)),
+        "r_sun": lambda rows: rows.view.radius / aia_scale(rows.once(wavelengths)),
         "hglt_obs": lambda rows: rows.view.latitude,
         "haex_obs": _position(0, 0),
         "haey_obs": _position(0, 1),

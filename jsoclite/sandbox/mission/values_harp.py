@@ -158,16 +158,29 @@ def _crpix(axis: int) -> Value:
 
 
 def ccd_offset(rows: Rows) -> tuple[FloatArray, FloatArray]:
-    """Columns and rows from the disk's centre to the patch's middle in CCD images, which are upside down."""
-    lon, lat, tilt = np.radians(meridian(rows)), np.radians(latitude(rows)), np.radians(rows.view.latitude)
+    """Columns and rows from the disk's centre to the patch's middle in CCD images, whole ones."""
+    x, y = ccd_place(rows, meridian(rows), latitude(rows))
+    return np.rint(x), np.rint(y)
+
+
+def ccd_place(rows: Rows, away: FloatArray, north: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """
+    Columns and rows from the disk's centre to a point in CCD images, which are upside down.
+
+    Parameters
+    ----------
+    rows : Rows
+        The records.
+    away, north : ndarray
+        Longitude of the point from the central meridian, and its latitude, degrees.
+    """
+    lon, lat, tilt = np.radians(away), np.radians(north), np.radians(rows.view.latitude)
     west = np.cos(lat) * np.sin(lon)
     north = np.sin(lat) * np.cos(tilt) - np.cos(lat) * np.cos(lon) * np.sin(tilt)
     turn = np.radians(crota(rows.time))
     scale = rows.view.radius / CCD_SCALE
-    return (
-        np.rint(scale * (west * np.cos(turn) + north * np.sin(turn))),
-        np.rint(scale * (north * np.cos(turn) - west * np.sin(turn))),
-    )
+    x, y = west * np.cos(turn) + north * np.sin(turn), north * np.cos(turn) - west * np.sin(turn)
+    return scale * x, scale * y
 
 
 def _cea(rows: Rows, cea: Any, ccd: Any) -> Any:

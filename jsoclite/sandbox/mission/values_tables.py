@@ -4,14 +4,14 @@ Keyword values of tables, pointing, housekeeping, IRIS, charts, mean fields and 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from .availability import END, moment
 from .ephemeris import DAY, rotation_start, view
 from .noise import BoolArray, FloatArray, IntArray, smooth
-from .regions import activity
+from .regions import activity, polar_field
 from .series import Rows, Value, constant, constants
 from .values_aia import AIA_SCALE, CHANNEL, ROLL, aia_centre, by_channel
 from .values_disk import OBSERVER, hmi_observed, quick
@@ -125,12 +125,6 @@ def _chart_rotation(rows: Rows) -> IntArray:
     return np.asarray(rows.prime("car_rot") if rows.spec.kind == "synoptic" else rows.view.rotation)
 
 
-def chart_shape(rows: Rows) -> tuple[int, int]:
-    """Columns and rows of a chart."""
-    columns, lines = rows.spec.axes
-    return int(columns), int(lines)
-
-
 def _chart_longitude(rows: Rows) -> FloatArray:
     """Carrington time (degrees) at the middle of a chart."""
     if rows.spec.kind == "synoptic":
@@ -139,30 +133,44 @@ def _chart_longitude(rows: Rows) -> FloatArray:
 
 
 def _step(rows: Rows) -> float:
-    return 360.0 / chart_shape(rows)[0]
+    return 360.0 / rows.shape[1]
 
 
-def chart_strips(rows: Rows) -> tuple[IntArray, FloatArray]:
-    """Edges (columns) of the strips that a chart is made of, and when each was at the meridian, shape (n, strips)."""
-    columns, _ = chart_shape(rows)
+class Strips(NamedTuple):
+    """
+    The strips that charts are made of.
+
+    Attributes
+    ----------
+    edges : ndarray of int64
+        Columns at which they begin and end.
+    times : ndarray, shape (n, strips)
+        When each was at the meridian.
+    gaps : ndarray of bool, shape (n, strips, rows)
+        Which rows cannot be seen: the pole that is turned away, unless filled.
+    """
+
+    edges: IntArray
+    times: FloatArray
+    gaps: BoolArray
+
+
+def chart_strips(rows: Rows) -> Strips:
+    """The strips of each record's chart."""
+    lines, columns = rows.shape
     edges = np.arange(10) * columns // 9
     # the left edge, longitude 0, was seen last
     away = 180.0 - (edges[:-1] + edges[1:]) / 2 * _step(rows)
-    return edges, rows.time[:, None] + away / 13.2 * DAY
-
-
-def chart_gaps(rows: Rows) -> BoolArray:
-    """Which rows of each strip cannot be seen, shape (n, strips, rows): the pole that is turned away, unless filled."""
-    _, lines = chart_shape(rows)
-    _, times = chart_strips(rows)
+    times = rows.time[:, None] + away / 13.2 * DAY
     latitude = np.degrees(np.arcsin((np.arange(lines) + 0.5) * (2.0 / lines) - 1))
     tilt = view(times.ravel(), "earth").latitude.reshape(times.shape)
     filled = "polfil" in rows.spec.name
-    return np.asarray((np.abs(latitude - tilt[:, :, None]) > 86.0) & (not filled))
+    return Strips(edges, times, (np.abs(latitude - tilt[:, :, None]) > 86.0) & (not filled))
 
 
 def _missing(rows: Rows) -> IntArray:
-    return np.asarray(chart_gaps(rows).sum(axis=2) @ np.diff(chart_strips(rows)[0]))
+    strips = chart_strips(rows)
+    return np.asarray(strips.gaps.sum(axis=2) @ np.diff(strips.edges))
 
 
 def _by_instrument(hmi: Any, mdi: Any) -> Value:
@@ -186,19 +194,19 @@ CHARTS: Final[dict[str, Value]] = constants("charts") | {
     "wavelnth": _by_instrument(6173.0, 6768.0),
     "earth_b0": lambda rows: view(rows.time, "earth").latitude,
     "t_earth": lambda rows: rows.time,
-    "crpix1": lambda rows: (chart_shape(rows)[0] + 1) / 2,
-    "crpix2": lambda rows: (chart_shape(rows)[1] + 1) / 2,
+    "crpix1": lambda rows: (rows.shape[1] + 1) / 2,
+    "crpix2": lambda rows: (rows.shape[0] + 1) / 2,
     "crval1": _chart_longitude,
     "cdelt1": lambda rows: -_step(rows),
-    "cdelt2": lambda rows: 2.0 / chart_shape(rows)[1],
+    "cdelt2": lambda rows: 2.0 / rows.shape[0],
     "b0_rot": lambda rows: view(rows.time, "earth").latitude,
     "b0_frst": lambda rows: view(_chart_times(rows)[0], "earth").latitude,
     "b0_last": lambda rows: view(_chart_times(rows)[1], "earth").latitude,
     "lon_frst": lambda rows: _chart_longitude(rows) - 180 + _step(rows) / 2,
     "lon_last": lambda rows: _chart_longitude(rows) + 180 - _step(rows) / 2,
     "lon_step": lambda rows: -_step(rows),
-    "totvals": lambda rows: chart_shape(rows)[0] * chart_shape(rows)[1],
-    "datavals": lambda rows: chart_shape(rows)[0] * chart_shape(rows)[1] - _missing(rows),
+    "totvals": lambda rows: rows.shape[0] * rows.shape[1],
+    "datavals": lambda rows: rows.shape[0] * rows.shape[1] - _missing(rows),
     "missvals": _missing,
     "datamean": lambda rows: 0.05 * smooth(rows.time, 30 * DAY, "chart"),
     "datamedn": lambda rows: 0.02 * smooth(rows.time, 30 * DAY, "chart median"),
@@ -208,18 +216,6 @@ CHARTS: Final[dict[str, Value]] = constants("charts") | {
     "dataskew": lambda rows: 0.3 * smooth(rows.time, 60 * DAY, "chart skew"),
     "datakurt": lambda rows: 70.0 + 20.0 * smooth(rows.time, 60 * DAY, "chart kurtosis"),
 }
-
-
-# Years in which the north's polar field was strongest (first, third, …; 1985 negative), and in which it was zero.
-_POLES: Final = (1985.8, 1990.8, 1996.4, 2001.0, 2007.8, 2013.5, 2019.2, 2023.8, 2029.8)
-
-
-def polar_field(times: FloatArray, north: bool) -> FloatArray:
-    """Mean radial field of a polar cap, Gauss: reversals in 2001, 2013 and 2023, in the south somewhat later."""
-    years = 1996 + (times - moment("1996.01.01")) / (365.25 * DAY) - (0.0 if north else 0.8)
-    phase = np.interp(years, _POLES, 0.5 * np.arange(len(_POLES)))
-    yearly = 0.25 * np.sin(2 * np.pi * times / (365.25 * DAY))
-    return np.asarray((1 if north else -1) * (-4.2 * np.cos(np.pi * phase) - yearly))
 
 
 def _cap(north: bool, share: float) -> Value:

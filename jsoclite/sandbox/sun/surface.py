@@ -1,8 +1,8 @@
 """
 A model of the Sun's surface: magnetic field, brightness and motion at any point and time.
 
-Active regions are those of `jsoclite.sandbox.harps`: groups of magnetic charges below the surface, whose fields add up
-to a potential field in all three components and to the unsigned flux that the SHARP keywords give. Around them lie the
+Active regions are those of the mission: groups of magnetic charges below the surface, whose fields add up to a
+potential field in all three components and to the unsigned flux that the SHARP keywords give. Around them lie the
 network, the remnants of old regions on their way to the poles, and the polar caps of the cycle's phase.
 """
 
@@ -15,14 +15,15 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..mission.ephemeris import DAY
+from ..mission.camera import Pointing
 from ..mission.noise import BoolArray, FloatArray, hashed, smooth, texture, uniform
-from ..mission.regions import activity, cycle, regions
-from ..mission.values_tables import polar_field
+from ..mission.regions import activity, cycle, polar_field, regions
 
-_DEG: Final = np.pi / 180
+DAY: Final = 86400.0
+DEGREE: Final = np.pi / 180
+
 #: Centimetres of a degree on the surface.
-_CM: Final = 696.0e8 * _DEG
+_CM: Final = 696.0e8 * DEGREE
 #: Shape of the maps of the quiet Sun in Carrington longitude and latitude.
 _ROWS, _COLUMNS = 512, 1024
 #: Latitudes of `poleward_field`, degrees.
@@ -80,7 +81,7 @@ def _pattern(number: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArra
 
 
 def charges(which: int, time: float) -> Charges:
-    """The magnetic charges of region `which` (a row of `harps.regions`) at `time`."""
+    """The magnetic charges of region `which` (a row of `regions.regions`) at `time`."""
     found = regions()
     along, across, share, peak = _pattern(int(found.number[which]))
     row, when = np.array([which]), np.array([time])
@@ -88,7 +89,7 @@ def charges(which: int, time: float) -> Charges:
     flux = float(found.flux[which]) * max(growth, 1e-3)
     # the polarities drift apart while the flux emerges
     spread = 0.55 + 0.45 * min(1.0, (time - float(found.begun[which])) / (3 * DAY))
-    tilt = float(found.tilt[which]) * _DEG * (-1 if found.latitude[which] > 0 else 1)
+    tilt = float(found.tilt[which]) * DEGREE * (-1 if found.latitude[which] > 0 else 1)
     x = along * float(found.width[which]) * 0.85 * spread
     y = across * float(found.height[which]) * 0.85
     part = share * 0.5 * flux * float(found.leading[which])
@@ -178,7 +179,7 @@ class Surface:
             if not len(near):
                 continue
             edge = (1 - (west / reach_x) ** 2) * (1 - (north[near] / reach_y) ** 2)
-            x = west * np.cos(latitude[near] * _DEG)
+            x = west * np.cos(latitude[near] * DEGREE)
             part = charges(which, self.time)
             dx = x[:, None] - part.west
             dy = north[near][:, None] - part.north
@@ -221,60 +222,52 @@ class Surface:
 
 class Disk:
     """
-    A full-disk or partial image: where each pixel's line of sight meets the Sun.
+    An image of the Sun: where each pixel's line of sight meets it.
 
     Parameters
     ----------
-    shape : (rows, columns)
-        Of the image.
-    centre : (x, y)
-        Pixel of the disk's centre, counted from 1 (CRPIX).
-    radius : float
-        Of the disk, pixels.
-    roll : float
-        CROTA2, degrees.
-    longitude, latitude : float
-        Carrington coordinates of the disk's centre, degrees.
+    pointing : Pointing
+        Where the Sun is in the image.
+    time : float
+        TAI seconds since 1977.
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        centre: tuple[float, float],
-        radius: float,
-        roll: float,
-        longitude: float,
-        latitude: float,
-    ) -> None:
-        x = ((np.arange(shape[1]) + 1 - centre[0]) / radius)[None, :]
-        y = ((np.arange(shape[0]) + 1 - centre[1]) / radius)[:, None]
-        cosine, sine = np.cos(roll * _DEG), np.sin(roll * _DEG)
+    def __init__(self, pointing: Pointing, time: float) -> None:
+        self.pointing, self.time = pointing, time
+        (rows, columns), (middle, centre) = pointing.shape, pointing.centre
+        x = ((np.arange(columns) + 1 - middle) / pointing.radius)[None, :]
+        y = ((np.arange(rows) + 1 - centre) / pointing.radius)[:, None]
+        cosine, sine = self._turn
         #: Towards solar west and north in units of the radius.
         self.west = cosine * x - sine * y
         self.north = sine * x + cosine * y
-        self.roll = roll
-        self.tilt = latitude * _DEG
-        self.meridian = longitude
+        self.tilt = pointing.latitude * DEGREE
         self.radius2 = self.west**2 + self.north**2
         self.on: BoolArray = self.radius2 < 0.9995
         #: Towards the observer, of the pixels on the disk.
         self.mu = np.sqrt(1 - self.radius2[self.on])
 
+    @property
+    def _turn(self) -> tuple[float, float]:
+        """Cosine and sine of the roll."""
+        return np.cos(self.pointing.roll * DEGREE), np.sin(self.pointing.roll * DEGREE)
+
     @cached_property
     def latitude(self) -> FloatArray:
         """Heliographic latitude of the pixels on the disk, degrees."""
         sine = self.north[self.on] * np.cos(self.tilt) + self.mu * np.sin(self.tilt)
-        return np.asarray(np.arcsin(np.clip(sine, -1, 1)) / _DEG)
+        return np.asarray(np.arcsin(np.clip(sine, -1, 1)) / DEGREE)
 
     @cached_property
     def from_meridian(self) -> FloatArray:
         """Longitude from the central meridian of the pixels on the disk, degrees, west positive."""
         towards = self.mu * np.cos(self.tilt) - self.north[self.on] * np.sin(self.tilt)
-        return np.asarray(np.arctan2(self.west[self.on], towards) / _DEG)
+        return np.asarray(np.arctan2(self.west[self.on], towards) / DEGREE)
 
-    def surface(self, time: float) -> Surface:
+    @cached_property
+    def surface(self) -> Surface:
         """The surface in the pixels on the disk."""
-        return Surface(time, self.latitude, (self.meridian + self.from_meridian) % 360)
+        return Surface(self.time, self.latitude, (self.pointing.longitude + self.from_meridian) % 360)
 
     def seen(self, field: Field) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Field along the line of sight (towards the observer), and along the columns and rows of the image."""
@@ -287,8 +280,13 @@ class Disk:
         along = field.radial * self.mu - field.west * so * cb + field.north * (cl * sb - sl * co * cb)
         west = field.radial * across + field.west * co - field.north * sl * so
         north = field.radial * up + field.west * so * sb + field.north * (cl * cb + sl * co * sb)
-        cosine, sine = np.cos(self.roll * _DEG), np.sin(self.roll * _DEG)
+        cosine, sine = self._turn
         return along, cosine * west + sine * north, cosine * north - sine * west
+
+    def pixels(self, west: FloatArray, north: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Columns and rows, from 0, of points so many radii to the west and north of the centre."""
+        (x, y), radius, (cosine, sine) = self.pointing.centre, self.pointing.radius, self._turn
+        return x - 1 + radius * (cosine * west + sine * north), y - 1 + radius * (cosine * north - sine * west)
 
     def filled(self, values: FloatArray, outside: float = np.nan) -> FloatArray:
         """An image of `values` on the disk and `outside` around it."""

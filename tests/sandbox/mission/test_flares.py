@@ -29,7 +29,7 @@ def frames(time, wavelength, seconds=48):
 
 
 def image(recnum):
-    return segment_array(LEV1, int(recnum), LEV1.definition.segments["image_lev1"])
+    return segment_array(Rows(LEV1, np.array([recnum])), LEV1.definition.segments["image_lev1"])
 
 
 def course(wavelength, hours=4.0):

@@ -27,9 +27,8 @@ from jsoclite.sandbox.mission.availability import (
 from jsoclite.sandbox.mission.ephemeris import AU, DAY, eclipsed, rotation_start, view
 from jsoclite.sandbox.mission.mission import Location, MissionCatalog
 from jsoclite.sandbox.mission.noise import hashed, normal, smooth, texture, uniform
-from jsoclite.sandbox.mission.regions import activity, regions
+from jsoclite.sandbox.mission.regions import activity, polar_field, regions
 from jsoclite.sandbox.mission.tables import ROTATIONS
-from jsoclite.sandbox.mission.values_tables import polar_field
 from jsoclite.sandbox.sun.files import segment_file
 
 CATALOG = MissionCatalog(segment_file)
