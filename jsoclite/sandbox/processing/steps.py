@@ -239,9 +239,7 @@ def map_project(image: Image, options: Options) -> None:
     image.header |= cards | {"CRVAL1": carrington % 360, "CRVAL2": centre[1]}
 
 
-#: Steps that join several segments, see `vectors`.
-VECTOR_STEPS: Final = frozenset({"HmiB2ptr", "to_ptr"})
-#: What each of the other steps does.
+#: What each step does; those that join several segments are in `vectors`.
 STEPS: Final[dict[str, Callable[[Image, Options], None]]] = {
     "im_patch": im_patch,
     "rebin": rebin,

@@ -4,6 +4,7 @@ What HMI's segments hold: full-disk observables, Stokes parameters, inverted vec
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -14,7 +15,6 @@ from ..catalog.definition import Segment
 from ..mission.camera import Pointing, map_centre
 from ..mission.noise import FloatArray
 from ..mission.series import Rows
-from ..processing.projections import cea_sphere
 from .surface import DEGREE, Disk, Field, Surface, grain
 
 #: Wavelength positions of HMI against the line's centre, mÅ.
@@ -207,8 +207,25 @@ def cea_surface(rows: Rows) -> Surface:
     x = (np.arange(columns) - (columns - 1) / 2) * scale * DEGREE
     y = (np.arange(lines) - (lines - 1) / 2) * scale * DEGREE
     across, up = np.meshgrid(x, y)
-    lon, lat = cea_sphere(across, up, longitude * DEGREE, middle * DEGREE)
+    lon, lat = _cea_sphere(across, up, longitude * DEGREE, middle * DEGREE)
     return Surface(float(rows.time[0]), lat / DEGREE, lon / DEGREE % 360)
+
+
+def _cea_sphere(x: FloatArray, y: FloatArray, longitude: float, latitude: float) -> tuple[FloatArray, FloatArray]:
+    """
+    Longitude and latitude (radians) in a cylindrical equal-area map; NaN outside.
+
+    The map is made about its middle (plane2sphere of ``cartography.c``), as FITS understands CEA with a CRVAL2.
+    """
+    sine = _unit(y)
+    cosine = np.sqrt(1 - sine**2)
+    up = sine * math.cos(latitude) + cosine * np.cos(x) * math.sin(latitude)
+    towards = cosine * np.cos(x) * math.cos(latitude) - sine * math.sin(latitude)
+    return longitude + np.arctan2(cosine * np.sin(x), towards), np.arcsin(_unit(up))
+
+
+def _unit(values: FloatArray) -> FloatArray:
+    return np.where(np.abs(values) <= 1 + 1e-12, np.clip(values, -1, 1), np.nan)
 
 
 # ---- patches
