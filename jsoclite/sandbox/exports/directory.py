@@ -167,7 +167,7 @@ class Exports:
 
     # ---- building
     def _build(self, request: StagedRequest) -> Directory:
-        wanted: Wanted = request.wanted
+        wanted = request.wanted
         wanted.check(self.longest)
         directory = Directory(f"{ROOT}/D{request.number}/S00000")
         if wanted.look is not None:
@@ -195,52 +195,25 @@ class Exports:
         return directory
 
     def _header(self, directory: Directory, request: StagedRequest, count: int) -> dict[str, Json]:
-        wanted: Wanted = request.wanted
-        common: dict[str, Json] = {"requestid": request.id, "method": wanted.method}
-        size: dict[str, Json] = {"count": str(count), "size": str(request.megabytes)}
+        wanted = request.wanted
         finished = time.strftime("%Y.%m.%d_%H:%M:%S_UT", time.gmtime(request.ready))
+        size: dict[str, Json] = {"count": str(count), "size": str(request.megabytes)}
         if wanted.look is not None:
             kind, _, arguments = wanted.protocol.partition(",")
-            return {
-                "reqid": request.id,
-                "expversion": "0.5",
-                "method": wanted.method,
-                "recordset": wanted.ds,
-                "protocol": kind,
-                "dir": directory.path,
-                "filefmt": wanted.template or "",
-                "cparms": arguments,
-                **size,
-                "exptime": finished,
-                "status": "0",
-                **directory.header,
-                "keywords": f"{kind} files",
-            }
+            head: dict[str, Json] = {"reqid": request.id, "expversion": "0.5", "method": wanted.method}
+            head |= {"recordset": wanted.ds, "protocol": kind, "dir": directory.path}
+            head |= {"filefmt": wanted.template or "", "cparms": arguments}
+            return head | size | {"exptime": finished, "status": "0"} | directory.header | {"keywords": f"{kind} files"}
+        head = {"version": "0.5" if wanted.fits else "1", "requestid": request.id, "method": wanted.method}
         if wanted.fits:
-            return {
-                "version": "0.5",
-                **common,
-                "protocol": "fits",
-                **size,
-                "exptime": finished,
-                "dir": directory.path,
-                "status": "0",
-                "keywords": "**IN FITS FILES**",
-            }
-        return {
-            "version": "1",
-            **common,
-            "protocol": wanted.protocol,
-            "wait": "0",
-            **size,
-            "status": "0",
-            "dir": directory.path,
-            "keywords": f"{directory.path}/{request.id}.keywords.txt",
-        }
+            head |= {"protocol": "fits"} | size | {"exptime": finished, "dir": directory.path, "status": "0"}
+            return head | {"keywords": "**IN FITS FILES**"}
+        head |= {"protocol": wanted.protocol, "wait": "0"} | size | {"status": "0", "dir": directory.path}
+        return head | {"keywords": f"{directory.path}/{request.id}.keywords.txt"}
 
     def _add_stored(self, directory: Directory, request: StagedRequest) -> None:
         """``as-is``: the files as they are, and a table of all keywords."""
-        wanted: Wanted = request.wanted
+        wanted = request.wanted
         records, namer = wanted.records.names(), Namer(wanted)
         for counter, file in enumerate(wanted.records.files()):
             record = f"{records[file.row]}{{{file.segment}}}"
@@ -254,7 +227,7 @@ class Exports:
 
     def _add_fits(self, directory: Directory, request: StagedRequest) -> None:
         """``fits``: images with full headers, after processing; other files as they are."""
-        wanted: Wanted = request.wanted
+        wanted = request.wanted
         records, namer = wanted.records.names(), Namer(wanted)
         if (vector := vector_segments(wanted.steps)) is not None:
             self._add_vectors(directory, request, *vector)
@@ -292,7 +265,7 @@ class Exports:
 
     def _add_pictures(self, directory: Directory, request: StagedRequest, look: Look) -> None:
         """``jpg``, ``png``: one picture a file; ``mp4``: a film of them and its frames."""
-        wanted: Wanted = request.wanted
+        wanted = request.wanted
         records, namer = wanted.records.names(), Namer(wanted)
         for counter, file in enumerate(wanted.records.files()):
             if not file.path:
@@ -326,7 +299,7 @@ class Exports:
         return write(content, cards)
 
     def _exported(self, request: StagedRequest, file: Stored, counter: int) -> bytes:
-        wanted: Wanted = request.wanted
+        wanted = request.wanted
         content = self._with_header(wanted, file)
         if not wanted.steps:
             return content
@@ -334,7 +307,7 @@ class Exports:
         return process_file(content, wanted.steps, wanted.records.seconds(file.row), keywords)
 
     def _component(self, request: StagedRequest, files: dict[str, Stored], segment: str, counter: int) -> bytes:
-        wanted: Wanted = request.wanted
+        wanted = request.wanted
         contents = {name: self._with_header(wanted, file) for name, file in files.items()}
         seconds = wanted.records.seconds(files["field"].row)
         return component_file(contents, segment, wanted.steps, seconds, self._new_keywords(request, segment, counter))

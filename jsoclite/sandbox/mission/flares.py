@@ -24,6 +24,7 @@ from ...times.server import scan_time
 from .ephemeris import DAY, view
 from .noise import FloatArray, IntArray, uniform
 from .regions import EPOCH, STEP, regions
+from .spec import recorded
 
 #: The longest that a flare is seen, s.
 LASTING: Final = 7 * 3600.0
@@ -32,18 +33,6 @@ KERNEL: Final = 2 * np.pi * 1.5**2
 CORE: Final = 0.7
 _PIXELS: Final = 65536
 
-# HARP, start, peak and end (UTC), GOES flux in units of X1.
-_KNOWN: Final = (
-    (377, "2011.02.15_01:44", "2011.02.15_01:56", "2011.02.15_02:06", 2.2),
-    (753, "2011.08.09_07:48", "2011.08.09_08:05", "2011.08.09_08:08", 6.9),
-    (1449, "2012.03.07_00:02", "2012.03.07_00:24", "2012.03.07_00:40", 5.4),
-    (2748, "2013.05.14_00:00", "2013.05.14_01:11", "2013.05.14_01:20", 3.2),
-    (3894, "2014.03.29_17:35", "2014.03.29_17:48", "2014.03.29_17:54", 1.0),
-    (4698, "2014.10.24_21:07", "2014.10.24_21:41", "2014.10.24_22:13", 3.1),
-    (7115, "2017.09.06_11:53", "2017.09.06_12:02", "2017.09.06_12:10", 9.3),
-    (7115, "2017.09.10_15:35", "2017.09.10_16:06", "2017.09.10_16:31", 8.2),
-    (11149, "2024.05.14_16:46", "2024.05.14_16:51", "2024.05.14_17:02", 8.7),
-)
 # The smallest flare that is drawn (B4) and the greatest of those that are not known (M9), in units of X1.
 _LEAST, _MOST = 0.004, 0.9
 _SLOT: Final = 4 * 3600.0
@@ -130,10 +119,10 @@ def _made(peak: FloatArray, rise: FloatArray, fall: FloatArray, size: FloatArray
 
 
 def _known() -> Flares:
-    numbers = regions().number
-    host = np.array([int(np.searchsorted(numbers, row[0])) for row in _KNOWN], dtype=np.int64)
-    start, peak, end = (np.array([scan_time(f"{row[n]}_UTC") for row in _KNOWN]) for n in (1, 2, 3))
-    return _made(peak, peak - start, end - peak, np.array([row[4] for row in _KNOWN]), host)
+    numbers, known = regions().number, recorded("flares")
+    host = np.array([int(np.searchsorted(numbers, row[0])) for row in known], dtype=np.int64)
+    start, peak, end = (np.array([scan_time(f"{row[n]}_UTC") for row in known]) for n in (1, 2, 3))
+    return _made(peak, peak - start, end - peak, np.array([row[4] for row in known]), host)
 
 
 def _drawn() -> Flares:

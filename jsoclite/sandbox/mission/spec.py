@@ -24,10 +24,16 @@ _PRIME: Final = _INTERNAL_PRIME | _EXTERNAL_PRIME
 
 
 @cache
-def _data() -> dict[str, Any]:
-    text = resources.files("jsoclite.sandbox").joinpath("data/series.json").read_text(encoding="utf-8")
+def _data(name: str = "series") -> dict[str, Any]:
+    text = resources.files("jsoclite.sandbox").joinpath(f"data/{name}.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
+
+
+def recorded(what: str) -> list[list[Any]]:
+    """A table of ``data/published.json``: what print-outs of the archive and public lists show."""
+    rows: list[list[Any]] = _data("published")[what]
+    return rows
 
 
 def shared(group: str) -> Mapping[str, Any]:
