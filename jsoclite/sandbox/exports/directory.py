@@ -22,10 +22,7 @@ from urllib.parse import quote
 
 from ..catalog.json import Json, pretty
 from ..catalog.sums import FileCache, Sums, media_type
-from ..processing.image import ProcessError
-from ..processing.pictures import Look, film
-from ..processing.steps import process_file, time_span
-from ..processing.vectors import component_file, vector_segments
+from ..processing import Look, ProcessError, component_file, film, process_file, time_span, vector_segments
 from ..web.messages import File
 from .header import header, write
 from .records import Stored

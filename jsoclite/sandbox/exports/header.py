@@ -18,7 +18,7 @@ import numpy as np
 from ...times.timeprint import format_time
 from ..catalog.definition import REALS, Keyword, SeriesDefinition
 from ..catalog.printing import fits_name
-from ..processing.image import quiet
+from ..processing import quiet
 
 #: Value of a keyword: None where it is missing.
 Value: TypeAlias = int | float | str | None

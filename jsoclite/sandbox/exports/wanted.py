@@ -20,8 +20,7 @@ from ...times.timeprint import format_time
 from ..catalog.definition import REALS, Keyword
 from ..catalog.printing import printed
 from ..engine.records import Values
-from ..processing.pictures import Look
-from ..processing.vectors import possible
+from ..processing import Look, possible
 from .records import RecordTable
 
 #: Processing steps by name, with their options.

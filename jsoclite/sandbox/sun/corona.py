@@ -9,10 +9,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ..mission.flares import Burning, burning
-from ..mission.noise import FloatArray, texture, uniform
-from ..mission.regions import activity, regions
-from .surface import DAY, DEGREE, Disk, Surface, charges
+from ..mission import Burning, burning, noise, regions
+from .surface import DAY, DEGREE, Disk, FloatArray, Surface, charges
 
 #: Loops of a region, and points of each.
 _LOOPS, _POINTS = 14, 48
@@ -75,7 +73,7 @@ def _blur(rows: int, columns: int, width: float) -> FloatArray:
 @cache
 def _streamers() -> FloatArray:
     """Brightness of the corona at the limb: position angle by Carrington longitude."""
-    return texture("streamers", 256, 1024, 6.0)
+    return noise.texture("streamers", 256, 1024, 6.0)
 
 
 def _smoothed(image: FloatArray, width: float) -> FloatArray:
@@ -111,7 +109,7 @@ def _drawn(disk: Disk, west: FloatArray, north: FloatArray, weight: FloatArray, 
 
 def _loops(disk: Disk, recipe: Recipe) -> list[FloatArray]:
     """Points along the loops of all regions in sight: west, north, weight."""
-    found, time = regions(), disk.time
+    found, time = regions.regions(), disk.time
     alive = found.alive(time)
     step = np.linspace(0, np.pi, _POINTS)
     parts: list[tuple[FloatArray, ...]] = []
@@ -121,21 +119,21 @@ def _loops(disk: Disk, recipe: Recipe) -> list[FloatArray]:
         number = int(found.number[which]) * 64 + np.arange(_LOOPS)
         lead = np.where(part.strength * found.leading[which] > 0)[0]
         follow = np.where(part.strength * found.leading[which] <= 0)[0]
-        first = lead[(uniform(number, "loop lead") ** 1.5 * len(lead)).astype(np.intp)]
-        second = follow[(uniform(number, "loop follow") * len(follow)).astype(np.intp)]
-        jitter = 1.2 * (uniform(number, "loop jitter") - 0.5)
-        bend = (uniform(number, "loop bend") - 0.5)[:, None] * np.sin(step)
+        first = lead[(noise.uniform(number, "loop lead") ** 1.5 * len(lead)).astype(np.intp)]
+        second = follow[(noise.uniform(number, "loop follow") * len(follow)).astype(np.intp)]
+        jitter = 1.2 * (noise.uniform(number, "loop jitter") - 0.5)
+        bend = (noise.uniform(number, "loop bend") - 0.5)[:, None] * np.sin(step)
         x = _between(part.west[first] + jitter, part.west[second] - jitter, step)
         y = _between(part.north[first] + jitter, part.north[second] + jitter, step)
         length = np.hypot(part.west[first] - part.west[second], part.north[first] - part.north[second])
         y = y + bend * length[:, None] * 0.8
-        top = recipe.height * (0.35 + 0.4 * uniform(number, "loop height")) * length * DEGREE
+        top = recipe.height * (0.35 + 0.4 * noise.uniform(number, "loop height")) * length * DEGREE
         height = 1 + top[:, None] * np.sin(step)
         latitude = found.latitude[which] + y
         lon = middle + x / np.cos(latitude * DEGREE)
         west, north, depth = _project(disk, latitude, lon, height)
         seen = (depth > 0) | (west**2 + north**2 > 1.0)
-        flicker = 0.4 + 0.6 * np.sin(2 * np.pi * (time / 5000.0 + uniform(number, "loop phase"))) ** 2
+        flicker = 0.4 + 0.6 * np.sin(2 * np.pi * (time / 5000.0 + noise.uniform(number, "loop phase"))) ** 2
         strength = float(found.flux[which] * found.growth(np.array([which]), np.array([time]))[0] / 1e22)
         bright = 0.6 * flicker * np.sqrt(strength) * (0.3 + length / 8)
         weight = seen * bright[:, None] * np.exp(-(height - 1) / recipe.scale)
@@ -172,7 +170,7 @@ def channel(wavelength: int, disk: Disk, loss: float) -> FloatArray:
     if wavelength >= 1600:
         return _photosphere(wavelength, disk)
     recipe = _RECIPES[wavelength]
-    busy = float(activity(np.array([disk.time]))[0])
+    busy = float(regions.activity(np.array([disk.time]))[0])
     magnetic = disk.filled(np.minimum(900.0, np.abs(surface.field.radial)), 0.0)
     width = 2.2 if wavelength in (94, 193, 211, 335) else 1.2
     cores = np.maximum(0.0, _smoothed(magnetic, width)) / 500.0
@@ -229,8 +227,8 @@ def _prominences(r: FloatArray, angle: FloatArray, time: float) -> FloatArray:
     total = np.zeros(len(r))
     day = int(time // (2 * DAY))
     for number in range(5):
-        where = 2 * np.pi * uniform(day * 8 + number, "prominence")
-        size = 0.02 + 0.05 * uniform(day * 8 + number, "size")
+        where = 2 * np.pi * noise.uniform(day * 8 + number, "prominence")
+        size = 0.02 + 0.05 * noise.uniform(day * 8 + number, "size")
         distance = (angle - where + np.pi) % (2 * np.pi) - np.pi
         total += 3.0 * np.exp(-((distance / size) ** 2) - ((r - 1.02) / (0.02 + size)) ** 2)
     return total
@@ -280,8 +278,8 @@ def flare_image(wavelength: int, time: float, disk: Disk) -> FloatArray:
 
 
 def _add_flare(image: FloatArray, disk: Disk, flare: Burning, time: float) -> None:
-    every, host = regions(), np.array([flare.host])
-    across, along = (0.5 * (uniform(np.array([flare.which]), f"flare {axis}") - 0.5) for axis in ("west", "north"))
+    every, host = regions.regions(), np.array([flare.host])
+    across, along = (0.5 * (float(noise.uniform(flare.which, f"flare {axis}")) - 0.5) for axis in ("west", "north"))
     lat = every.latitude[host] + along * every.height[host] * 0.6
     lon = every.carrington(host, np.array([time])) - disk.pointing.longitude + across * every.width[host] * 0.6
     # ribbons lie along the line between the polarities, which is across the region's axis

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..catalog.definition import Segment
-from ..mission.noise import FloatArray, uniform
-from ..mission.series import Rows
+from ..mission import Rows, noise
 from .hmi import harp_array, hmi_array
 from .other import aia_array, chart_array, iris_array, mdi_array, table_array, zones_array
+from .surface import FloatArray
 
 # FITS has no signed bytes; the archive keeps them in 16 bits
 _INTEGERS: Final[Mapping[str, type[np.signedinteger[Any]]]] = {"char": np.int16, "short": np.int16, "int": np.int32}
@@ -100,6 +100,6 @@ def _text_file(rows: Rows, segment: Segment) -> bytes:
     lines = [f"# {rows.spec.name} {segment.name}: {segment.description}"]
     for row in range(60):
         keys = int(rows.recnum[0]) * 4096 + row * 4 + np.arange(4)
-        numbers = uniform(keys, segment.name)
+        numbers = noise.uniform(keys, segment.name)
         lines.append(f"{row:4d} " + " ".join(f"{440 + 20 * number - 0.1 * row:12.5f}" for number in numbers))
     return ("\n".join(lines) + "\n").encode("ascii")

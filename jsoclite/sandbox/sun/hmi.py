@@ -12,10 +12,8 @@ from typing import Final
 import numpy as np
 
 from ..catalog.definition import Segment
-from ..mission.camera import Pointing, map_centre
-from ..mission.noise import FloatArray
-from ..mission.series import Rows
-from .surface import DEGREE, Disk, Field, Surface, grain
+from ..mission import Pointing, Rows, map_centre
+from .surface import DEGREE, Disk, Field, FloatArray, Surface, grain
 
 #: Wavelength positions of HMI against the line's centre, mÅ.
 _TUNING: Final = (172.0, 103.0, 34.0, -34.0, -103.0, -172.0)

@@ -9,14 +9,10 @@ from typing import Final
 import numpy as np
 
 from ..catalog.definition import Segment
-from ..mission.camera import exposure
-from ..mission.noise import FloatArray, uniform
-from ..mission.regions import polar_field
-from ..mission.series import Rows
-from ..mission.values_tables import chart_strips
+from ..mission import Rows, chart_strips, exposure, noise
 from .corona import channel, flare_image
 from .hmi import disk_of, limb_darkening, record_noise, velocity
-from .surface import DEGREE, Surface, grain
+from .surface import DEGREE, FloatArray, Surface, grain, polar_caps
 
 #: Fields of MDI over those of HMI, about 1/0.701 (Liu et al. 2025, Solar Physics 300).
 MDI_OVER_HMI: Final = 1.4
@@ -37,8 +33,8 @@ def _spike_list(rows: Rows, segment: Segment) -> FloatArray:
     """Removed cosmic rays: place, value and replacement of each."""
     count = int(rows.series.axes(rows, segment)[0][0])
     keys = int(rows.recnum[0]) * 512 + np.arange(count)
-    place = np.floor(uniform(keys, "spike place") * 65536)
-    value = np.floor(200 + 4000 * uniform(keys, "spike value") ** 3)
+    place = np.floor(noise.uniform(keys, "spike place") * 65536)
+    value = np.floor(200 + 4000 * noise.uniform(keys, "spike value") ** 3)
     return np.stack([np.sort(place), value, np.floor(value * 0.1)])
 
 
@@ -122,7 +118,6 @@ def zones_array(rows: Rows, segment: Segment) -> FloatArray:
         return np.asarray(np.floor(2600 * np.cos(lat * DEGREE)))
     if segment.name == "w":
         return np.asarray(3900 * np.cos(lat * DEGREE))
-    north, south = (float(polar_field(rows.time, pole)[0]) for pole in (True, False))
-    cap = np.clip((np.abs(lat) - 50) / 25, 0, 1.3) * np.where(lat > 0, north, south)
+    cap = np.clip((np.abs(lat) - 50) / 25, 0, 1.3) * np.where(lat > 0, *polar_caps(float(rows.time[0])))
     ripple = grain((1, 180), int(rows.time[0] // 86400), segment.name)[0]
     return np.asarray(cap * (np.cos(lat * DEGREE) if segment.name == "mf_bl" else 1.0) + 0.4 * ripple)

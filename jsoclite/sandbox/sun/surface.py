@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ..mission.camera import Pointing
-from ..mission.noise import BoolArray, FloatArray, hashed, smooth, texture, uniform
-from ..mission.regions import activity, cycle, polar_field, regions
+from ..mission import Pointing, noise, regions
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 DAY: Final = 86400.0
 DEGREE: Final = np.pi / 180
@@ -35,12 +35,12 @@ _PLAGE_FIELD: Final = 420.0
 @cache
 def _map(purpose: str, width: float) -> npt.NDArray[np.float32]:
     """A map of the whole surface, flat; do not change it, it is shared."""
-    return texture(purpose, _ROWS, _COLUMNS, width).astype(np.float32).ravel()
+    return noise.texture(purpose, _ROWS, _COLUMNS, width).astype(np.float32).ravel()
 
 
 @cache
 def _grains() -> npt.NDArray[np.float32]:
-    return texture("grain", 1024, 1024, 0.0).astype(np.float32)
+    return noise.texture("grain", 1024, 1024, 0.0).astype(np.float32)
 
 
 class Charges(NamedTuple):
@@ -67,14 +67,14 @@ def _pattern(number: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArra
     count = lead + follow
     keys = number * 64 + np.arange(count)
     leading = np.arange(count) < lead
-    along = np.where(leading, 0.42, -0.38) + np.where(leading, 0.16, 0.34) * (2 * uniform(keys, "along") - 1)
-    across = np.where(leading, 0.25, 0.55) * (2 * uniform(keys, "across") - 1)
-    share = 0.3 + uniform(keys, "share")
+    along = np.where(leading, 0.42, -0.38) + np.where(leading, 0.16, 0.34) * (2 * noise.uniform(keys, "along") - 1)
+    across = np.where(leading, 0.25, 0.55) * (2 * noise.uniform(keys, "across") - 1)
+    share = 0.3 + noise.uniform(keys, "share")
     share[0] += 2.2
     share[lead] += 0.9
     share[leading] /= share[leading].sum()
     share[~leading] /= -share[~leading].sum()
-    strength = np.full(count, _PLAGE_FIELD) * (0.7 + 0.8 * uniform(keys, "strength"))
+    strength = np.full(count, _PLAGE_FIELD) * (0.7 + 0.8 * noise.uniform(keys, "strength"))
     strength[0] = _SPOT_FIELD
     strength[lead] = 0.75 * _SPOT_FIELD
     return along, across, share, strength
@@ -82,7 +82,7 @@ def _pattern(number: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArra
 
 def charges(which: int, time: float) -> Charges:
     """The magnetic charges of region `which` (a row of `regions.regions`) at `time`."""
-    found = regions()
+    found = regions.regions()
     along, across, share, peak = _pattern(int(found.number[which]))
     row, when = np.array([which]), np.array([time])
     growth = float(found.growth(row, when)[0])
@@ -108,10 +108,16 @@ def poleward_field(time: float) -> FloatArray:
     height = np.abs(_LATITUDES)
     left = time - np.maximum(0, height - 20) / 20 * 365.25 * DAY
     north = _LATITUDES > 0
-    following = np.where(north, -1, 1) * cycle(left)[1]
-    surges = np.where(north, smooth(left, 200 * DAY, "surge north"), smooth(left, 200 * DAY, "surge south"))
+    following = np.where(north, -1, 1) * regions.cycle(left)[1]
+    surges = np.where(north, noise.smooth(left, 200 * DAY, "surge north"), noise.smooth(left, 200 * DAY, "surge south"))
     lane = np.clip((height - 18) / 10, 0, 1) * np.clip((70 - height) / 12, 0, 1)
-    return np.asarray(1.6 * lane * following * activity(left) * (1 + 1.3 * surges))
+    return np.asarray(1.6 * lane * following * regions.activity(left) * (1 + 1.3 * surges))
+
+
+def polar_caps(time: float) -> tuple[float, float]:
+    """Mean radial field (G) of the northern and of the southern cap."""
+    when = np.array([time])
+    return float(regions.polar_field(when, True)[0]), float(regions.polar_field(when, False)[0])
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,7 @@ class Surface:
         row, column = np.divmod(self._cells, _COLUMNS)
         found = []
         for number in (int(knot), int(knot) + 1):
-            bits = int(hashed(number, purpose))
+            bits = int(noise.hashed(number, purpose))
             down, across = bits % _ROWS, (bits >> 20) % _COLUMNS
             cells = (row + down) % _ROWS * _COLUMNS + (column + across) % _COLUMNS
             found.append(_map(purpose, width).take(cells))
@@ -163,7 +169,7 @@ class Surface:
 
     def region_field(self) -> Field:
         """Field of the active regions."""
-        found = regions()
+        found = regions.regions()
         shape = self.latitude.shape
         total = np.zeros((3, self.latitude.size))
         latitude, carrington = self.latitude.ravel(), self.carrington.ravel()
@@ -194,14 +200,13 @@ class Surface:
     def field(self) -> Field:
         """The whole field: regions, remnants, network and polar caps."""
         strong = self.region_field()
-        busy = float(activity(np.array([self.time]))[0])
+        busy = float(regions.activity(np.array([self.time]))[0])
         ragged = self.network
         square = ragged * ragged
         remnant = self.wandering("remnant", 9.0, 40.0)
         height = np.abs(self.latitude)
         belt = np.exp(-(((height - 17) / 14) ** 2))
-        polar_north, polar_south = (float(polar_field(np.array([self.time]), north)[0]) for north in (True, False))
-        cap = np.clip((height - 52) / 30, 0, 1) * np.where(self.latitude > 0, polar_north, polar_south)
+        cap = np.clip((height - 52) / 30, 0, 1) * np.where(self.latitude > 0, *polar_caps(self.time))
         quiet = 6.5 * ragged * square / (1 + 0.25 * square)
         unipolar = remnant - np.clip(remnant, -0.6, 0.6)
         quiet += (4 + 38 * busy * belt) * unipolar * (0.2 + square) * 0.5
@@ -243,7 +248,7 @@ class Disk:
         self.north = sine * x + cosine * y
         self.tilt = pointing.latitude * DEGREE
         self.radius2 = self.west**2 + self.north**2
-        self.on: BoolArray = self.radius2 < 0.9995
+        self.on: noise.BoolArray = self.radius2 < 0.9995
         #: Towards the observer, of the pixels on the disk.
         self.mu = np.sqrt(1 - self.radius2[self.on])
 
@@ -298,6 +303,6 @@ class Disk:
 def grain(shape: tuple[int, int], key: int, purpose: str) -> FloatArray:
     """White noise of unit variance for one image: a window of a large field, placed by `key`."""
     rows, columns = shape
-    bits = int(hashed(key, purpose))
+    bits = int(noise.hashed(key, purpose))
     across, down = np.arange(columns) + (bits >> 20) % 1024, np.arange(rows) + bits % 1024
     return np.asarray(_grains()[(down % 1024)[:, None], across % 1024], dtype=np.float64)
