@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .noise import BoolArray, FloatArray, IntArray
+from .spec import data
 
 Observatory: TypeAlias = Literal["earth", "sdo", "soho"]
 
@@ -34,48 +35,6 @@ _TO_ECLIPTIC: Final = np.array(
     [[1, 0, 0], [0, np.cos(_OBLIQUITY), np.sin(_OBLIQUITY)], [0, -np.sin(_OBLIQUITY), np.cos(_OBLIQUITY)]]
 )
 
-# Mean anomalies (Earth, Venus, Mars, Jupiter) and elongation of the Moon: degrees, degrees per Julian century.
-_ARGUMENTS: Final = {
-    "E": (357.52911, 35999.05029),
-    "V": (50.4161, 58517.8039),
-    "A": (19.3730, 19139.8568),
-    "J": (20.0202, 3034.9057),
-    "D": (297.8502, 445267.1115),
-}
-# Longitude (rad): 1, T, T², T sin E, T cos E; then multiples of a planet's and the Earth's anomaly, sine, cosine.
-_LONGITUDE: Final = (26.88617408, 628.30750570, 0.00023339, -0.00007358, -0.00000179)
-_LONGITUDE_TERMS: Final = (
-    (0, "V", 1, 0.03341461, -0.00000120),
-    (0, "V", 2, 0.00034870, -0.00000015),
-    (0, "V", 3, 0.00000509, -0.00000001),
-    (1, "D", 0, 0.00003136, -0.00000001),
-    (1, "J", -1, 0.00000016, -0.00003485),
-    (2, "V", -2, -0.00001462, -0.00002246),
-    (1, "V", -1, 0.00002055, 0.00001125),
-    (1, "J", 0, -0.00001257, -0.00000100),
-    (2, "J", -2, 0.00001311, 0.00000057),
-    (2, "V", -3, 0.00000832, 0.00000851),
-    (3, "V", -4, 0.00000338, 0.00000719),
-    (2, "J", -1, 0.00000772, -0.00000231),
-    (2, "A", -2, -0.00000247, 0.00000989),
-    (2, "A", -1, -0.00000225, -0.00000833),
-    (3, "V", -5, 0.00000155, 0.00000418),
-    (3, "V", -3, -0.00000010, -0.00000314),
-    (3, "J", -2, 0.00000270, 0.00000033),
-)
-# Distance (au), in the same form.
-_DISTANCE: Final = (1.00014043, -0.00001006, 0.00002966, -0.00001140, 0.00004888)
-_DISTANCE_TERMS: Final = (
-    (0, "V", 1, 0.00000026, -0.01670780),
-    (0, "V", 2, 0.00000005, -0.00013946),
-    (0, "V", 3, 0.00000003, -0.00000177),
-    (1, "D", 0, 0.0, 0.00003084),
-    (2, "V", -2, -0.00001331, 0.00000867),
-    (1, "J", -1, 0.00001431, 0.00000223),
-    (2, "J", -2, -0.00000096, 0.00000964),
-    (1, "V", -1, 0.00000256, -0.00000472),
-    (3, "V", -4, 0.00000486, -0.00000263),
-)
 # SDO: node, inclination and sidereal longitude in degrees since 2011.0 (per year), semi-major axis in metres. The
 # fitted longitude is moved by 0.35 degrees, within its error, to meet the published CRLT_OBS of 2013.07.03.
 _SDO_NODE: Final = (184.862599, -6.58176)
@@ -95,14 +54,15 @@ _POLE: Final = (286.13 * _DEGREE, 63.87 * _DEGREE)
 _MERIDIAN: Final = 0.081
 
 
-def _series(
-    century: FloatArray, head: tuple[float, ...], terms: tuple[tuple[int, str, int, float, float], ...]
-) -> FloatArray:
-    angle = {name: (start + rate * century) * _DEGREE for name, (start, rate) in _ARGUMENTS.items()}
-    total: FloatArray = head[0] + century * (
-        head[1] + century * head[2] + head[3] * np.sin(angle["E"]) + head[4] * np.cos(angle["E"])
+def _sum(what: str, century: FloatArray) -> FloatArray:
+    """The Fourier series of ``longitude`` or ``distance``."""
+    table = data("earth")
+    angle = {name: (start + rate * century) * _DEGREE for name, (start, rate) in table["arguments"].items()}
+    zero, linear, square, sine, cosine = table[what]
+    total: FloatArray = zero + century * (
+        linear + century * square + sine * np.sin(angle["E"]) + cosine * np.cos(angle["E"])
     )
-    for first, body, second, sine, cosine in terms:
+    for first, body, second, sine, cosine in table[f"{what}_terms"]:
         argument = first * angle[body] + second * angle["E"]
         total += sine * np.sin(argument) + cosine * np.cos(argument)
     return total
@@ -111,8 +71,8 @@ def _series(
 def _earth_exact(times: FloatArray) -> FloatArray:
     """Heliocentric position of the Earth on ecliptic axes of J2000, metres, shape (n, 3)."""
     century = (times - _J2000) / (36525 * DAY)
-    longitude = _series(century, _LONGITUDE, _LONGITUDE_TERMS)
-    distance = _series(century, _DISTANCE, _DISTANCE_TERMS) * AU
+    longitude = _sum("longitude", century)
+    distance = _sum("distance", century) * AU
     latitude = -0.00022828 * century * np.sin(longitude) - 0.00002164 * century * np.cos(longitude)
     flat = distance * np.cos(latitude)
     return np.stack([flat * np.cos(longitude), flat * np.sin(longitude), distance * np.sin(latitude)], axis=-1)

@@ -24,7 +24,8 @@ _PRIME: Final = _INTERNAL_PRIME | _EXTERNAL_PRIME
 
 
 @cache
-def _data(name: str = "series") -> dict[str, Any]:
+def data(name: str) -> dict[str, Any]:
+    """One of the files of ``data/``."""
     text = resources.files("jsoclite.sandbox").joinpath(f"data/{name}.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
@@ -32,7 +33,7 @@ def _data(name: str = "series") -> dict[str, Any]:
 
 def recorded(what: str) -> list[list[Any]]:
     """A table of ``data/published.json``: what print-outs of the archive and public lists show."""
-    rows: list[list[Any]] = _data("published")[what]
+    rows: list[list[Any]] = data("published")[what]
     return rows
 
 
@@ -45,7 +46,7 @@ def shared(group: str) -> Mapping[str, Any]:
     group : str
         ``all`` (code versions, inversion settings), or one of the groups that the modules of values ask for.
     """
-    values: Mapping[str, Any] = _data()["values"][group]
+    values: Mapping[str, Any] = data("series")["values"][group]
     return values
 
 
@@ -179,7 +180,7 @@ class Spec:
     def _explicit(self) -> Iterator[dict[str, Any]]:
         short: dict[str, Sequence[Any]] = {}
         for entry in self.options["keywords"]:
-            for row in _data()["groups"][entry] if isinstance(entry, str) else [entry]:
+            for row in data("series")["groups"][entry] if isinstance(entry, str) else [entry]:
                 short.setdefault(row[0].lower(), row)
         key = self.slot.get("key", "")
         if key:
@@ -246,4 +247,4 @@ def _keyword(
 @cache
 def specs() -> Mapping[str, Spec]:
     """All computed series by lower-case name, sorted by name."""
-    return {name.lower(): Spec(name, options) for name, options in sorted(_data()["series"].items())}
+    return {name.lower(): Spec(name, options) for name, options in sorted(data("series")["series"].items())}

@@ -19,45 +19,48 @@ from .regions import activity
 from .series import Rows, Value, constant, constants
 from .values_disk import OBSERVER, counted, seen
 
-#: Image scale of each channel: the archive's arcsec a pixel for 4096 pixels, in 256 pixels.
-AIA_SCALE: Final = {
-    94: 0.600109 * 16,
-    131: 0.600698 * 16,
-    171: 0.599489 * 16,
-    193: 0.600758 * 16,
-    211: 0.600758 * 16,
-    304: 0.600165 * 16,
-    335: 0.600737 * 16,
-    1600: 0.609373 * 16,
-    1700: 0.612898 * 16,
-    4500: 0.609370 * 16,
-}
-
 
 class Channel(NamedTuple):
-    """Telescope, exposure (s), typical mean (DN) and yearly loss of sensitivity of a channel."""
+    """
+    A channel of AIA.
+
+    Attributes
+    ----------
+    telescope : int
+        Which it belongs to.
+    exposure : float
+        Usual one, s.
+    mean : float
+        Typical mean, DN.
+    loss : float
+        Of sensitivity in a year, parts of one.
+    scale : float
+        Arcsec a pixel: the archive's for 4096 pixels, in 256 pixels.
+    restless : float
+        How much the whole Sun wanders, parts of one: in the hottest channels most.
+    """
 
     telescope: int
     exposure: float
     mean: float
     loss: float
+    scale: float
+    restless: float = 0.004
 
 
 CHANNEL: Final = {
-    94: Channel(4, 2.901, 0.9, 0.01),
-    131: Channel(1, 2.901, 4.6, 0.05),
-    171: Channel(3, 2.000, 135.0, 0.02),
-    193: Channel(2, 2.000, 185.0, 0.02),
-    211: Channel(2, 2.901, 62.0, 0.03),
-    304: Channel(4, 2.901, 32.0, 0.16),
-    335: Channel(1, 2.901, 2.8, 0.12),
-    1600: Channel(3, 2.901, 80.0, 0.01),
-    1700: Channel(3, 1.001, 630.0, 0.01),
-    4500: Channel(3, 0.501, 3000.0, 0.0),
+    94: Channel(4, 2.901, 0.9, 0.01, 0.600109 * 16, 0.07),
+    131: Channel(1, 2.901, 4.6, 0.05, 0.600698 * 16, 0.05),
+    171: Channel(3, 2.000, 135.0, 0.02, 0.599489 * 16, 0.025),
+    193: Channel(2, 2.000, 185.0, 0.02, 0.600758 * 16, 0.03),
+    211: Channel(2, 2.901, 62.0, 0.03, 0.600758 * 16, 0.035),
+    304: Channel(4, 2.901, 32.0, 0.16, 0.600165 * 16, 0.015),
+    335: Channel(1, 2.901, 2.8, 0.12, 0.600737 * 16, 0.05),
+    1600: Channel(3, 2.901, 80.0, 0.01, 0.609373 * 16),
+    1700: Channel(3, 1.001, 630.0, 0.01, 0.612898 * 16),
+    4500: Channel(3, 0.501, 3000.0, 0.0, 0.609370 * 16),
 }
 _WAVES: Final = np.array(sorted(CHANNEL), dtype=np.int64)
-#: How much the whole Sun wanders in each channel, parts of one: the hottest channels most.
-_RESTLESS: Final = {94: 0.07, 131: 0.05, 171: 0.025, 193: 0.03, 211: 0.035, 304: 0.015, 335: 0.05}
 #: What a pixel holds at most, DN, and the brightest pixel that automatic exposure control aims at.
 FULL: Final = 16383.0
 _AIM: Final = 11000.0
@@ -88,7 +91,7 @@ def _of_channel(value: Callable[[int], Any]) -> Value:
 
 def aia_scale(waves: IntArray) -> FloatArray:
     """CDELT1 of each channel's images, arcsec a pixel."""
-    return by_channel(waves, AIA_SCALE.__getitem__)
+    return by_channel(waves, lambda wave: CHANNEL[wave].scale)
 
 
 def aia_centre(times: FloatArray, waves: IntArray, axis: int) -> FloatArray:
@@ -118,9 +121,9 @@ def _flares(rows: Rows) -> Light:
     return Light(found.mean * loss, found.kernel * loss)
 
 
-def _shortened(rows: Rows) -> FloatArray:
+def exposure_part(rows: Rows) -> FloatArray:
     """
-    Exposure against the usual one.
+    Exposure of each record against the usual one of its channel.
 
     In strong flares AIA shortens every second exposure of the EUV channels, so that each pair has one frame with the
     faint corona and one with the flare.
@@ -131,15 +134,10 @@ def _shortened(rows: Rows) -> FloatArray:
     return np.where(every_second & (rows.once(wavelengths) < 400), short, 1.0)
 
 
-def exposure_part(rows: Rows) -> FloatArray:
-    """Exposure of each record against the usual one of its channel; see `_shortened`."""
-    return rows.once(_shortened)
-
-
 def _exposure(rows: Rows) -> FloatArray:
     usual = _of_channel(lambda wave: CHANNEL[wave].exposure)(rows)
     wander = 0.0004 * smooth(rows.once(observed), 600.0, "exposure")
-    return np.asarray((usual + wander) * exposure_part(rows))
+    return np.asarray((usual + wander) * rows.once(exposure_part))
 
 
 def sensitivity(rows: Rows) -> FloatArray:
@@ -151,7 +149,7 @@ def sensitivity(rows: Rows) -> FloatArray:
 def wandering(rows: Rows) -> FloatArray:
     """Brightness of the Sun without flares against its mean, for each channel by itself."""
     waves = rows.once(wavelengths)
-    size = by_channel(waves, lambda wave: _RESTLESS.get(wave, 0.004))
+    size = by_channel(waves, lambda wave: CHANNEL[wave].restless)
     # one sequence for all channels, each at another place in it
     places = rows.once(observed) + waves * (1000 * DAY)
     slow, quick = smooth(places, 0.5 * DAY, "aia mean"), smooth(places, 3600.0, "aia hour")
@@ -162,7 +160,7 @@ def _quiet(rows: Rows) -> FloatArray:
     """DATAMEAN without flares."""
     busy = 0.55 + 0.6 * activity(rows.time) * (rows.once(wavelengths) < 400)
     mean = _of_channel(lambda wave: CHANNEL[wave].mean)(rows)
-    return np.asarray(mean * rows.once(sensitivity) * busy * rows.once(wandering) * exposure_part(rows))
+    return np.asarray(mean * rows.once(sensitivity) * busy * rows.once(wandering) * rows.once(exposure_part))
 
 
 class _Kernel(NamedTuple):
@@ -182,7 +180,7 @@ class _Kernel(NamedTuple):
 
 
 def _kernel(rows: Rows) -> _Kernel:
-    found, part = rows.once(_flares), exposure_part(rows)
+    found, part = rows.once(_flares), rows.once(exposure_part)
     height = found.kernel * part
     return _Kernel(height, np.log(np.maximum(1.0, height / FULL)))
 
@@ -194,16 +192,11 @@ def _power(rows: Rows, order: int) -> FloatArray:
     return np.asarray(_BRIGHT * height**order * (1 / order + kernel.excess) / _PIXELS)
 
 
-def _average(rows: Rows) -> FloatArray:
-    found, part = rows.once(_flares), exposure_part(rows)
-    kernel = rows.once(_kernel)
+def _mean(rows: Rows) -> FloatArray:
+    found, part, kernel = rows.once(_flares), rows.once(exposure_part), rows.once(_kernel)
     # what saturated pixels lose
     lost = _BRIGHT * np.maximum(0.0, kernel.height - FULL * (1 + kernel.excess)) / _PIXELS
     return seen(rows, rows.once(_quiet) + np.maximum(0.0, found.mean * part - lost))
-
-
-def _mean(rows: Rows) -> FloatArray:
-    return rows.once(_average)
 
 
 def _brightest(rows: Rows) -> FloatArray:
@@ -215,14 +208,10 @@ def _spread(rows: Rows) -> FloatArray:
     return seen(rows, np.sqrt((1.7 * rows.once(_quiet)) ** 2 + _power(rows, 2)))
 
 
-def _moment(order: int, usual: float) -> Value:
+def _moment(rows: Rows, order: int, usual: float) -> FloatArray:
     """Skewness (3) and kurtosis (4): what the quiet Sun has, and a few very bright pixels."""
-
-    def value(rows: Rows) -> FloatArray:
-        quiet, spread = 1.7 * rows.once(_quiet), _spread(rows)
-        return np.asarray((usual * quiet**order + _power(rows, order)) / spread**order)
-
-    return value
+    quiet, spread = 1.7 * rows.once(_quiet), _spread(rows)
+    return np.asarray((usual * quiet**order + _power(rows, order)) / spread**order)
 
 
 def _position(body: int, axis: int) -> Value:
@@ -253,8 +242,8 @@ AIA: Final[dict[str, Value]] = (
         "datamedn": lambda rows: counted(rows, np.rint(0.7 * rows.once(_quiet))),
         "datacent": lambda rows: seen(rows, 1.3 * rows.once(_quiet)),
         "datarms": _spread,
-        "dataskew": _moment(3, 3.3),
-        "datakurt": _moment(4, 21.5),
+        "dataskew": lambda rows: _moment(rows, 3, 3.3),
+        "datakurt": lambda rows: _moment(rows, 4, 21.5),
         "nsatpix": lambda rows: counted(rows, np.rint(_BRIGHT * rows.once(_kernel).excess)),
         "crpix1": lambda rows: aia_centre(rows.time, rows.once(wavelengths), 1),
         "crpix2": lambda rows: aia_centre(rows.time, rows.once(wavelengths), 2),

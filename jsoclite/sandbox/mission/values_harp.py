@@ -8,6 +8,7 @@ decays with the region; each also wanders by itself.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 import numpy as np
@@ -75,42 +76,27 @@ def _all(group: str, make: Callable[..., Value]) -> dict[str, Value]:
     return {name: make(name, *numbers) for name, numbers in shared(group).items()}
 
 
-def _corner(side: int, axis: int) -> Value:
+def _corner(rows: Rows, side: int, axis: int) -> FloatArray:
     """Edges of the strong field (LON_MIN, LAT_MAX…)."""
-
-    def value(rows: Rows) -> FloatArray:
-        found, which = regions(), which_region(rows)
-        reach = (found.width if axis == 0 else found.height)[which] * (0.55 + 0.4 * found.growth(which, rows.time))
-        middle = meridian(rows) if axis == 0 else latitude(rows)
-        return np.asarray(middle + side * reach)
-
-    return value
+    found, which = regions(), which_region(rows)
+    reach = (found.height if axis else found.width)[which] * (0.55 + 0.4 * found.growth(which, rows.time))
+    return np.asarray((latitude if axis else meridian)(rows) + side * reach)
 
 
-def _edge(side: int, axis: int) -> Value:
+def _edge(rows: Rows, side: int, axis: int) -> FloatArray:
     """Edges of the patch (LONDTMIN, LATDTMAX…), which stay the same for a HARP's whole life."""
-
-    def value(rows: Rows) -> FloatArray:
-        found, which = regions(), which_region(rows)
-        if axis == 1:
-            return np.asarray(found.latitude[which] + side * found.height[which])
-        return np.asarray(meridian(rows) + side * found.width[which])
-
-    return value
+    found, which = regions(), which_region(rows)
+    return np.asarray((latitude if axis else meridian)(rows) + side * (found.height if axis else found.width)[which])
 
 
-def _weighted(axis: int, polarity: int) -> Value:
+def _weighted(rows: Rows, polarity: int, axis: int) -> FloatArray:
     """Flux-weighted centres (LON_FWTPO…): the leading polarity is further west."""
-
-    def value(rows: Rows) -> FloatArray:
-        found, which = regions(), which_region(rows)
-        west = polarity * found.leading[which] * (0.4 * found.width[which])
-        if axis == 0:
-            return np.asarray(meridian(rows) + west)
-        towards = -np.sign(found.latitude[which]) * np.tan(np.radians(found.tilt[which]))
-        return np.asarray(latitude(rows) + west * towards)
-
-    return value
+    found, which = regions(), which_region(rows)
+    west = polarity * found.leading[which] * (0.4 * found.width[which])
+    if axis == 0:
+        return np.asarray(meridian(rows) + west)
+    towards = -np.sign(found.latitude[which]) * np.tan(np.radians(found.tilt[which]))
+    return np.asarray(latitude(rows) + west * towards)
 
 
 def _slot_time(which: str) -> Value:
@@ -146,15 +132,15 @@ def _noaa_count(rows: Rows) -> IntArray:
     return np.array([name.count(",") + 1 if name else 0 for name in _noaa(rows).tolist()], dtype=np.int64)
 
 
-def _crpix(axis: int) -> Value:
-    def value(rows: Rows) -> FloatArray:
-        size = patch_size(rows.spec.options["projection"], which_region(rows), rows)[axis]
-        if rows.spec.options["projection"] == "cea":
-            return np.asarray((size + 1) / 2)
-        # the disk's centre in pixels of the cut-out, whose middle is the patch
-        return np.asarray((size + 1) / 2 - ccd_offset(rows)[axis])
+def _size(rows: Rows) -> tuple[IntArray, IntArray]:
+    """Columns and rows of each patch."""
+    return patch_size(rows.spec.options["projection"], which_region(rows), rows)
 
-    return value
+
+def _crpix(rows: Rows, axis: int) -> FloatArray:
+    middle = (_size(rows)[axis] + 1) / 2
+    # the disk's centre in pixels of the cut-out, whose middle is the patch
+    return middle if _cea(rows, True, False) else np.asarray(middle - ccd_offset(rows)[axis])
 
 
 def ccd_offset(rows: Rows) -> tuple[FloatArray, FloatArray]:
@@ -187,19 +173,14 @@ def _cea(rows: Rows, cea: Any, ccd: Any) -> Any:
     return cea if rows.spec.options["projection"] == "cea" else ccd
 
 
-def _crval(axis: int) -> Value:
-    def value(rows: Rows) -> Any:
-        if rows.spec.options["projection"] != "cea":
-            return 0.0
-        if axis == 1:
-            return latitude(rows)
-        return np.asarray((rows.view.longitude + meridian(rows) + 180) % 360 - 180)
-
-    return value
+def _crval(rows: Rows, axis: int) -> Any:
+    if not _cea(rows, True, False):
+        return 0.0
+    return latitude(rows) if axis else np.asarray((rows.view.longitude + meridian(rows) + 180) % 360 - 180)
 
 
 def _pixels(rows: Rows) -> IntArray:
-    columns, lines = patch_size(rows.spec.options["projection"], which_region(rows), rows)
+    columns, lines = _size(rows)
     return np.asarray(columns * lines)
 
 
@@ -216,10 +197,10 @@ HARP: Final[dict[str, Value]] = (
     | _all("harp_shares", _share)
     | _all("harp_swings", _swing)
     | {
-        "crpix1": _crpix(0),
-        "crpix2": _crpix(1),
-        "crval1": _crval(0),
-        "crval2": _crval(1),
+        "crpix1": partial(_crpix, axis=0),
+        "crpix2": partial(_crpix, axis=1),
+        "crval1": partial(_crval, axis=0),
+        "crval2": partial(_crval, axis=1),
         "cdelt1": lambda rows: _cea(rows, CEA_SCALE, CCD_SCALE),
         "cdelt2": lambda rows: _cea(rows, CEA_SCALE, CCD_SCALE),
         "ctype1": lambda rows: _cea(rows, "CRLN-CEA", "HPLN-TAN"),
@@ -230,20 +211,20 @@ HARP: Final[dict[str, Value]] = (
         "crota2": lambda rows: _cea(rows, 0.0, crota(rows.time)),
         "imcrpix1": lambda rows: (centre(rows.time, 1) - 0.5) * 16 + 0.5,
         "imcrpix2": lambda rows: (centre(rows.time, 2) - 0.5) * 16 + 0.5,
-        "lat_min": _corner(-1, 1),
-        "lat_max": _corner(1, 1),
-        "lon_min": _corner(-1, 0),
-        "lon_max": _corner(1, 0),
-        "latdtmin": _edge(-1, 1),
-        "latdtmax": _edge(1, 1),
-        "londtmin": _edge(-1, 0),
-        "londtmax": _edge(1, 0),
+        "lat_min": partial(_corner, side=-1, axis=1),
+        "lat_max": partial(_corner, side=1, axis=1),
+        "lon_min": partial(_corner, side=-1, axis=0),
+        "lon_max": partial(_corner, side=1, axis=0),
+        "latdtmin": partial(_edge, side=-1, axis=1),
+        "latdtmax": partial(_edge, side=1, axis=1),
+        "londtmin": partial(_edge, side=-1, axis=0),
+        "londtmax": partial(_edge, side=1, axis=0),
         "lat_fwt": latitude,
         "lon_fwt": meridian,
-        "lat_fwtpo": _weighted(1, 1),
-        "lon_fwtp": _weighted(0, 1),
-        "lat_fwtne": _weighted(1, -1),
-        "lon_fwtn": _weighted(0, -1),
+        "lat_fwtpo": partial(_weighted, polarity=1, axis=1),
+        "lon_fwtp": partial(_weighted, polarity=1, axis=0),
+        "lat_fwtne": partial(_weighted, polarity=-1, axis=1),
+        "lon_fwtn": partial(_weighted, polarity=-1, axis=0),
         "omega_dt": lambda rows: 14.1844 - 0.9856 + regions().drift[which_region(rows)],
         "size": lambda rows: _foreshortened(rows, _patch_area(rows)),
         "area": _patch_area,

@@ -13,7 +13,7 @@ from .ephemeris import DAY, rotation_start, view
 from .noise import BoolArray, FloatArray, IntArray, smooth
 from .regions import activity, polar_field
 from .series import Rows, Value, constant, constants
-from .values_aia import AIA_SCALE, CHANNEL, ROLL, aia_centre, by_channel
+from .values_aia import CHANNEL, ROLL, aia_centre, by_channel
 from .values_disk import OBSERVER, hmi_observed, quick
 
 
@@ -60,11 +60,11 @@ def _pointing() -> dict[str, Value]:
         # in the archive's own pixels, counted from 0
         return lambda rows: (aia_centre(rows.time, np.full(len(rows), wave), axis) - 0.5) * 16 - 0.5
 
-    for wave, scale in AIA_SCALE.items():
+    for wave, channel in CHANNEL.items():
         name = f"a_{wave:03d}_"
         found[name + "x0"] = centre_of(wave, 1)
         found[name + "y0"] = centre_of(wave, 2)
-        found[name + "imscale"] = constant(scale / 16)
+        found[name + "imscale"] = constant(channel.scale / 16)
         found[name + "instrot"] = constant(ROLL)
     return found
 
