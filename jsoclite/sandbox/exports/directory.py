@@ -211,7 +211,7 @@ class Exports:
     def _add_stored(self, directory: Directory, request: StagedRequest) -> None:
         """``as-is``: the files as they are, and a table of all keywords."""
         wanted = request.wanted
-        records, namer = wanted.records.names(), Namer(wanted)
+        records, namer = wanted.records.names(), Namer(wanted.template, wanted.records)
         for counter, file in enumerate(wanted.records.files()):
             record = f"{records[file.row]}{{{file.segment}}}"
             if not file.path:
@@ -225,7 +225,7 @@ class Exports:
     def _add_fits(self, directory: Directory, request: StagedRequest) -> None:
         """``fits``: images with full headers, after processing; other files as they are."""
         wanted = request.wanted
-        records, namer = wanted.records.names(), Namer(wanted)
+        records, namer = wanted.records.names(), Namer(wanted.template, wanted.records)
         if (vector := vector_segments(wanted.steps)) is not None:
             self._add_vectors(directory, request, *vector)
             return
@@ -246,7 +246,7 @@ class Exports:
         self, directory: Directory, request: StagedRequest, inputs: tuple[str, ...], outputs: tuple[str, ...]
     ) -> None:
         """``HmiB2ptr``: the components of each record whose files are there, and what else is asked for."""
-        records, namer = request.wanted.records.names(), Namer(request.wanted)
+        records, namer = request.wanted.records.names(), Namer(request.wanted.template, request.wanted.records)
         found: dict[int, dict[str, Stored]] = {}
         for file in request.wanted.records.files(inputs):
             if file.path:
@@ -263,7 +263,7 @@ class Exports:
     def _add_pictures(self, directory: Directory, request: StagedRequest, look: Look) -> None:
         """``jpg``, ``png``: one picture a file; ``mp4``: a film of them and its frames."""
         wanted = request.wanted
-        records, namer = wanted.records.names(), Namer(wanted)
+        records, namer = wanted.records.names(), Namer(wanted.template, wanted.records)
         for counter, file in enumerate(wanted.records.files()):
             if not file.path:
                 continue
@@ -285,15 +285,10 @@ class Exports:
 
     def _with_header(self, wanted: Wanted, file: Stored) -> bytes:
         """A stored file with full header; what is not FITS stays as it is."""
-        records, content = wanted.records, self._stored(file.path)
+        content = self._stored(file.path)
         if not content.startswith(b"SIMPLE"):
             return content
-        segment = records.definition.segments[file.segment.lower()]
-        recnum = int(records.recnums[file.row])
-        cards = header(
-            records.definition, records.values(file.row), segment=segment.name, number=segment.number, recnum=recnum
-        )
-        return write(content, cards)
+        return write(content, header(wanted.records, file.row, file.segment))
 
     def _exported(self, request: StagedRequest, file: Stored, counter: int) -> bytes:
         wanted = request.wanted

@@ -8,20 +8,18 @@ so that the two can be compared.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
 from ...times.timeprint import format_time
-from ..catalog.definition import REALS, Keyword, SeriesDefinition
+from ..catalog.definition import REALS, Keyword
 from ..catalog.printing import fits_name
 from ..processing import quiet
-
-#: Value of a keyword: None where it is missing.
-Value: TypeAlias = int | float | str | None
+from .records import RecordTable, Value
 
 # what describes the data unit and therefore belongs to the file, not to the record's keywords
 _STRUCTURAL = re.compile(
@@ -159,40 +157,17 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", text) is not None
 
 
-def header(
-    definition: SeriesDefinition,
-    values: Mapping[str, tuple[Keyword, Value]],
-    *,
-    segment: str,
-    number: int,
-    recnum: int,
-) -> list[str]:
-    """
-    The cards of one record and segment.
-
-    Parameters
-    ----------
-    definition : SeriesDefinition
-        Series of the exported record.
-    values : mapping of str to (Keyword, value)
-        By lower-case keyword name: the keyword that has the value (of a linked series, too) and the value; a keyword
-        that is not there could not be followed.
-    segment : str
-        Name of the segment.
-    number : int
-        Its number; per-segment keywords of others are left out.
-    recnum : int
-        Record number.
-    """
+def header(records: RecordTable, row: int, segment: str) -> list[str]:
+    """The cards of one record and segment; per-segment keywords of others and links that lead nowhere are left out."""
+    definition, values, recnum = records.definition, records.values(row), int(records.recnums[row])
+    wanted = definition.segments[segment.lower()]
     found: list[Cards] = []
     for name, keyword in definition.keywords.items():
-        if (keyword.per_segment and keyword.segment != number) or name not in values:
-            continue
-        own, value = values[name]
-        found.append(keyword_cards(keyword, own, value))
+        if name in values and not (keyword.per_segment and keyword.segment != wanted.number):
+            found.append(keyword_cards(keyword, *values[name]))
     closing = [
         card("RECNUM", recnum, "Recnum"),
-        card("DRMS_ID", f"{definition.name}:{recnum}:{segment}", "DRMS ID"),
+        card("DRMS_ID", f"{definition.name}:{recnum}:{wanted.name}", "DRMS ID"),
         card("PRIMARYK", ", ".join(key.name for key in definition.primekeys), "DRMS primary key"),
         card("LICENSE", "LICENSE", "CC0 1.0"),
     ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -31,9 +30,6 @@ Steps: TypeAlias = list[tuple[str, dict[str, str]]]
 DEFAULT: Final = "{seriesname}.{recnum:%d}.{segment}"
 #: Longest name.
 MAX_NAME: Final = 127
-
-#: Gives a keyword in any case and its stored value, None without such a keyword.
-Lookup: TypeAlias = Callable[[str], tuple[Keyword, Any] | None]
 
 # one conversion of C's printf; widths of four digits and more only serve to exhaust memory
 _PRINTF: Final = re.compile(r"([^%]*)%([-+ #0]*)(\d{0,3})(\.\d{0,3})?(?:hh|h|ll|l|L)?([diuxXofFeEgGsc])([^%]*)")
@@ -131,15 +127,24 @@ class Wanted:
 
 
 class Namer:
-    """Names of the files of one export; the keywords in the template are read for all records at once."""
+    """
+    Names of the files of one export; the keywords in the template are read for all records at once.
 
-    def __init__(self, wanted: Wanted) -> None:
-        self._template, self._records = wanted.template or DEFAULT, wanted.records
+    Parameters
+    ----------
+    template : str or None
+        Text with ``{name}`` and ``{name:layout}``; ``seriesname``, ``segment``, ``recnum``, ``#`` or a keyword.
+    records : RecordTable
+        The records.
+    """
+
+    def __init__(self, template: str | None, records: RecordTable) -> None:
+        self._template, self._records = template or DEFAULT, records
         self._columns: dict[str, Values | None] = {}
 
     def name(self, row: int, counter: int, segment: str) -> str:
         """
-        Name of the file of one record and segment.
+        Name of the file of one record and segment; see `filled`.
 
         Raises
         ------
@@ -147,92 +152,64 @@ class Namer:
             If the template cannot be filled, or leads out of the directory.
         """
         try:
-            name = file_name(
-                self._template,
-                series=self._records.name,
-                recnum=int(self._records.recnums[row]),
-                segment=segment,
-                counter=counter,
-                lookup=lambda keyword: self._lookup(row, keyword),
-            )
+            name = self.filled(row, counter, segment)
         except FileNameError:
             raise ExportFailedError("Problem running protocol-export command.") from None
         if "/" in name or name in (".", ".."):  # there is no such directory to write into
             raise ExportFailedError("Problem running protocol-export command.")
         return name
 
-    def _lookup(self, row: int, name: str) -> tuple[Keyword, Any] | None:
+    def filled(self, row: int, counter: int, segment: str) -> str:
+        """
+        The template for one record and segment.
+
+        Parameters
+        ----------
+        row : int
+            Index of the record.
+        counter : int
+            What ``{#}`` gives.
+        segment : str
+            The segment's stored file name, or its name without one.
+
+        Raises
+        ------
+        FileNameError
+            Unknown keyword, unclosed brace, impossible layout, or a name over 127 characters.
+        """
+
+        def value(found: re.Match[str]) -> str:
+            if not found[2]:
+                raise FileNameError(f"filenamefmt {self._template!r} has a {{ without a }}")
+            name, colon, layout = found[1].partition(":")
+            return re.sub(r"\s", "", self._value(name, layout if colon else None, row, counter, segment))
+
+        text = re.sub(r"\{([^}]*)(\}?)", value, self._template)
+        if not text or len(text) > MAX_NAME:
+            raise FileNameError(
+                f"filenamefmt {self._template!r} gives a name of {len(text)} characters; 1 to {MAX_NAME} are allowed"
+            )
+        return text
+
+    def _value(self, name: str, layout: str | None, row: int, counter: int, segment: str) -> str:
+        match name:
+            case "seriesname":
+                return self._records.name
+            case "segment":
+                return segment
+            case "recnum":
+                return _printf(layout or "%lld", "longlong", int(self._records.recnums[row]))
+            case "#":
+                return _printf(layout or "%05d", "int", counter)
         if name not in self._columns:
             self._columns[name] = self._records.column(name)
         column = self._columns[name]
-        return (column.key, column.values[row]) if column is not None and column.valid[row] else None
-
-
-def file_name(template: str, *, series: str, recnum: int, segment: str, counter: int, lookup: Lookup) -> str:
-    """
-    Fill a template.
-
-    Parameters
-    ----------
-    template : str
-        Text with ``{name}`` and ``{name:layout}``; ``seriesname``, ``segment``, ``recnum``, ``#`` or a keyword.
-    series : str
-        Name of the series.
-    recnum : int
-        Record number.
-    segment : str
-        The segment's stored file name, or its name without one.
-    counter : int
-        What ``{#}`` gives.
-    lookup : callable
-        See `Lookup`.
-
-    Raises
-    ------
-    FileNameError
-        Unknown keyword, unclosed brace, impossible layout, or a name over 127 characters.
-    """
-    parts, position = [], 0
-    while position < len(template):
-        start = template.find("{", position)
-        if start < 0:
-            parts.append(template[position:])
-            break
-        parts.append(template[position:start])
-        end = template.find("}", start)
-        if end < 0:
-            raise FileNameError(f"filenamefmt {template!r} has a {{ without a }}")
-        name, colon, layout = template[start + 1 : end].partition(":")
-        value = _value(name, layout if colon else None, series, recnum, segment, counter, lookup)
-        parts.append(re.sub(r"\s", "", value))
-        position = end + 1
-    text = "".join(parts)
-    if not text or len(text) > MAX_NAME:
-        raise FileNameError(
-            f"filenamefmt {template!r} gives a name of {len(text)} characters; 1 to {MAX_NAME} are allowed"
-        )
-    return text
-
-
-def _value(name: str, layout: str | None, series: str, recnum: int, segment: str, counter: int, lookup: Lookup) -> str:
-    match name:
-        case "seriesname":
-            return series
-        case "segment":
-            return segment
-        case "recnum":
-            return _printf(layout or "%lld", "longlong", recnum)
-        case "#":
-            return _printf(layout or "%05d", "int", counter)
-    found = lookup(name)
-    if found is None:
-        raise FileNameError(f"filenamefmt names {name!r}, which is no keyword of {series}")
-    keyword, value = found
-    if layout is None or (keyword.type == "time" and layout == ""):
-        return printed(keyword, np.array([value], dtype=object if keyword.type == "string" else None))[0]
-    if keyword.type == "time":
-        return _time(keyword, float(value), layout)
-    return _printf(layout, keyword.type, value)
+        if column is None or not column.valid[row]:
+            raise FileNameError(f"filenamefmt names {name!r}, which is no keyword of {self._records.name}")
+        keyword, value = column.key, column.values[row]
+        if layout is None or (keyword.type == "time" and layout == ""):
+            return printed(keyword, np.array([value], dtype=object if keyword.type == "string" else None))[0]
+        return _time(keyword, float(value), layout) if keyword.type == "time" else _printf(layout, keyword.type, value)
 
 
 def _time(keyword: Keyword, seconds: float, layout: str) -> str:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from .availability import inside, moment, outages
 from .ephemeris import DAY, view
@@ -89,7 +90,7 @@ class Regions:
         Sign of the leading polarity.
     tilt : ndarray
         Angle of the axis towards the equator, degrees.
-    noaa : tuple of str
+    noaa : ndarray of str
         NOAA numbers, comma separated, empty for none.
     """
 
@@ -106,7 +107,7 @@ class Regions:
     decay: FloatArray
     leading: FloatArray
     tilt: FloatArray
-    noaa: tuple[str, ...]
+    noaa: npt.NDArray[np.object_]
 
     @property
     def last(self) -> IntArray:
@@ -235,7 +236,7 @@ def _build(numbers: IntArray, times: FloatArray) -> Regions:
         np.clip(4.0 + 6.0 * draw(numbers, "decay") * (flux / 3e21) ** 0.3, 3.0, 30.0),
         np.where(latitude > 0, hale, -hale) * np.where(draw(numbers, "hale") < 0.04, -1, 1),
         0.5 * np.abs(latitude) + 6.0 * normal(numbers, "tilt"),
-        tuple(noaa),
+        np.array(noaa, dtype=object),
     )
     return _as_published(found)
 
@@ -279,14 +280,8 @@ def _as_published(found: Regions) -> Regions:
     drop[surplus] = True
     drop |= (part & ~known) | (found.count < 1)
     late = np.flatnonzero((found.first > end) & (found.number > 3563) & ~known)[0]
-    first, count = found.first.copy(), found.count.copy()
-    first[late] = end
-    kept: dict[str, Any] = {
-        name: value[~drop] if isinstance(value, np.ndarray) else value for name, value in vars(found).items()
-    }
-    kept["first"], kept["count"] = first[~drop], count[~drop]
-    kept["noaa"] = tuple(name for name, gone in zip(found.noaa, drop, strict=True) if not gone)
-    return Regions(**kept)
+    found.first[late] = end
+    return Regions(**{name: column[~drop] for name, column in vars(found).items()})
 
 
 @cache

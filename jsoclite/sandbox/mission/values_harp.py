@@ -121,7 +121,7 @@ def _foreshortened(rows: Rows, area: FloatArray) -> FloatArray:
 
 
 def _noaa(rows: Rows) -> Any:
-    return np.array(regions().noaa, dtype=object)[which_region(rows)]
+    return regions().noaa[which_region(rows)]
 
 
 def _first_noaa(rows: Rows) -> IntArray:

@@ -4,6 +4,7 @@ Keyword values of tables, pointing, housekeeping, IRIS, charts, mean fields and 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -49,46 +50,44 @@ AIA_TABLES: Final[dict[str, Value]] = constants("aia_tables") | {
 }
 
 
-def _pointing() -> dict[str, Value]:
-    found: dict[str, Value] = {
-        "t_stop": lambda rows: rows.time + 10800.0,
-        "version": _version,
-        "date": lambda rows: np.floor(rows.time + (8 + 365 * rows.version) * DAY),
+def _centre(rows: Rows, wave: int, axis: int) -> FloatArray:
+    # in the archive's own pixels, counted from 0
+    return (aia_centre(rows.time, np.full(len(rows), wave), axis) - 0.5) * 16 - 0.5
+
+
+def _pointing(wave: int) -> dict[str, Value]:
+    start = f"a_{wave:03d}_"
+    return {
+        start + "x0": partial(_centre, wave=wave, axis=1),
+        start + "y0": partial(_centre, wave=wave, axis=2),
+        start + "imscale": constant(CHANNEL[wave].scale / 16),
+        start + "instrot": constant(ROLL),
     }
-
-    def centre_of(wave: int, axis: int) -> Value:
-        # in the archive's own pixels, counted from 0
-        return lambda rows: (aia_centre(rows.time, np.full(len(rows), wave), axis) - 0.5) * 16 - 0.5
-
-    for wave, channel in CHANNEL.items():
-        name = f"a_{wave:03d}_"
-        found[name + "x0"] = centre_of(wave, 1)
-        found[name + "y0"] = centre_of(wave, 2)
-        found[name + "imscale"] = constant(channel.scale / 16)
-        found[name + "instrot"] = constant(ROLL)
-    return found
 
 
 #: aia.master_pointing3h.
-POINTING: Final = _pointing()
+POINTING: Final[dict[str, Value]] = {
+    "t_stop": lambda rows: rows.time + 10800.0,
+    "version": _version,
+    "date": lambda rows: np.floor(rows.time + (8 + 365 * rows.version) * DAY),
+} | {name: value for wave in CHANNEL for name, value in _pointing(wave).items()}
 
 
-def _temperatures() -> dict[str, Value]:
-    found = constants("housekeeping") | {"date": lambda rows: np.floor(rows.time + 2 * DAY)}
-
-    def reading(part: str, level: float, shift: float) -> Value:
-        return lambda rows: (
-            level + shift + 0.4 * np.sin(2 * np.pi * rows.time / DAY) + 0.5 * smooth(rows.time, 6 * DAY, "T" + part)
-        )
-
-    for part, level in (("CCD1", -69.6), ("CCD2", -70.3), ("FPA", 16.6), ("MIR", 34.7), ("OPT", 20.1), ("STR", 18.3)):
-        for kind, shift in (("MEAN", 0.0), ("MIN", -0.11), ("MAX", 0.12)):
-            found[f"t_{part}_{kind}".lower()] = reading(part, level, shift)
-    return found
+def _temperature(rows: Rows, part: str, level: float) -> FloatArray:
+    return level + 0.4 * np.sin(2 * np.pi * rows.time / DAY) + 0.5 * smooth(rows.time, 6 * DAY, "T" + part)
 
 
+_PARTS: Final = (("CCD1", -69.6), ("CCD2", -70.3), ("FPA", 16.6), ("MIR", 34.7), ("OPT", 20.1), ("STR", 18.3))
 #: Housekeeping temperatures.
-HOUSEKEEPING: Final = _temperatures()
+HOUSEKEEPING: Final = (
+    constants("housekeeping")
+    | {"date": lambda rows: np.floor(rows.time + 2 * DAY)}
+    | {
+        f"t_{part}_{kind}".lower(): partial(_temperature, part=part, level=level + shift)
+        for part, level in _PARTS
+        for kind, shift in (("mean", 0.0), ("min", -0.11), ("max", 0.12))
+    }
+)
 
 
 def _by_camera(far: Any, near: Any, jaw: Any) -> Value:

@@ -16,7 +16,7 @@ from jsoclite.sandbox.catalog.catalog import StoredCatalog
 from jsoclite.sandbox.exports.header import card, header
 from jsoclite.sandbox.exports.records import RecordTable
 from jsoclite.sandbox.exports.staging import State
-from jsoclite.sandbox.exports.wanted import FileNameCrashError, FileNameError, file_name
+from jsoclite.sandbox.exports.wanted import FileNameCrashError, FileNameError, Namer
 from jsoclite.sandbox.web.messages import Request
 
 ADDRESS = "test@example.com"
@@ -146,16 +146,7 @@ def test_recorded_file_names(desk, line):
     (file,) = table.files()
 
     def names() -> list[str]:
-        return [
-            file_name(
-                line["filenamefmt"],
-                series=table.name,
-                recnum=int(table.recnums[0]),
-                segment=file.name,
-                counter=0,
-                lookup=lambda name: table.lookup(0, name),
-            )
-        ]
+        return [Namer(line["filenamefmt"], table).filled(0, 0, file.name)]
 
     if not line["ok"]:
         with pytest.raises(FileNameCrashError):
@@ -175,7 +166,7 @@ def test_recorded_fits_header(desk):
     text = (GOLDEN / "export_fits_header.txt").read_text().partition("### HDU 1\n")[2]
     recorded = [f"{line:<80}" for line in text.splitlines() if line[:8].strip() not in STRUCTURE]
     table = _table(desk, "hmi.M_720s[:#12]")
-    cards = header(table.definition, table.values(0), segment="magnetogram", number=0, recnum=12)
+    cards = header(table, 0, "magnetogram")
     assert [f"{one:<80}" for one in cards] == recorded
 
 
