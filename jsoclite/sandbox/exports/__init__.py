@@ -11,14 +11,4 @@ from .records import RecordTable, Stored
 from .staging import StagedRequest, Staging, State, TooManyPending
 from .wanted import Steps, Wanted
 
-__all__ = [
-    "Exports",
-    "RecordTable",
-    "StagedRequest",
-    "Staging",
-    "State",
-    "Steps",
-    "Stored",
-    "TooManyPending",
-    "Wanted",
-]
+__all__ = ["Exports", "RecordTable", "StagedRequest", "Staging", "State", "Steps", "Stored", "TooManyPending", "Wanted"]

@@ -224,40 +224,27 @@ def peak_pixel(flash: FloatArray, glow: FloatArray) -> FloatArray:
 
 class Burning(NamedTuple):
     """
-    A flare seen in one image.
+    A flare seen in one image; light is DN summed over the image.
 
     Attributes
     ----------
     which, host : int
         Its place in `flares`, and that of its region in `regions`.
-    flash, glow : float
-        What its impulsive and its late phase add, DN summed over the image.
+    light : float
+        All that it adds.
+    ribbon, core, arcade : float
+        Light of each of the two ribbons, of the kernel above them, and of the loops from ribbon to ribbon.
+    area : float
+        Of ribbons and kernel, Gaussians, pixels.
     """
 
     which: int
     host: int
-    flash: float
-    glow: float
-
-    @property
-    def ribbon(self) -> float:
-        """Light of each of the two ribbons, a Gaussian of the area `kernel`."""
-        return 0.5 * self.flash
-
-    @property
-    def core(self) -> float:
-        """Light of the kernel above them, another such Gaussian."""
-        return CORE * self.glow
-
-    @property
-    def arcade(self) -> float:
-        """Light of the loops from ribbon to ribbon."""
-        return (1 - CORE) * self.glow
-
-    @property
-    def kernel(self) -> float:
-        """Area of a Gaussian, pixels."""
-        return KERNEL
+    light: float
+    ribbon: float
+    core: float
+    arcade: float
+    area: float = KERNEL
 
 
 def burning(time: float, wavelength: int) -> list[Burning]:
@@ -268,5 +255,6 @@ def burning(time: float, wavelength: int) -> list[Burning]:
     which = which[time < found.end[which]]
     response = np.broadcast_to(np.array(RESPONSES[wavelength]), (len(which), 4))
     flash, glow = _phases(which, np.full(len(which), time), response)
-    columns = (which.tolist(), found.host[which].tolist(), _PIXELS * flash, _PIXELS * glow)
-    return [Burning(*row) for row in zip(*columns, strict=True)]
+    flash, glow = _PIXELS * flash, _PIXELS * glow
+    columns = (which, found.host[which], flash + glow, 0.5 * flash, CORE * glow, (1 - CORE) * glow)
+    return [Burning(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]

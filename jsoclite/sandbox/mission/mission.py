@@ -112,18 +112,9 @@ class MissionCatalog(Catalog):
                 return Location(series.definition.name, recnum, segment.name)
         return None
 
-    def open(self, path: str) -> bytes | None:
-        """
-        Content of a file like ``/SUM12/D123456789/S00000/image_lev1.fits``, None where there is no such file.
-
-        Files are made when they are asked for; the last ones are kept.
-        """
-        location = self.locate(path)
-        return None if location is None else self.open_file(*location)
-
     def open_file(self, series: str, recnum: int, segment: str) -> bytes:
         """
-        Content of one segment's file.
+        Content of one segment's file, made when it is asked for; the last ones are kept.
 
         Raises
         ------

@@ -122,16 +122,12 @@ class Spec:
             "description": options["note"],
             "dbidx": ", ".join(inner),
         }
-        segments = [self._segment(number, row) for number, row in enumerate(options["segments"])]
-        links = [
-            {"seriesname": self.name, "linkname": name, "target_seriesname": target, "type": kind, "description": note}
-            for name, target, kind, note in options.get("links", ())
-        ]
+        columns = ("linkname", "target_seriesname", "type", "description")
         return {
             "drms_series": [series],
             "drms_keyword": self._keywords(),
-            "drms_segment": segments,
-            "drms_link": links,
+            "drms_segment": [self._segment(number, row) for number, row in enumerate(options["segments"])],
+            "drms_link": [dict(zip(columns, row, strict=True)) for row in options.get("links", ())],
         }
 
     def _segment(self, number: int, row: Sequence[Any]) -> dict[str, Any]:
@@ -143,7 +139,6 @@ class Spec:
         vardim = self.options.get("vardim") or more.get("dims") == "vardim"
         axes = [0, 0] if vardim else [] if generic and not link else list(self.options.get("axes", (0, 0)))
         return {
-            "seriesname": self.name,
             "segmentname": name,
             "segnum": number,
             "scope": "vardim" if vardim and not generic else "variable",
@@ -156,15 +151,11 @@ class Spec:
             "islink": int(bool(link)),
             "linkname": link,
             "targetseg": target,
-            "cseg_recnum": 0,
         }
 
     def _keywords(self) -> list[dict[str, Any]]:
         rows = [*self._implicit(), *self._explicit()]
-        return [
-            {"seriesname": self.name} | row | {"persegment": (rank << 16) | row["persegment"]}
-            for rank, row in enumerate(rows, 1)
-        ]
+        return [row | {"persegment": (rank << 16) | row["persegment"]} for rank, row in enumerate(rows, 1)]
 
     def _implicit(self) -> Iterator[dict[str, Any]]:
         """Compression and scaling of each segment of its own, which the server adds in front."""

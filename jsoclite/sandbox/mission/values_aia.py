@@ -5,6 +5,7 @@ Keyword values of AIA's frames and channels.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -214,8 +215,8 @@ def _moment(rows: Rows, order: int, usual: float) -> FloatArray:
     return np.asarray((usual * quiet**order + _power(rows, order)) / spread**order)
 
 
-def _position(body: int, axis: int) -> Value:
-    return lambda rows: place(rows.time)[body][:, axis]
+def _position(rows: Rows, body: int, axis: int) -> FloatArray:
+    return place(rows.time)[body][:, axis]
 
 
 AIA: Final[dict[str, Value]] = (
@@ -257,13 +258,12 @@ AIA: Final[dict[str, Value]] = (
         "sat_z0": lambda rows: 10.1 + smooth(rows.time, 9 * DAY, "sat z"),
         "r_sun": lambda rows: rows.view.radius / aia_scale(rows.once(wavelengths)),
         "hglt_obs": lambda rows: rows.view.latitude,
-        "haex_obs": _position(0, 0),
-        "haey_obs": _position(0, 1),
-        "haez_obs": _position(0, 2),
-        "gaex_obs": _position(1, 0),
-        "gaey_obs": _position(1, 1),
-        "gaez_obs": _position(1, 2),
         "asqfsn": _frame_number,
         "isppktim": lambda rows: rows.once(observed) - 3.8,
+    }
+    | {
+        f"{origin}{axis}_obs": partial(_position, body=body, axis=number)
+        for body, origin in enumerate(("hae", "gae"))
+        for number, axis in enumerate("xyz")
     }
 )

@@ -173,6 +173,10 @@ def _cea(rows: Rows, cea: Any, ccd: Any) -> Any:
     return cea if rows.spec.options["projection"] == "cea" else ccd
 
 
+def _by_projection(name: str) -> Value:
+    return lambda rows: shared(f"harp_{rows.spec.options['projection']}")[name]
+
+
 def _crval(rows: Rows, axis: int) -> Any:
     if not _cea(rows, True, False):
         return 0.0
@@ -193,6 +197,7 @@ def _r_value(rows: Rows) -> FloatArray:
 HARP: Final[dict[str, Value]] = (
     HMI
     | constants("harp")
+    | {name: _by_projection(name) for name in shared("harp_cea")}
     | _all("harp_levels", _level)
     | _all("harp_shares", _share)
     | _all("harp_swings", _swing)
@@ -203,11 +208,6 @@ HARP: Final[dict[str, Value]] = (
         "crval2": partial(_crval, axis=1),
         "cdelt1": lambda rows: _cea(rows, CEA_SCALE, CCD_SCALE),
         "cdelt2": lambda rows: _cea(rows, CEA_SCALE, CCD_SCALE),
-        "ctype1": lambda rows: _cea(rows, "CRLN-CEA", "HPLN-TAN"),
-        "ctype2": lambda rows: _cea(rows, "CRLT-CEA", "HPLT-TAN"),
-        "cunit1": lambda rows: _cea(rows, "degree", "arcsec"),
-        "cunit2": lambda rows: _cea(rows, "degree", "arcsec"),
-        "wcsname": lambda rows: _cea(rows, "Carrington Heliographic", "Helioprojective-cartesian"),
         "crota2": lambda rows: _cea(rows, 0.0, crota(rows.time)),
         "imcrpix1": lambda rows: (centre(rows.time, 1) - 0.5) * 16 + 0.5,
         "imcrpix2": lambda rows: (centre(rows.time, 2) - 0.5) * 16 + 0.5,

@@ -272,7 +272,7 @@ def flare_image(wavelength: int, time: float, disk: Disk) -> FloatArray:
     """
     image = np.zeros(disk.on.shape)
     for flare in burning(time, wavelength):
-        if flare.flash + flare.glow >= 1.0:
+        if flare.light >= 1.0:
             _add_flare(image, disk, flare, time)
     return image
 
@@ -289,9 +289,9 @@ def _add_flare(image: FloatArray, disk: Disk, flare: Burning, time: float) -> No
     spread = np.cos(lat * DEGREE)
     for side in (-1, 1):
         north, west = lat + side * _RIBBON * step[1], lon + side * _RIBBON * step[0] / spread
-        image += flare.ribbon * _spot(disk, _project(disk, north, west, np.array([1.0])), flare.kernel)
+        image += flare.ribbon * _spot(disk, _project(disk, north, west, np.array([1.0])), flare.area)
     top = _project(disk, lat, lon, np.array([1.0 + 0.6 * _RIBBON * DEGREE]))
-    image += flare.core * _spot(disk, top, flare.kernel)
+    image += flare.core * _spot(disk, top, flare.area)
     image += flare.arcade * _arcade(disk, float(lat[0]), float(lon[0]), turn)
 
 

@@ -109,7 +109,7 @@ def test_light_depends_on_its_time_and_channel_only():
         assert alone.mean[0] == together.mean[place]
         assert alone.kernel[0] == together.kernel[place]
     seen = burning(PEAK, 131)
-    assert sum(one.flash + one.glow for one in seen) / 65536 == pytest.approx(together.mean[2])
+    assert sum(one.light for one in seen) / 65536 == pytest.approx(together.mean[2])
 
 
 @pytest.mark.parametrize("minutes", [-60, -4, 1, 22])
