@@ -69,6 +69,7 @@ def intervals(instrument: str, purpose: str, chance: float, shortest: float, lon
     return np.stack([start, start + length], axis=1)
 
 
+@cache
 def outages(instrument: str) -> FloatArray:
     """Stretches without any record: manoeuvres, calibrations, lost telemetry (SOHO also lost 1998's summer)."""
     found = intervals(instrument, "outage", 0.03, 240.0, 7200.0)

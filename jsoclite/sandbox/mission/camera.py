@@ -62,14 +62,9 @@ class Pointing:
             cut = rows.spec.kind != "harp"
             x, y = ccd_place(rows, longitude - seen.longitude, 0 * times + middle) if cut else ccd_offset(rows)
             x, y, scale = (columns + 1) / 2 - x, (lines + 1) / 2 - y, CCD_SCALE
-        return cls(
-            (lines, columns),
-            (float(x[0]), float(y[0])),
-            float(seen.radius[0]) / scale,
-            float(roll[0]),
-            float(seen.longitude[0]),
-            float(seen.latitude[0]),
-        )
+        where = float(seen.longitude[0]), float(seen.latitude[0])
+        radius = float(seen.radius[0]) / scale
+        return cls((lines, columns), (float(x[0]), float(y[0])), radius, float(roll[0]), *where)
 
 
 class MapCentre(NamedTuple):

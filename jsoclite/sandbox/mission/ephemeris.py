@@ -217,17 +217,9 @@ def view(times: npt.ArrayLike, observatory: Observatory = "sdo") -> View:
     # mean count of rotations, made exact by the longitude itself
     count = (when / DAY + _JD_ORIGIN - 2398140.2270) / 27.2752316
     rotation = np.rint(count - (1 - longitude / 360.0)).astype(np.int64)
-    dot = np.einsum
-    return View(
-        distance,
-        np.arcsin(RSUN / distance) / _DEGREE * 3600,
-        longitude,
-        latitude / _DEGREE,
-        rotation,
-        dot("ij,ij->i", velocity, out),
-        dot("ij,ij->i", velocity, west),
-        dot("ij,ij->i", velocity, north),
-    )
+    radius = np.arcsin(RSUN / distance) / _DEGREE * 3600
+    velocities = (np.einsum("ij,ij->i", velocity, axis) for axis in (out, west, north))
+    return View(distance, radius, longitude, latitude / _DEGREE, rotation, *velocities)
 
 
 def place(times: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

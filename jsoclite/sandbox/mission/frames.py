@@ -13,7 +13,7 @@ import numpy as np
 
 from ..catalog.catalog import Bound, Column
 from ..catalog.definition import Segment
-from .availability import END, inside, moment, quality
+from .availability import END, inside, moment, outages, quality, reprocessed
 from .noise import BoolArray, FloatArray, IntArray, uniform
 from .series import Rows, Value, limits
 from .slots import Grid
@@ -40,6 +40,9 @@ FRAMES: Final = (
 #: FSN of the first record.
 FIRST_FSN: Final = 1_000_000
 _STEP: Final = 12.0
+#: Number of the first 12 s of aia.lev1, and how many there are.
+_FIRST: Final = math.ceil(moment("2010.05.13") / _STEP)
+_MOMENTS: Final = math.floor(END / _STEP) - _FIRST
 
 
 class Channels(Grid):
@@ -72,7 +75,7 @@ class Channels(Grid):
         cell = index % self.cells
         slot = np.rint(self.times(index) / _STEP).astype(np.int64)
         slot += self.wavelengths[cell] == 1700
-        return np.asarray((slot - _lev1_first()) * len(FRAMES) + self._frame[cell], dtype=np.int64)
+        return np.asarray((slot - _FIRST) * len(FRAMES) + self._frame[cell], dtype=np.int64)
 
     def qualities(self, rows: Rows) -> IntArray:
         """See `ComputedSeries.qualities`: that of the frame."""
@@ -81,10 +84,10 @@ class Channels(Grid):
     def link(self, rows: Rows, target: str) -> IntArray:
         """See `ComputedSeries.link`: the newest version of the frame in aia.lev1."""
         frames = self.frames(rows.index)
-        size = _lev1_moments() * len(FRAMES)
+        size = _MOMENTS * len(FRAMES)
         moments = _frame_slots(frames)
-        there = (frames >= 0) & (frames < size) & ~inside(moments, self._outages)
-        newest = frames + 1 + np.where(inside(moments, self._reprocessed), size, 0)
+        there = (frames >= 0) & (frames < size) & ~inside(moments, outages("aia"))
+        newest = frames + 1 + np.where(inside(moments, reprocessed("aia")), size, 0)
         return np.where(there, newest, -1)
 
 
@@ -95,7 +98,7 @@ class Frames(Grid):
 
     def _lay_out(self) -> None:
         self.step, self.epoch = _STEP, 0.0
-        self.first, self.moments = _lev1_first(), _lev1_moments()
+        self.first, self.moments = _FIRST, _MOMENTS
         self.outer = "t_rec_index"
 
     def times(self, index: IntArray) -> FloatArray:
@@ -149,17 +152,9 @@ class Exposures(Grid):
         return self._near(bounds, ("t_obs", self.step, self.epoch), ("fsn", self.cells, FIRST_FSN))
 
 
-def _lev1_first() -> int:
-    return math.ceil(moment("2010.05.13") / _STEP)
-
-
-def _lev1_moments() -> int:
-    return math.floor(END / _STEP) - _lev1_first()
-
-
 def _frame_slots(index: IntArray) -> FloatArray:
     """Start of the 12 s that each frame of aia.lev1 belongs to."""
-    return np.asarray(_STEP * (_lev1_first() + index // len(FRAMES)), dtype=np.float64)
+    return np.asarray(_STEP * (_FIRST + index // len(FRAMES)), dtype=np.float64)
 
 
 def frame_times(index: IntArray) -> FloatArray:
@@ -171,7 +166,7 @@ def frame_times(index: IntArray) -> FloatArray:
 def frame_wavelengths(index: IntArray) -> IntArray:
     """WAVELNTH of the frames of aia.lev1: 1600 and 1700 take turns."""
     channel = np.array([wavelength for wavelength, _ in FRAMES], dtype=np.int64)[index % len(FRAMES)]
-    odd = (_lev1_first() + index // len(FRAMES)) % 2 == 1
+    odd = (_FIRST + index // len(FRAMES)) % 2 == 1
     return np.where(channel == 0, np.where(odd, 1700, 1600), channel)
 
 

@@ -137,7 +137,7 @@ class Patches(ComputedSeries):
 
     def axes(self, rows: Rows, segment: Segment) -> tuple[Any, ...]:
         """See `ComputedSeries.axes`: the extent of the patch, in pixels of the map or of the camera."""
-        return patch_size(self.spec.options["projection"], self.rows_of(rows.index), rows)
+        return patch_size(self.spec.options["projection"], self.rows_of(rows.index))
 
     def link(self, rows: Rows, target: str) -> IntArray:
         """See `ComputedSeries.link`: hmi.B_720s of the same slot, its newest version."""
@@ -148,7 +148,7 @@ class Patches(ComputedSeries):
         return np.where((slot >= first) & (slot - first < size), slot - first + 1 + np.where(again, size, 0), -1)
 
 
-def patch_size(projection: str, which: IntArray, rows: Rows) -> tuple[IntArray, IntArray]:
+def patch_size(projection: str, which: IntArray) -> tuple[IntArray, IntArray]:
     """Columns and rows of a patch's images; a CCD cut-out keeps the size it has at the central meridian."""
     found = regions()
     width, height = 2 * found.width[which], 2 * found.height[which]

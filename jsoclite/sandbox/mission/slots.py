@@ -112,7 +112,7 @@ class Grid(ComputedSeries):
 
     def _there(self, first: int, last: int) -> IntArray:
         """The moments from `first` to `last` that are no outage."""
-        return first + np.flatnonzero(~self._marked(first, last, self._outages))
+        return first + np.flatnonzero(~self._marked(first, last, outages(self.spec.instrument)))
 
     def _indices(self, moments: IntArray) -> IntArray:
         """Places of all records of some moments."""
@@ -122,14 +122,6 @@ class Grid(ComputedSeries):
     def _kept(self, index: IntArray) -> BoolArray:
         """Which places of the grid are ever filled, outages aside."""
         return np.ones(len(index), dtype=bool)
-
-    @cached_property
-    def _outages(self) -> FloatArray:
-        return outages(self.spec.instrument)
-
-    @cached_property
-    def _reprocessed(self) -> FloatArray:
-        return reprocessed(self.spec.instrument)
 
     def count(self, bounds: Mapping[str, Bound]) -> int:
         """See `ComputedSeries.count`."""
@@ -144,7 +136,7 @@ class Grid(ComputedSeries):
         cells = self._cells(bounds)
         self.refuse_many((last - first + 1) * len(cells))
         number = self._there(first, last)
-        again = self._marked(first, last, self._reprocessed)[number - first]
+        again = self._marked(first, last, reprocessed(self.spec.instrument))[number - first]
         index = (number[:, None] * self.cells + cells[None, :]).ravel()
         again = np.repeat(again, len(cells))
         keep = self._kept(index)
@@ -156,17 +148,17 @@ class Grid(ComputedSeries):
 
     def present(self, index: IntArray) -> BoolArray:
         """See `ComputedSeries.present`."""
-        return ~inside(self._moment_times(index // self.cells), self._outages) & self._kept(index)
+        return ~inside(self._moment_times(index // self.cells), outages(self.spec.instrument)) & self._kept(index)
 
     def twice(self, index: IntArray) -> BoolArray:
         """See `ComputedSeries.twice`."""
-        return inside(self._moment_times(index // self.cells), self._reprocessed)
+        return inside(self._moment_times(index // self.cells), reprocessed(self.spec.instrument))
 
     @cached_property
     def _recnum_extremes(self) -> tuple[int, int]:
         ends = self._end_places
         # the last moment that was made twice
-        for begin, end in self._reprocessed[::-1].tolist():
+        for begin, end in reprocessed(self.spec.instrument)[::-1].tolist():
             first = max(0, math.ceil((begin - self.epoch) / self.step) - self.first)
             last = min(self.moments, math.ceil((end - self.epoch) / self.step) - self.first) - 1
             places = self._indices(self._there(first, last))

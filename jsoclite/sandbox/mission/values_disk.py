@@ -130,10 +130,6 @@ def _cadence(rows: Rows) -> float:
     return float(rows.spec.slot["step"])
 
 
-def _or_missing(rows: Rows, value: Any) -> IntArray:
-    return np.where(rows.quality < 0, -(2**31), value)
-
-
 #: What follows from where the Sun is seen from.
 OBSERVER: Final[dict[str, Value]] = constants("observer") | {
     "dsun_obs": lambda rows: rows.view.distance,
@@ -163,9 +159,9 @@ HMI: Final[dict[str, Value]] = (
         "instrume": _camera_name,
         "camera": lambda rows: side_cameras(rows.time),
         "content": lambda rows: rows.spec.options.get("content", "HMI observable"),
-        "quallev1": lambda rows: _or_missing(rows, rows.quality & 0x400),
-        "qual_s": lambda rows: _or_missing(rows, 0),
-        "qual_me": lambda rows: _or_missing(rows, 0),
+        "quallev1": lambda rows: counted(rows, rows.quality & 0x400),
+        "qual_s": lambda rows: counted(rows, 0),
+        "qual_me": lambda rows: counted(rows, 0),
         "bld_vers": lambda rows: np.where(rows.time < _TURNED, "V8R5X", "V9R5X").astype(object),
         "hcamid": lambda rows: 3 if rows.spec.options.get("camera") == "front" else 2,
         "source": lambda rows: np.array([f"hmi.lev1[:#{158263685 + 32 * n}]" for n in rows.index], dtype=object),

@@ -134,7 +134,7 @@ def _noaa_count(rows: Rows) -> IntArray:
 
 def _size(rows: Rows) -> tuple[IntArray, IntArray]:
     """Columns and rows of each patch."""
-    return patch_size(rows.spec.options["projection"], which_region(rows), rows)
+    return patch_size(rows.spec.options["projection"], which_region(rows))
 
 
 def _crpix(rows: Rows, axis: int) -> FloatArray:
@@ -181,11 +181,6 @@ def _crval(rows: Rows, axis: int) -> Any:
     if not _cea(rows, True, False):
         return 0.0
     return latitude(rows) if axis else np.asarray((rows.view.longitude + meridian(rows) + 180) % 360 - 180)
-
-
-def _pixels(rows: Rows) -> IntArray:
-    columns, lines = _size(rows)
-    return np.asarray(columns * lines)
 
 
 def _r_value(rows: Rows) -> FloatArray:
@@ -243,8 +238,8 @@ HARP: Final[dict[str, Value]] = (
         "n_patch1": lambda rows: regions().count[which_region(rows)],
         "h_faint": lambda rows: (regions().flux[which_region(rows)] < 6e20).astype(np.int64),
         "camera": lambda rows: side_cameras(rows.time),
-        "totvals": _pixels,
-        "datavals": _pixels,
+        "totvals": lambda rows: np.multiply(*_size(rows)),
+        "datavals": lambda rows: np.multiply(*_size(rows)),
         "datamin": lambda rows: -300.0 - 1300.0 * (flux(rows) / 3e22) ** 0.4,
         "datamax": lambda rows: 320.0 + 1300.0 * (flux(rows) / 3e22) ** 0.4,
         "datamedn": lambda rows: 0.6 * (wander(rows, "datamedn", 1.0)),
