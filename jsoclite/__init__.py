@@ -12,173 +12,71 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# public name -> module that defines it
+# where each public name is at home
 _HOME = {
-    "Client": "client",
-    "RecordSet": "recordset.recordset",
-    "KEYWORD_SETS": "query.keywords",
-    "Sandbox": "sandbox",
-    "Export": "export.export",
-    "ExportRequest": "export.request",
-    "ExportStatus": "export.request",
-    "read": "fits.reading",
-    "stack": "fits.reading",
-    "verify": "fits.reading",
-    "quicklook": "fits.quicklook",
-    "colormap": "fits.colors",
-    "tai": "times.parse",
-    "utc": "times.parse",
-    "parse_time": "times.parse",
-    "is_time": "times.parse",
-    "Cutout": "export.steps.processing",
-    "Rebin": "export.steps.processing",
-    "Resize": "export.steps.processing",
-    "MapProject": "export.steps.processing",
-    "AIAScale": "export.steps.processing",
-    "VectorToPtr": "export.steps.processing",
-    "JsocError": "errors",
-    "RecordSetError": "errors",
-    "ServerError": "errors",
-    "QueryError": "errors",
-    "UnknownSeries": "errors",
-    "UnknownName": "errors",
-    "EmailError": "errors",
-    "ExportError": "errors",
-    "ExportTooLarge": "errors",
-    "ExportFailed": "errors",
-    "ExportExpired": "errors",
-    "ExportLimit": "errors",
-    "ExportOffline": "errors",
-    "StagingTimeout": "errors",
-    "DownloadError": "errors",
-    "SelectionError": "errors",
-    "ProcessingError": "errors",
-    "JsocWarning": "errors",
+    name: room
+    for room, names in {
+        "client": "Client",
+        "recordset.recordset": "RecordSet",
+        "query.keywords": "KEYWORD_SETS",
+        "sandbox": "Sandbox",
+        "export.export": "Export",
+        "export.request": "ExportRequest ExportStatus",
+        "fits.read": "read stack",
+        "download.manifest": "verify",
+        "fits.quicklook": "quicklook",
+        "fits.colors": "colormap",
+        "times.parse": "tai utc parse_time is_time",
+        "export.steps": "Cutout Rebin Resize MapProject AIAScale VectorToPtr",
+        "errors": "JsocError RecordSetError ServerError QueryError UnknownSeries UnknownName EmailError ExportError "
+        "ExportTooLarge ExportFailed ExportExpired ExportLimit ExportOffline StagingTimeout DownloadError "
+        "SelectionError ProcessingError JsocWarning",
+    }.items()
+    for name in names.split()
 }
 
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does this lazily
-    from .client import (
-        Client as Client,
-    )
+    from .client import Client as Client
+    from .download.manifest import verify as verify
     from .errors import (
         DownloadError as DownloadError,
-    )
-    from .errors import (
         EmailError as EmailError,
-    )
-    from .errors import (
         ExportError as ExportError,
-    )
-    from .errors import (
         ExportExpired as ExportExpired,
-    )
-    from .errors import (
         ExportFailed as ExportFailed,
-    )
-    from .errors import (
         ExportLimit as ExportLimit,
-    )
-    from .errors import (
         ExportOffline as ExportOffline,
-    )
-    from .errors import (
         ExportTooLarge as ExportTooLarge,
-    )
-    from .errors import (
         JsocError as JsocError,
-    )
-    from .errors import (
         JsocWarning as JsocWarning,
-    )
-    from .errors import (
         ProcessingError as ProcessingError,
-    )
-    from .errors import (
         QueryError as QueryError,
-    )
-    from .errors import (
         RecordSetError as RecordSetError,
-    )
-    from .errors import (
         SelectionError as SelectionError,
-    )
-    from .errors import (
         ServerError as ServerError,
-    )
-    from .errors import (
         StagingTimeout as StagingTimeout,
-    )
-    from .errors import (
         UnknownName as UnknownName,
-    )
-    from .errors import (
         UnknownSeries as UnknownSeries,
     )
-    from .export.export import (
-        Export as Export,
-    )
-    from .export.request import (
-        ExportRequest as ExportRequest,
-    )
-    from .export.request import (
-        ExportStatus as ExportStatus,
-    )
-    from .export.steps.processing import (
+    from .export.export import Export as Export
+    from .export.request import ExportRequest as ExportRequest, ExportStatus as ExportStatus
+    from .export.steps import (
         AIAScale as AIAScale,
-    )
-    from .export.steps.processing import (
         Cutout as Cutout,
-    )
-    from .export.steps.processing import (
         MapProject as MapProject,
-    )
-    from .export.steps.processing import (
         Rebin as Rebin,
-    )
-    from .export.steps.processing import (
         Resize as Resize,
-    )
-    from .export.steps.processing import (
         VectorToPtr as VectorToPtr,
     )
-    from .fits.colors import (
-        colormap as colormap,
-    )
-    from .fits.quicklook import (
-        quicklook as quicklook,
-    )
-    from .fits.reading import (
-        read as read,
-    )
-    from .fits.reading import (
-        stack as stack,
-    )
-    from .fits.reading import (
-        verify as verify,
-    )
-    from .query.keywords import (
-        KEYWORD_SETS as KEYWORD_SETS,
-    )
-    from .recordset.recordset import (
-        RecordSet as RecordSet,
-    )
-    from .sandbox import (
-        Sandbox as Sandbox,
-    )
-    from .times.parse import (
-        is_time as is_time,
-    )
-    from .times.parse import (
-        parse_time as parse_time,
-    )
-    from .times.parse import (
-        tai as tai,
-    )
-    from .times.parse import (
-        utc as utc,
-    )
+    from .fits.colors import colormap as colormap
+    from .fits.quicklook import quicklook as quicklook
+    from .fits.read import read as read, stack as stack
+    from .query.keywords import KEYWORD_SETS as KEYWORD_SETS
+    from .recordset import RecordSet as RecordSet
+    from .sandbox import Sandbox as Sandbox
+    from .times import is_time as is_time, parse_time as parse_time, tai as tai, utc as utc
 
 
 def __getattr__(name: str) -> Any:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import JsocError
 from .export.account import Orders
-from .export.reply import REQUEST_ID
-from .lookups import Lookups
-from .query.query import Queries, as_list
-from .questions import Questions
+from .query.parts import SIZE
+from .query.query import Queries
+from .series import FileKey, as_list
 from .server.http import Transport, resolve_server
+from .server.jsoc import REQUEST_ID, Jsoc
 from .server.retry import Clock
 
 if TYPE_CHECKING:
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     import requests
     from drms import ServerConfig
 
-    from .download.names import Wanted
     from .export.export import Export
     from .export.request import ExportRequest
     from .progress import Progress
+    from .recordset import RecordSet
     from .sandbox import Sandbox
+    from .series import SeriesInfo
 
 __all__ = ["Client"]
 
@@ -36,7 +37,7 @@ METHODS = ("url", "url_quick", "url-tar", "ftp", "ftp-tar")
 PROTOCOLS = ("fits", "as-is", "jpg", "mpg", "mp4", "png")
 
 
-class Client(Questions, Lookups):
+class Client:
     """
     The data of one JSOC.
 
@@ -135,13 +136,481 @@ class Client(Questions, Lookups):
         return Transport(resolve_server(server), clock=self._clock, **self._options)
 
     @functools.cached_property
+    def _jsoc(self) -> Jsoc:
+        return Jsoc(self.transport)
+
+    @functools.cached_property
     def _queries(self) -> Queries:
-        return Queries(self.transport)
+        return Queries(self._jsoc)
 
     @functools.cached_property
     def _orders(self) -> Orders:
-        transport = self.transport  # first: the sandbox brings its own address
-        return Orders(transport, self._email, self.download)
+        jsoc = self._jsoc  # first: the sandbox brings its own address
+        return Orders(jsoc, self._email, self.download)
+
+    # -- series ---------------------------------------------------------------------------------------------------
+
+    def series(self, pattern: str | None = None, *, full: bool = False) -> Any:
+        r"""
+        List series.
+
+        Parameters
+        ----------
+        pattern : str, optional
+            Regular expression, found anywhere in the name, in any case; write ``\.`` for the dot. Default: all.
+        full : bool
+            Return a DataFrame with the prime keys and a description of each.
+
+        Returns
+        -------
+        list of str or pandas.DataFrame
+            Names; or columns ``name``, ``primekeys`` (lists of str) and ``note``.
+
+        Raises
+        ------
+        QueryError
+            If the pattern is no regular expression, or the server cannot read it (show_series.c takes POSIX ones).
+
+        Examples
+        --------
+        >>> client.series(r"aia\.lev1_")
+        ['aia.lev1_euv_12s', 'aia.lev1_uv_24s', 'aia.lev1_vis_1h']
+        """
+        listed = self._queries.series(pattern)
+        if not full:
+            return [item["name"] for item in listed]
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "name": pd.Series([item["name"] for item in listed], dtype="str"),
+                "primekeys": [
+                    [k.strip() for k in item.get("primekeys", "").split(",") if k.strip()] for item in listed
+                ],
+                "note": pd.Series([item.get("note", "") for item in listed], dtype="str"),
+            }
+        )
+
+    def info(self, series: str) -> SeriesInfo:
+        """
+        Describe a series; asked once, then remembered.
+
+        Parameters
+        ----------
+        series : str
+            Its name, in any case. A record set is accepted too.
+
+        Returns
+        -------
+        drms.SeriesInfo
+            With ``primekeys`` and the DataFrames ``keywords``, ``segments`` and ``links``. It shows what is in it:
+            print it, or let a notebook do so.
+
+        Raises
+        ------
+        UnknownSeries
+            If there is none of that name; the text names similar ones.
+
+        Examples
+        --------
+        >>> info = client.info("hmi.sharp_cea_720s")
+        >>> info.primekeys
+        ['HARPNUM', 'T_REC']
+        >>> info.segments.loc["Br", ["units", "note"]].tolist()
+        ['Gauss', 'B_r, positive up']
+        >>> print(info)
+        hmi.sharp_cea_720s
+            Spaceweather HMI Active Region Patch (SHARP): CEA coordinates
+        prime keys ...
+        """
+        return self._queries.info(series)
+
+    def keys(self, series: str) -> list[str]:
+        """
+        List the keywords of a series, in the order of its definition.
+
+        Parameters
+        ----------
+        series : str
+            Its name, in any case.
+
+        Raises
+        ------
+        UnknownSeries
+            If there is none of that name.
+
+        Examples
+        --------
+        >>> [name for name in client.keys("hmi.M_720s") if name.startswith("CR")]
+        ['CRPIX1', ...]
+        """
+        return list(self.info(series).keywords.index)
+
+    def pkeys(self, series: str) -> list[str]:
+        """
+        List the prime keys of a series, in the order in which record sets name them.
+
+        Parameters
+        ----------
+        series : str
+            Its name, in any case.
+
+        Raises
+        ------
+        UnknownSeries
+            If there is none of that name.
+
+        Examples
+        --------
+        >>> client.pkeys("HMI.M_720S")
+        ['T_REC', 'CAMERA']
+        """
+        return self._queries.prime_keys(series)
+
+    # -- records --------------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        series: str,
+        start: Any = None,
+        end: Any = None,
+        cadence: Any = None,
+        *,
+        duration: Any = None,
+        wavelength: Any = None,
+        segments: str | Sequence[str] | None = None,
+        where: Any = None,
+        keywords: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        times: Literal["utc", "tai"] | None = None,
+        **prime_keys: Any,
+    ) -> pd.DataFrame:
+        """
+        Query records by time, wavelength and other prime keys; the names are checked before anything is sent.
+
+        Parameters
+        ----------
+        series : str
+            Name of the series.
+        start, end : time, optional
+            Both included, after rounding to the nearest slot of the series. Every form that DRMS reads, ISO strings,
+            `datetime`, `Timestamp`, `datetime64`, astropy `Time`; without a zone they are UTC.
+        cadence : str, number, timedelta or Quantity, optional
+            Take every n-th slot: "12m", seconds, `24 * u.min`. DRMS rounds it to whole slots.
+        duration : str, number, timedelta or Quantity, optional
+            Length of the range in place of `end`, which is then excluded: "1d", seconds, `2 * u.hour`.
+        wavelength : number, Quantity or sequence of them, optional
+            Angstrom where there is no unit.
+        segments : str or sequence of str, optional
+            Segments to look for; their columns hold the URLs of the files.
+        where : str or mapping, optional
+            Conditions on keywords; see `RecordSet`.
+        keywords, limit, times
+            As for `query`.
+        **prime_keys
+            Values of other prime keys: one, a list, or a (start, end) tuple.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See `query`.
+
+        Raises
+        ------
+        UnknownSeries, UnknownName
+            For a series, prime key, keyword or segment that does not exist; the text names the nearest one that does.
+        RecordSetError
+            For a value that cannot be read.
+
+        Examples
+        --------
+        >>> df = client.search("aia.lev1_euv_12s", "2014-01-01T00:00:00", "2014-01-01T00:00:30", wavelength=[304, 171])
+        >>> len(df)
+        6
+        """
+        record_set = RecordSet(
+            series,
+            start,
+            end,
+            cadence,
+            duration=duration,
+            wavelength=wavelength,
+            segments=segments,
+            where=where,
+            **prime_keys,
+        )
+        return self.query(self._queries.fitted(record_set), keywords=keywords, limit=limit, times=times)
+
+    def query(
+        self,
+        record_set: str | RecordSet,
+        *,
+        keywords: str | Sequence[str] | None = None,
+        segments: str | Sequence[str] | None = None,
+        links: str | Sequence[str] | None = None,
+        limit: int | None = None,
+        times: Literal["utc", "tai"] | None = None,
+    ) -> pd.DataFrame:
+        """
+        Query the records of a record set.
+
+        Parameters
+        ----------
+        record_set : str or RecordSet
+            Of one series.
+        keywords : str or sequence of str, optional
+            Names, also comma-separated, or "**ALL**". Default: the prime keys and those of T_OBS, TELESCOP, INSTRUME,
+            WAVELNTH, CAR_ROT and QUALITY that the series has.
+        segments : str or sequence of str, optional
+            Segments whose URLs are wanted, or "**ALL**". Default: those that the record set names in braces.
+        links : str or sequence of str, optional
+            Links whose records are wanted, or "**ALL**".
+        limit : int, optional
+            The first `limit` records, or the last ones if it is negative.
+        times : {"utc", "tai"}, optional
+            Turn all time keywords into ``datetime64[ns, UTC]`` or naive TAI ``datetime64[ns]``. By default they stay
+            the server's strings, which say their own scale.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a record, in the server's order. Index ``record`` (the record's name); columns ``recnum``, ``time``
+            (UTC, where the series has a time prime key), the keywords, the segments (URL, missing where offline),
+            ``online``, the links.
+
+        Raises
+        ------
+        QueryError
+            If the server refuses.
+        UnknownSeries, UnknownName
+            For a series, keyword, segment or link that does not exist; nothing was asked.
+        RecordSetError
+            For a record set that cannot be read.
+
+        Examples
+        --------
+        >>> df = client.query("hmi.M_720s[2014.01.01_TAI/1h@24m]{magnetogram}", keywords=["DATAMEAN", "QUALITY"])
+        >>> df.columns.tolist()
+        ['recnum', 'time', 'DATAMEAN', 'QUALITY', 'magnetogram', 'online']
+        >>> df.index[0], df.time.iloc[0]
+        ('hmi.M_720s[2014.01.01_00:00:00_TAI][3]', Timestamp('2013-12-31 23:59:25+0000', tz='UTC'))
+        """
+        return self._queries.query(
+            record_set, keywords=keywords, segments=segments, links=links, limit=limit, times=times
+        )
+
+    def stream(
+        self,
+        record_set: str | RecordSet,
+        *,
+        keywords: str | Sequence[str] | None = None,
+        segments: str | Sequence[str] | None = None,
+        links: str | Sequence[str] | None = None,
+        times: Literal["utc", "tai"] | None = None,
+        size: int = SIZE,
+        progress: bool | None = None,
+    ) -> Iterator[pd.DataFrame]:
+        """
+        Query the records of a record set, one DataFrame after the other, for sets that do not fit into memory.
+
+        The DataFrames put together are what `query` returns; all have the same columns and types.
+
+        Parameters
+        ----------
+        record_set, keywords, segments, links, times
+            As for `query`.
+        size : int
+            Records in a DataFrame. There may be a few less, and more where more share a value of the first prime key.
+        progress : bool, optional
+            Count the records on stderr; by default if that is a terminal.
+
+        Yields
+        ------
+        pandas.DataFrame
+            See `query`. If no record matches, one without rows.
+
+        Raises
+        ------
+        QueryError
+            If the server refuses, or records were added or replaced meanwhile.
+
+        Examples
+        --------
+        >>> year = client.stream("hmi.M_720s[2014.01.01_TAI/365d]", keywords="T_REC,DATAMEAN")
+        >>> [len(df) for df in year]
+        [14415, 14291, 15000, 74]
+        """
+        if size < 1:
+            raise ValueError(f"size={size!r}: a DataFrame holds at least one record")
+        question = self._queries.question(record_set, keywords, segments, links, times)
+        return self._queries.stream(question, size, progress=progress)
+
+    def count(self, record_set: str | RecordSet) -> int:
+        """
+        Count the records of a record set without fetching them (``op=rs_summary`` of jsoc_info).
+
+        Parameters
+        ----------
+        record_set : str or RecordSet
+            Of one series.
+
+        Raises
+        ------
+        QueryError
+            If the server refuses.
+        RecordSetError
+            For a record set that cannot be read.
+
+        Examples
+        --------
+        >>> client.count("hmi.M_720s[2014.01.01_TAI/1d]")
+        120
+        """
+        return self._queries.count(record_set)
+
+    # -- what people look for ---------------------------------------------------------------------------------------
+
+    def nearest(
+        self,
+        series: str,
+        times: Any,
+        tolerance: Any,
+        *,
+        good: bool = True,
+        keywords: str | Sequence[str] | None = None,
+        segments: str | Sequence[str] | None = None,
+        **prime_keys: Any,
+    ) -> pd.DataFrame:
+        """
+        Find the existing record nearest to each time.
+
+        A cadence in a record set takes exact slots only, and nothing where a slot is empty; this takes the neighbour.
+
+        Parameters
+        ----------
+        series : str
+            Name of the series.
+        times : time or sequence of times
+            As for `search`; UTC without a zone.
+        tolerance : str, number, timedelta or Quantity
+            Longest distance, such as "30m" or seconds.
+        good : bool
+            Pass over records without an image (QUALITY bit 31).
+        keywords, segments
+            As for `query`.
+        **prime_keys
+            As for `search`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `query`, in the order of `times`, with columns ``asked`` (UTC) and ``offset``; where other prime keys are
+            left open, a row for each of their values. A warning names the times that have no record.
+
+        Raises
+        ------
+        UnknownSeries, UnknownName
+            For a series, prime key, keyword or segment that does not exist.
+        RecordSetError
+            For a time or tolerance that cannot be read.
+
+        Examples
+        --------
+        >>> client.nearest("hmi.M_720s", ["2014-01-01T00:05", "2014-01-01T06:00"], "12m").T_REC.tolist()
+        ['2014.01.01_00:00:00_TAI', '2014.01.01_06:00:00_TAI']
+        """
+        from .query import find
+
+        return find.nearest(
+            self._queries,
+            series,
+            times,
+            tolerance,
+            good=good,
+            keywords=as_list(keywords),
+            segments=as_list(segments),
+            prime_keys=prime_keys,
+        )
+
+    def latest(self, series: str, n: int = 1, **options: Any) -> pd.DataFrame:
+        """
+        Return the `n` newest records of a series; `options` as for `query`.
+
+        Of a series that is sorted by another key before the time (HARPNUM), the last `n` records of the newest time.
+
+        Parameters
+        ----------
+        series : str
+            Name of the series.
+        n : int
+            How many.
+        **options
+            `keywords`, `segments`, `links` and `times`, as for `query`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See `query`.
+
+        Raises
+        ------
+        UnknownSeries, UnknownName
+            For a series, keyword or segment that does not exist.
+        ValueError
+            If `n` is below 1.
+
+        Examples
+        --------
+        >>> newest = client.latest("hmi.M_720s_nrt", 3)
+        >>> len(newest), newest.time.is_monotonic_increasing
+        (3, True)
+        """
+        from .query import find
+
+        return find.latest(self._queries, series, n, **options)
+
+    def harps(
+        self,
+        noaa: int | str | None = None,
+        *,
+        harpnum: int | None = None,
+        series: str = "hmi.sharp_cea_720s",
+        start: Any = None,
+        end: Any = None,
+    ) -> pd.DataFrame:
+        """
+        Look up the HARPs that hold an active region, or the regions that a HARP holds.
+
+        Parameters
+        ----------
+        noaa : int or str, optional
+            Number of the active region, with all five digits: 11158, also as "AR 11158".
+        harpnum : int, optional
+            Number of the HARP, in place of `noaa`.
+        series : str
+            Where to look.
+        start, end : time, optional
+            When; this makes the look-up quicker.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a HARP: ``HARPNUM``, ``NOAA_AR`` (its main region, 0 for none), ``NOAA_ARS`` (all, a tuple of int),
+            ``first`` and ``last`` (UTC) of the records that were looked at, one every six hours.
+
+        Raises
+        ------
+        ValueError
+            If neither or both of `noaa` and `harpnum` are given.
+
+        Examples
+        --------
+        >>> client.harps(11158).HARPNUM.tolist()
+        [377]
+        """
+        from .query import find
+
+        return find.harps(self._queries, noaa, harpnum, series, start, end)
 
     # -- exports --------------------------------------------------------------------------------------------------
 
@@ -210,9 +679,9 @@ class Client(Questions, Lookups):
         <Export JSOC_..., done, 4 files, ...>
         """
         from .download.exported import FILENAME_FORMAT
-        from .download.targets import chosen_segments, packed, processing, targets
-        from .export.steps.processing import segments_made
-        from .recordset.recordset import RecordSet
+        from .download.plan import chosen_segments, packed, processing, targets
+        from .export.steps import segments_made
+        from .recordset import RecordSet
         from .selection.selection import to_record_sets
 
         kind = protocol.partition(",")[0].lower()
@@ -230,7 +699,7 @@ class Client(Questions, Lookups):
             self._orders.request, method=method, protocol=protocol, filename=filename or FILENAME_FORMAT
         )
         requests: list[ExportRequest] = []
-        wanted: list[Wanted] = []
+        wanted: list[FileKey] = []
         if isinstance(rows, str | RecordSet):
             (record_set,) = to_record_sets(rows, segments=as_list(segments))
             info = self.info(record_set.series)
@@ -346,11 +815,9 @@ class Client(Questions, Lookups):
         >>> client.download(df, "data").status.unique().tolist()        # nothing is fetched twice
         ['present']
         """
-        from .download.claim import Claim
         from .download.download import Batch, complain
-        from .download.ledger import Ledger
-        from .download.plan import Retrieval
-        from .download.targets import targets
+        from .download.ledger import Claim, Ledger
+        from .download.plan import Retrieval, targets
         from .export.export import Export
         from .progress import choose
 
@@ -393,12 +860,9 @@ class Client(Questions, Lookups):
         >>> client.drms.pkeys("hmi.M_720s")
         ['T_REC', 'CAMERA']
         """
-        import drms
+        from .server import _drms
 
-        client = drms.Client(self.transport.server)
-        client._json = self.transport
-        client._email = self._email  # the property would ask the server at once
-        return client
+        return _drms.client(self.transport, self._email)
 
 
 @functools.cache

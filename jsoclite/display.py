@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 __all__ = [
     "COLOURS", "Html", "block", "bullets", "clean", "coloured", "details", "escape", "join", "link", "mono", "muted",
-    "number_of", "shorten", "shown_rows", "size", "table", "text_table", "wrapped",
+    "number_of", "redact", "shorten", "shown_rows", "size", "table", "text_table", "wrapped",
 ]  # fmt: skip
 
 #: Words for how things are, and their colours.
@@ -33,6 +33,7 @@ COLOURS: Final = {
     "processing": "#3a7fc1",
 }
 
+# user@host.tld, also percent-encoded once or twice; a cadence such as 1h@12m is none
 _EMAIL = re.compile(r"[\w.%+-]+(?:@|%40|%2540)(?:[\w-]+\.)+[A-Za-z]{2,}")
 _HELP = "jsoc@sun.stanford.edu"  # JSOC's own, in the remedies of errors
 
@@ -48,6 +49,18 @@ class Html(str):
     __slots__ = ()
 
 
+def redact(value: object) -> str:
+    """
+    Return a text with every e-mail address replaced, but for JSOC's own.
+
+    Examples
+    --------
+    >>> redact("notify=me%40inst.edu&ds=hmi.M_720s[/1d@12m]")
+    'notify=<e-mail address>&ds=hmi.M_720s[/1d@12m]'
+    """
+    return _EMAIL.sub(lambda found: found[0] if found[0].lower() == _HELP else "<e-mail address>", str(value))
+
+
 def clean(value: object) -> str:
     r"""
     Return one line of printable text without e-mail addresses.
@@ -57,8 +70,7 @@ def clean(value: object) -> str:
     >>> clean("written by me@inst.edu\x1b[31m\nin red")
     'written by <e-mail address>�[31m in red'
     """
-    text = " ".join(str(value).split())
-    text = _EMAIL.sub(lambda found: found[0] if found[0].lower() == _HELP else "<e-mail address>", text)
+    text = redact(" ".join(str(value).split()))
     return text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text)
 
 

@@ -18,7 +18,7 @@ from jsoclite.export.export import Export
 from jsoclite.export.reply import ExportFile, ExportStatus
 from jsoclite.export.request import ExportRequest
 from jsoclite.sandbox import Sandbox
-from jsoclite.series import SeriesInfo
+from jsoclite.server._drms import SeriesInfo
 from jsoclite.server.retry import Clock
 
 EVIL = "<script>alert(1)</script>"

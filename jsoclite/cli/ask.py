@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import sys
+from typing import Literal
 
 import click
 
 from .complete import keywords as complete_keywords
 from .complete import series as complete_series
-from .program import command, connect, form, table_options
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .program import command, connect, form, show, table, table_options
 
 __all__: list[str] = []
 
@@ -26,13 +24,9 @@ def series(pattern: str | None) -> int:
     PATTERN is a POSIX regular expression, found anywhere in the name and in any case; write \. for the dot. Without it
     all are listed.
     """
-    from .tables import table
-
     found = connect().series(pattern, full=True)
     found["primekeys"] = [", ".join(keys) for keys in found["primekeys"]]
-    out = table(form())
-    out.add(found)
-    out.close()
+    show(found)
     if found.empty:
         click.echo(f"no series matches {pattern}", err=True)
     return 0 if len(found) else 1
@@ -50,23 +44,16 @@ def info(name: str, what: Literal["keywords", "segments", "links"] | None) -> in
 
     As CSV, JSON or parquet one of its tables is written, that of the keywords where none is named.
     """
-    from .tables import table
-
     described = connect().info(name)
     chosen = what or ("keywords" if form() else None)
     if chosen is not None:
-        out = table(form(), spare=["linkinfo", "recscope", "defval"])
-        out.add(_without_empty(getattr(described, chosen), form()))
-        out.close()
+        rows = getattr(described, chosen)
+        # columns that say nothing are nothing for people
+        show(rows if form() else rows.dropna(axis="columns", how="all"), ["linkinfo", "recscope", "defval"])
         return 0
     click.echo(str(described))
     click.echo("\n--keywords lists the keywords", err=True)
     return 0
-
-
-def _without_empty(rows: pd.DataFrame, form: str | None) -> pd.DataFrame:
-    """Leave out columns that say nothing, for people."""
-    return rows if form else rows.dropna(axis="columns", how="all")
 
 
 @command(
@@ -101,10 +88,6 @@ def query(
     RECORD_SET is such as 'hmi.M_720s[2014.01.01_TAI/1d@6h]'. Big answers are asked for in pieces, and each is written
     when it is there. The rows as CSV or parquet are what 'jsoclite get' takes.
     """
-    import sys
-
-    from .tables import table
-
     client = connect()
     asked = {"keywords": keywords, "segments": segments, "links": links, "times": times}
     # a bar between the lines of a table on the same terminal would help nobody
@@ -114,7 +97,7 @@ def query(
         if limit is None
         else iter([client.query(record_set, **asked, limit=limit)])  # type: ignore[arg-type]
     )
-    out = table(form(), spare=["time", "recnum"])
+    out = table(["time", "recnum"])
     total = 0
     for frame in frames:
         out.add(frame)

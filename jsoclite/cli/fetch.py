@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .complete import file_or_series
-from .program import command, connect, form, table_options
-from .rows import is_request, rows
+from .program import command, connect, form, show, table_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +20,37 @@ __all__: list[str] = []
 
 # a person does not read more lines than this about files that are there
 MOST_LINES = 40
+
+
+def is_request(text: str) -> bool:
+    """Whether this looks like a request id of JSOC."""
+    return text.startswith("JSOC_")
+
+
+def rows(text: str) -> Any:
+    """
+    Return what `Client.download` and `Client.export` take: a record set, or the rows of a CSV or parquet file.
+
+    Raises
+    ------
+    JsocError
+        If the file cannot be read, or its rows do not say which records they are.
+    """
+    import pandas as pd
+
+    from ..errors import JsocError
+
+    if text != "-" and not text.lower().endswith((".csv", ".parquet", ".pq")):
+        return text
+    name = "standard input" if text == "-" else text
+    try:
+        if text == "-" or text.lower().endswith(".csv"):
+            return pd.read_csv(sys.stdin if text == "-" else text, index_col="record")
+        return pd.read_parquet(text)
+    except (OSError, ValueError, ImportError) as error:
+        raise JsocError(
+            f"cannot read rows from {name} ({error}); it must have a column 'record', as 'jsoclite query --csv' writes"
+        ) from error
 
 
 def _exit_code(good: int, total: int) -> int:
@@ -95,12 +125,11 @@ def _tell(manifest: pd.DataFrame, directory: str) -> int:
     """Print a manifest, and what it comes to; return the exit code."""
     from ..display import clean
     from ..download.download import reasons
-    from .tables import table
 
     there = manifest["status"].isin(["downloaded", "present"])
-    out = table(form(), spare=["request_id", "bytes"])
+    spare = ["request_id", "bytes"]
     if form():
-        out.add(manifest)
+        show(manifest, spare)
     else:
         many = len(manifest) > MOST_LINES and sys.stdout.isatty()
         shown = manifest[~there] if many else manifest
@@ -110,8 +139,7 @@ def _tell(manifest: pd.DataFrame, directory: str) -> int:
         ]
         columns = shown[["status", "bytes", "request_id", "error"]].dropna(axis="columns", how="all")
         columns.insert(0, "file", names)
-        out.add(columns.reset_index(drop=True))
-    out.close()
+        show(columns.reset_index(drop=True), spare)
     if not len(manifest):
         click.echo("no record matches, nothing to download", err=True)
         return 1
@@ -202,45 +230,24 @@ def _tell_requests(made: Export) -> None:
     import pandas as pd
 
     from ..export.describe import state
-    from .tables import table
 
-    out = table(form(), spare=["record_set"])
-    out.add(
-        pd.DataFrame(
-            {
-                "request_id": pd.Series([request.id for request in made], dtype="str"),
-                "state": [state(request) for request in made],
-                "files": [len(request.files) for request in made],
-                "size_mb": [request.size for request in made],
-                "record_set": pd.Series([request.record_set for request in made], dtype="str"),
-            }
-        ).dropna(axis="columns", how="all")
-    )
-    out.close()
+    columns = ["request_id", "state", "files", "size_mb", "record_set"]
+    found = [(one.id, state(one), len(one.files), one.size, one.record_set) for one in made]
+    show(pd.DataFrame(found, columns=columns).dropna(axis="columns", how="all"), ["record_set"])
 
 
 def _tell_files(made: Export) -> None:
     """Print URLs, a line each, so that other programs can fetch them; or a table."""
     import pandas as pd
 
-    from .tables import table
-
     archives = [request.tar_url for request in made if request.tar_url]
     if form() is None:
         for url in archives or made.urls:
             click.echo(url)
         return
-    out = table(form())
-    out.add(
-        pd.DataFrame(
-            {
-                "record": pd.Series([file.record for file in made.files], dtype="str"),
-                "segment": pd.Series([file.segment for file in made.files], dtype="str"),
-                "url": pd.Series([file.url for file in made.files], dtype="str"),
-            }
-        ).set_index("record")
-    )
-    out.close()
+    columns = ["record", "segment", "url"]
+    found = [(file.record, file.segment, file.url) for file in made.files]
+    show(pd.DataFrame(found, columns=columns).set_index("record"))
 
 
 @command("attach", "Take up export requests by their ids.", "attach JSOC_20141117_001 -o data")
@@ -286,25 +293,15 @@ def _status_of_directory(directory: str) -> int:
     import pandas as pd
 
     from ..download.ledger import Ledger
-    from .tables import table
 
     with Ledger(directory, create=False) as ledger:
         files = Counter(row.state for row in ledger.files())
         requests = ledger.requests()
     click.echo(f"{directory}: {', '.join(f'{count} {state}' for state, count in files.items()) or 'no files'}")
     if requests:
-        out = table(form(), spare=["record_set"])
-        out.add(
-            pd.DataFrame(
-                {
-                    "request_id": pd.Series([row.request_id for row in requests], dtype="str"),
-                    "state": [row.state for row in requests],
-                    "record_set": [row.record_set for row in requests],
-                    "error": pd.Series([row.error for row in requests], dtype="str"),
-                }
-            ).dropna(axis="columns", how="all")
-        )
-        out.close()
+        columns = ["request_id", "state", "record_set", "error"]
+        found = [(row.request_id, row.state, row.record_set, row.error) for row in requests]
+        show(pd.DataFrame(found, columns=columns).dropna(axis="columns", how="all"), ["record_set"])
     done, total = files["done"], sum(files.values())
     return 3 if done < total and files["planned"] else _exit_code(done, total)
 
@@ -318,13 +315,10 @@ def verify(directory: str) -> int:
 
     Those that are not whole are listed; as CSV, JSON or parquet all are.
     """
-    from ..fits.reading import verify as check
-    from .tables import table
+    from ..download.manifest import verify as check
 
     checked = check(directory)
     wrong = checked[checked["status"] != "whole"]
-    out = table(form(), spare=["recnum", "segment"])
-    out.add(checked if form() else wrong)
-    out.close()
+    show(checked if form() else wrong, ["recnum", "segment"])
     click.echo(f"{len(checked) - len(wrong)} of {len(checked)} files are whole", err=True)
     return _exit_code(len(checked) - len(wrong), len(checked))

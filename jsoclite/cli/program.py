@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -10,9 +10,12 @@ import click
 from .. import __version__
 
 if TYPE_CHECKING:
-    from ..client import Client
+    import pandas as pd
 
-__all__ = ["Settings", "command", "connect", "form", "program", "table_options"]
+    from ..client import Client
+    from .tables import Table
+
+__all__ = ["Settings", "command", "connect", "form", "program", "show", "table", "table_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -136,6 +139,27 @@ def form() -> str | None:
     """Return the form of table that was asked for: csv, json, parquet, or None for text."""
     chosen: str | None = click.get_current_context().meta.get(FORM)
     return chosen
+
+
+def table(spare: Sequence[str] = ()) -> Table:
+    """
+    Return a table on stdout, in the form that was asked for.
+
+    Parameters
+    ----------
+    spare : sequence of str
+        Columns that a terminal that is too narrow can do without, the first to go first.
+    """
+    from .tables import table as make  # it needs pandas
+
+    return make(form(), spare=spare)
+
+
+def show(frame: pd.DataFrame, spare: Sequence[str] = ()) -> None:
+    """Print a whole table; see `table`."""
+    out = table(spare)
+    out.add(frame)
+    out.close()
 
 
 def connect() -> Client:

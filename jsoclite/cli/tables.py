@@ -9,15 +9,22 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import IO, Any, Protocol
 
 import click
 import pandas as pd
 
-from .cells import Cells, texts
-from .layout import Layout, lay_out, shorten
+from ..display import clean
 
 __all__ = ["Table", "table"]
+
+#: The cells of each column, and whether they line up on the right.
+Cells = dict[str, tuple[list[str], bool]]
+
+_NOTHING = "-"
+# columns of text may be cut down to this
+_NARROWEST = 16
 
 
 class Table(Protocol):
@@ -134,9 +141,9 @@ class _Parquet:
 def _schema(arrow: Any, frame: pd.DataFrame) -> Any:
     """Return the types of the columns, which must not depend on whether the first rows happen to be missing."""
     schema = arrow.Schema.from_pandas(frame)
-    for position, field in enumerate(schema):
-        if arrow.types.is_null(field.type):
-            schema = schema.set(position, field.with_type(arrow.string()))
+    for position, column in enumerate(schema):
+        if arrow.types.is_null(column.type):
+            schema = schema.set(position, column.with_type(arrow.string()))
     return schema
 
 
@@ -159,7 +166,7 @@ class _Text:
     def __init__(self, width: int | None, spare: Sequence[str]) -> None:
         self._width, self._spare = width, spare
         self._waiting: pd.DataFrame | None = None
-        self._layout: Layout | None = None
+        self._layout: _Layout | None = None
         self._widths: dict[str, int] = {}
 
     def add(self, frame: pd.DataFrame) -> None:
@@ -179,9 +186,9 @@ class _Text:
         whole = frame.reset_index() if _named(frame) else frame
         if not len(whole):
             return
-        cells = {str(name): texts(whole[name]) for name in whole.columns}
+        cells = {str(name): _texts(whole[name]) for name in whole.columns}
         begun = self._layout is not None
-        layout = self._layout = self._layout or lay_out(cells, self._width, self._spare, alone=alone)
+        layout = self._layout = self._layout or _lay_out(cells, self._width, self._spare, alone=alone)
         cells = layout.shown(cells)
         if layout.blocks:
             _blocks(cells)
@@ -197,7 +204,7 @@ class _Text:
             line = "  ".join(_pad(heads[name], self._widths[name], right) for name, (_, right) in cells.items())
             click.echo(click.style(line.rstrip(), bold=True))
         columns = [
-            [_pad(shorten(cell, self._widths[name]), self._widths[name], right) for cell in column]
+            [_pad(_shorten(cell, self._widths[name]), self._widths[name], right) for cell in column]
             for name, (column, right) in cells.items()
         ]
         for row in zip(*columns, strict=True):
@@ -215,3 +222,133 @@ def _blocks(cells: Cells) -> None:
 
 def _pad(text: str, width: int, right: bool) -> str:
     return text.rjust(width) if right else text.ljust(width)
+
+
+# -- text ----------------------------------------------------------------------------------------------------------
+
+
+def _texts(column: pd.Series) -> tuple[list[str], bool]:
+    """
+    Return the cells of a column as text, and whether they line up on the right.
+
+    Missing values are dashes, UTC times end in Z, QUALITY is hexadecimal, as the server and its documents write it.
+    """
+    dtype = column.dtype
+    if isinstance(dtype, pd.DatetimeTZDtype) or dtype.kind == "M":
+        return _times(column), False
+    if dtype.kind == "b":
+        return ["yes" if value else "no" for value in column], False
+    if dtype.kind == "f":
+        return [_NOTHING if pd.isna(value) else f"{value:.6g}" for value in column], True
+    if dtype.kind in "iu" or str(dtype) in ("Int64", "UInt64"):
+        form = "#010x" if str(column.name).upper() == "QUALITY" else "d"
+        return [_NOTHING if pd.isna(value) else format(int(value), form) for value in column], True
+    return [_text(value) for value in column], False
+
+
+def _times(column: pd.Series) -> list[str]:
+    zone = "Z" if getattr(column.dtype, "tz", None) is not None else ""
+    known = column.dropna()
+    form = "%Y-%m-%d %H:%M:%S" + (".%f" if bool((known.dt.microsecond != 0).any()) else "")
+    return [_NOTHING if pd.isna(value) else value.strftime(form) + zone for value in column]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return clean(", ".join(map(str, value)))
+    return _NOTHING if value is None or value is pd.NaT or value is pd.NA or value != value else clean(value)
+
+
+@dataclass
+class _Layout:
+    """
+    What is shown of a table.
+
+    Attributes
+    ----------
+    widths : dict
+        Characters of each column that is shown, in order.
+    left_out : list of str
+        Columns that are not shown at all.
+    same : dict
+        Columns that are said once, with their value.
+    series : str
+        What is cut off from the names of records; empty for nothing.
+    blocks : bool
+        Whether each record is a block of lines, with all columns.
+    """
+
+    widths: dict[str, int]
+    left_out: list[str] = field(default_factory=list)
+    same: dict[str, str] = field(default_factory=dict)
+    series: str = ""
+    blocks: bool = False
+
+    def shown(self, cells: Cells) -> Cells:
+        """Return the cells that are shown."""
+        if self.blocks:
+            return cells
+        found = {name: cells[name] for name in self.widths}
+        if self.series:
+            records, right = found["record"]
+            found["record"] = [record.removeprefix(self.series) for record in records], right
+        return found
+
+
+def _lay_out(cells: Cells, width: int | None, spare: Sequence[str], *, alone: bool) -> _Layout:
+    """
+    Fit columns into a width.
+
+    Parameters
+    ----------
+    cells : Cells
+        At least one row.
+    width : int or None
+        Characters in a line; None if there is no limit.
+    spare : sequence of str
+        Columns that can be left out, the first to go first.
+    alone : bool
+        Whether these are all rows.
+    """
+    layout = _Layout({name: max(len(name), *map(len, column)) for name, (column, _) in cells.items()})
+    widths = layout.widths
+
+    def too_wide() -> bool:
+        return width is not None and sum(widths.values()) + 2 * (len(widths) - 1) > width
+
+    for name in spare:
+        if too_wide() and name in widths:
+            del widths[name]
+            layout.left_out.append(name)
+    if alone and too_wide():
+        for name in [name for name in widths if name != "record"]:
+            column = cells[name][0]
+            if len(column) > 1 and len(set(column)) == 1:
+                del widths[name]
+                layout.same[name] = column[0]
+    records = cells["record"][0] if "record" in widths else []
+    series = records[0].partition("[")[0] if records else ""
+    if too_wide() and series and all(record.startswith(f"{series}[") for record in records):
+        layout.series = series
+        widths["record"] = max(len(series), *(len(record) - len(series) for record in records))
+    for name in [name for name in widths if name != "record"]:
+        column = cells[name][0]
+        # prime keys stand in the record's name
+        if too_wide() and records and all(f"[{cell}]" in record for cell, record in zip(column, records, strict=True)):
+            del widths[name]
+    text = [name for name in widths if not cells[name][1] and name != "record"]
+    paths = [name for name in text if any("/" in cell for cell in cells[name][0])]
+    for group in (paths, text):  # of a path the end is enough
+        while too_wide() and group:
+            widest = max(group, key=widths.__getitem__)
+            if widths[widest] <= _NARROWEST:
+                break
+            widths[widest] -= 1
+    return layout if not too_wide() else _Layout({}, blocks=True)
+
+
+def _shorten(text: str, width: int) -> str:
+    """Cut text to a width: of paths and URLs the end says what it is, of other text the beginning."""
+    if len(text) <= width:
+        return text
+    return "…" + text[1 - width :] if "/" in text else text[: width - 1] + "…"

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 from ..errors import DownloadError, warn
 from ..fits.files import looks_like_fits
 from ..progress import Progress
+from ..series import FileKey
 from .ledger import FileRow, Ledger
-from .names import Namer, Wanted
+from .names import Namer
 from .transfer import LocalError, Outcome, Task, fetch, fetch_alone
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Batch:
 
     # -- plan -----------------------------------------------------------------------------------------------------
 
-    def plan(self, wanted: Iterable[Wanted], product: str, *, tag: str = "", overwrite: bool = False) -> list[FileRow]:
+    def plan(self, wanted: Iterable[FileKey], product: str, *, tag: str = "", overwrite: bool = False) -> list[FileRow]:
         """
         Give each wanted file its path, and say which are there already.
 

@@ -3,29 +3,41 @@ Files by way of export requests: which request brings which file, and what becam
 
 The ledger holds, for each wanted file, the request that is to bring it, so that a run after a crash re-attaches to the
 requests that are under way, and only what belongs to none is exported anew.
+
+The archive of a ``url-tar`` export: fetched as one resumable file, and taken apart under names of our own.
+
+Nothing is ever extracted under a name that the archive holds, so it does not matter what these look like.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
 import re
+import shutil
+import tarfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
 
 from ..errors import warn
 from ..export.reply import ExportFile, ExportStatus
-from ..export.steps.processing import segments_made
+from ..export.steps import segments_made
+from ..fits.files import looks_like_fits
+from ..series import RecordName, series_of
 from .download import Batch, Job
 from .ledger import FileRow
-from .names import bracket_values, series_of
-from .unpack import unpack
+from .transfer import Outcome, Task, fetch
 
 if TYPE_CHECKING:
     from ..export.export import Export
     from ..export.request import ExportRequest
+    from .download import Batch
+    from .ledger import FileRow
 
-__all__ = ["FILENAME_FORMAT", "alive", "match", "staged_jobs", "worth_another"]
+__all__ = ["FILENAME_FORMAT", "alive", "match", "staged_jobs", "unpack", "worth_another"]
 
 # The record number in the server's file names tells which record a file belongs to, whatever else the reply says.
 FILENAME_FORMAT = "{seriesname}.{recnum:%lld}.{segment}"
@@ -79,7 +91,7 @@ def match(
         group[row.segment] = row
         by_record[row.record.lower()] = group
         # two versions of a record have the same prime keys: then those cannot tell
-        values = tuple(bracket_values(row.record))
+        values = RecordName.parse(row.record).bare
         by_values[values] = group if by_values.get(values, group) is group else None
     found: dict[tuple[int, str, str, str], ExportFile] = {}
     for file in files:
@@ -100,10 +112,10 @@ def match(
 
 
 def _processed(record: str, by_values: dict[tuple[str, ...], dict[str, FileRow] | None]) -> dict[str, FileRow] | None:
-    values = bracket_values(record)
+    values = RecordName.parse(record).bare
     # the last prime key of a _mod series is the request id; a series may keep fewer keys than its source
     for stop in (len(values), len(values) - 1):
-        exact = by_values.get(tuple(values[:stop]))
+        exact = by_values.get(values[:stop])
         if exact:
             return exact
     hits = [group for key, group in by_values.items() if group and set(values[:-1]) and set(values[:-1]) <= set(key)]
@@ -191,7 +203,7 @@ def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits
         # a processed record lies in another series (SERIES_mod); a step that failed can leave the stored one
         pairs = [(row, found[row.key]) for row in open_rows if row.key in found]
         # a row that was made from the reply has its record from there
-        source = series_of(request.record_set or "").partition("{")[0].lower()
+        source = series_of(request.record_set or "").lower()
         same = [row for row, file in pairs if series_of(file.record).lower() == source]
         if same:
             warn(
@@ -211,3 +223,65 @@ def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits
             batch.fail(row, "its file is offline at JSOC (NoDataFile)", missing=True)
         else:
             batch.fail(row, f"{NO_FILE}. JSOC says: {said}" if said else NO_FILE, missing=True)
+
+
+def unpack(batch: Batch, request: ExportRequest, members: Mapping[str, FileRow], *, fits: bool) -> None:
+    """
+    Fetch the archive of a finished request, and settle the rows that are in it.
+
+    Parameters
+    ----------
+    batch : Batch
+        Whose rows they are.
+    request : ExportRequest
+        Finished, with a `tar_url`.
+    members : mapping of str to FileRow
+        File names of the server, with the row that each is.
+    fits : bool
+        Whether images must be FITS files.
+    """
+    assert request.tar_url is not None
+    archive = batch.ledger.directory.absolute() / f"{request.id or 'export'}.tar"
+    task = Task(request.tar_url, str(archive), False, None, batch.transport.timeout, batch.transport.retries)
+    outcome = fetch(task, batch.transport, batch.arrived)
+    if outcome.error:
+        for row in members.values():
+            batch.fail(row, f"the archive {request.tar_url} could not be fetched: {outcome.error}")
+        return
+    left = dict(members)
+    said = ""
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                name = PurePosixPath(member.name).name
+                # jsoc_export_manage.c puts what went wrong into a file of this name
+                if name == "error_list.txt" and (text := tar.extractfile(member)) is not None:
+                    said = text.read(2000).decode("utf-8", "replace").strip()
+                source = tar.extractfile(member) if name in left and member.isfile() else None
+                if source is not None:
+                    _take(batch, request.tar_url, left.pop(name), source, fits)
+    except tarfile.TarError as error:
+        said = f"the archive is damaged: {error}"
+    for row in left.values():
+        batch.fail(row, f"the archive does not hold {row.segment} of {row.record}" + (f"; {said}" if said else ""))
+    with contextlib.suppress(OSError):
+        archive.unlink()
+
+
+def _take(batch: Batch, url: str, row: FileRow, source: IO[bytes], fits: bool) -> None:
+    target = batch.ledger.directory.absolute() / row.path
+    part = Path(f"{target}.part")
+    with source, part.open("wb") as file:
+        shutil.copyfileobj(source, file, 1 << 20)
+        file.flush()
+        os.fsync(file.fileno())
+    reason = looks_like_fits(part) if fits and row.path.endswith(".fits") else None
+    if reason:
+        part.unlink()
+        batch.fail(row, f"what the archive holds is not the file: {reason}")
+        return
+    with part.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = part.stat().st_size
+    os.replace(part, target)
+    batch.arrive(row, url, Outcome(size, digest))

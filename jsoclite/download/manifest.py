@@ -1,19 +1,23 @@
-"""`Manifest`: the DataFrame that tells what became of each wanted file, shown so that it can be read."""
+"""`Manifest`: the DataFrame that tells what became of each wanted file; `verify`: whether they are whole still."""
 
 from __future__ import annotations
 
 import copy
+import hashlib
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
 
 from .. import display
+from ..fits.files import looks_like_fits
+from .ledger import FileRow, Ledger
 
-__all__ = ["Manifest"]
+__all__ = ["Manifest", "verify"]
 
 _COLUMNS = ("segment", "path", "status", "bytes", "url", "request_id", "error")
 _STATUSES = ("downloaded", "present", "missing", "failed")
@@ -181,3 +185,62 @@ def _html(frame: pd.DataFrame) -> display.Html:
         )
     header = ["record", "segment", "status", "size", "file or error" if errors else "file", *added]
     return display.table(header, rows, right=[3])
+
+
+def verify(directory: str | os.PathLike[str]) -> pd.DataFrame:
+    """
+    Check all files of a download directory against its ledger: there, of the right size, with the right SHA-256.
+
+    Parameters
+    ----------
+    directory : path
+        Where `Client.download` has put files.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per file; index ``record``; columns ``recnum``, ``segment``, ``path``, ``status`` ("whole", "gone",
+        "changed", "broken", or the ledger's word for a file that was never there) and ``reason``. Rows that are not
+        whole can be given to `Client.download` again: those that are gone or have another size are fetched; remove
+        others first.
+
+    Raises
+    ------
+    JsocError
+        If there is no ledger.
+
+    Examples
+    --------
+    >>> files = client.download("hmi.M_720s[2014.01.01_TAI]{magnetogram}", "data")
+    >>> jsoclite.verify("data").status.unique().tolist()
+    ['whole']
+    """
+    with Ledger(directory, create=False) as ledger:
+        rows = ledger.files()
+        checked = [_check(ledger.directory / row.path, row) for row in rows]
+    return pd.DataFrame(
+        {
+            "recnum": pd.Series([row.recnum for row in rows], dtype="int64"),
+            "segment": pd.Series([row.segment for row in rows], dtype="str"),
+            "path": pd.Series([str(ledger.directory / row.path) for row in rows], dtype="str"),
+            "status": pd.Series([status for status, _ in checked], dtype="str"),
+            "reason": pd.Series([reason for _, reason in checked], dtype="str"),
+        }
+    ).set_axis(pd.Index([row.record for row in rows], name="record", dtype="str"))
+
+
+def _check(path: Path, row: FileRow) -> tuple[str, str | None]:
+    if row.state != "done":
+        return row.state, row.error
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return "gone", "there is no such file any more"
+    if size != row.bytes:
+        return "changed", f"{size} bytes, it had {row.bytes}"
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if row.sha256 and digest != row.sha256:
+        return "changed", "its bytes are others than those that were downloaded (SHA-256)"
+    broken = looks_like_fits(path) if row.path.endswith(".fits") else None
+    return ("broken", broken) if broken else ("whole", None)

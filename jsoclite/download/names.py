@@ -11,37 +11,17 @@ import hashlib
 import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
-__all__ = ["Namer", "Wanted", "bracket_values", "extension", "file_name", "series_of", "stem"]
+from ..series import RecordName
+
+__all__ = ["Namer", "extension", "file_name", "stem"]
 
 # Most file systems take 255 bytes; ".part.etag" and a version suffix must still fit.
 LONGEST = 200
 
 _TIME = re.compile(r"(\d{4})[.-](\d\d)[.-](\d\d)[_T](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?(?:_?([A-Za-z]+))?")
-_BRACKET = re.compile(r"""\[((?:"[^"]*"|'[^']*'|[^\]"'])*)\]""")
 # names that Windows keeps for devices, whatever their extension
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A file that is wanted: of which record, which segment, and with which extension."""
-
-    record: str
-    recnum: int
-    segment: str
-    ending: str = ".fits"
-
-
-def series_of(record: str) -> str:
-    """Return the series of a record name."""
-    return record.partition("[")[0].strip()
-
-
-def bracket_values(record: str) -> list[str]:
-    """Return the values between the brackets of a record name, without quotes."""
-    return [value.strip().strip("\"'") for value in _BRACKET.findall(record)]
 
 
 def _safe(text: str) -> str:
@@ -64,9 +44,10 @@ def stem(record: str) -> str:
 
     Where a character had to be replaced, or the name cut, a short hash of the whole record name is part of the stem.
     """
-    values = bracket_values(record)
+    name = RecordName.parse(record)
+    values = name.bare
     lossy = any(not _TIME.fullmatch(value) and _safe(value) != value for value in values)
-    text = ".".join([_safe(series_of(record)), *(_value(value) for value in values)])
+    text = ".".join([_safe(name.series), *(_value(value) for value in values)])
     return _shorten(text, record, lossy)
 
 

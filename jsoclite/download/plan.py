@@ -2,27 +2,40 @@
 Which way each wanted file comes: it is there already, straight from SUMS, or by an export request.
 
 `Retrieval` is what `Client.download` does, step by step; the steps themselves are in `download`, `direct` and `staged`.
+
+What is wanted: rows become records and segments, with the steps to apply; records become record sets to export.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+import datetime as dt
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import JsocError
+import numpy as np
+
+from ..errors import JsocError, ProcessingError, warn
 from ..export.request import ExportRequest, ExportStatus
+from ..export.steps import chain, segments_made
+from ..query.query import segment_columns
+from ..recordset import RecordSet, numbers_in
+from ..selection.selection import Selection, select
+from ..series import FileKey, SeriesInfo, check_names, prime_time_key, series_of
+from ..times import parse_time
 from .download import Batch, Job
 from .exported import FILENAME_FORMAT, alive, staged_jobs
 from .ledger import FileRow, RequestRow
-from .names import Wanted, extension, series_of
-from .sums import CHUNK, located
-from .targets import Target, packed
+from .names import extension
+from .sums import CHUNK, endings, located
 
 if TYPE_CHECKING:
     from ..export.export import Export
     from ..query.query import Queries
 
-__all__ = ["Retrieval"]
+__all__ = ["Product", "Retrieval", "Target", "chosen_segments", "packed", "processing", "targets"]
 
 OFFLINE = (
     "its file is on tape (or lost): ask jsoc@sun.stanford.edu to bring it online, naming the record, then run the same "
@@ -55,7 +68,7 @@ class Retrieval:
         new_export: Callable[[Sequence[ExportRequest]], Export],
     ) -> None:
         self.batch, self.queries = batch, queries
-        self.transport = queries.transport
+        self.jsoc = queries.jsoc
         self._new_request, self._new_export = new_request, new_export
 
     def jobs(self, targets: Sequence[Target], *, overwrite: bool = False) -> Iterator[Job]:
@@ -81,12 +94,12 @@ class Retrieval:
         headers = target.product.protocol != "as-is"
         if len({row.recnum for row in free}) <= CHUNK:
             direct: list[Job] = []
-            for jobs, staged in located(self.batch, self.transport, target.info, free, headers=headers):
+            for jobs, staged in located(self.batch, self.jsoc, target.info, free, headers=headers):
                 direct += jobs
                 offline += staged
             yield from self._staged(target, offline, direct) if offline else direct
             return
-        for jobs, staged in located(self.batch, self.transport, target.info, free, headers=headers):
+        for jobs, staged in located(self.batch, self.jsoc, target.info, free, headers=headers):
             yield from jobs
             offline += staged
         if offline:
@@ -100,7 +113,7 @@ class Retrieval:
 
     def _living(self) -> list[RequestRow]:
         rows = self.batch.ledger.requests(state=("planned", "pending", "done"))
-        server = self.transport.server.cgi_baseurl
+        server = self.jsoc.server.cgi_baseurl
         return [row for row in rows if alive(row.state, row.request_id, row.submitted) and row.server == server]
 
     def _staged(self, target: Target, rows: list[FileRow], meanwhile: Iterable[Job] = ()) -> Iterator[Job]:
@@ -132,7 +145,7 @@ class Retrieval:
         kept: list[FileRow] = []
         # what steps make is in no storage unit; what they read lies together in one
         source = target.info.segments.index[0] if target.product.made else None
-        for jobs, tape in located(self.batch, self.transport, target.info, rows, headers=False, source=source):
+        for jobs, tape in located(self.batch, self.jsoc, target.info, rows, headers=False, source=source):
             kept += [job.row for job in jobs]
             for row in tape:
                 self.batch.fail(row, OFFLINE, missing=False)
@@ -158,7 +171,7 @@ class Retrieval:
             protocol = "as-is" if target.product.protocol == "as-is" else "fits"
             with self.batch.ledger.transaction():
                 noted = self.batch.ledger.add_request(
-                    self.transport.server.cgi_baseurl,
+                    self.jsoc.server.cgi_baseurl,
                     record_set,
                     method="url",
                     protocol=protocol,
@@ -216,10 +229,10 @@ class Retrieval:
 
     def _replan(self, files: Sequence[FileRow]) -> list[FileRow]:
         todo = []
-        by_product: dict[str, list[Wanted]] = {}
+        by_product: dict[str, list[FileKey]] = {}
         for file in files:
             by_product.setdefault(file.product, []).append(
-                Wanted(file.record, file.recnum, file.segment, extension(file.path))
+                FileKey(file.record, file.recnum, file.segment, extension(file.path))
             )
         for product, wanted in by_product.items():
             todo += self.batch.plan(wanted, product)
@@ -234,7 +247,7 @@ class Retrieval:
             recnum = int(prefix) if prefix.isdigit() and rest else -1
             stored = rest if recnum >= 0 else name
             wanted.append(
-                Wanted(file.record, recnum, file.segment or self._segment(file.record, stored), extension(name))
+                FileKey(file.record, recnum, file.segment or self._segment(file.record, stored), extension(name))
             )
         return self.batch.plan(wanted, self._product(request))
 
@@ -247,3 +260,190 @@ class Retrieval:
             return own
         begun = [name for name in known if own.lower().startswith(name.lower())]
         return max(begun, key=len, default=own)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """
+    What is made of the stored files.
+
+    Attributes
+    ----------
+    protocol : str
+        ``auto``, ``fits`` or ``as-is``.
+    process : str
+        Processing steps in the form of jsoc_fetch's argument, empty for none.
+    size_ratio : float
+        Output bytes over input bytes.
+    """
+
+    protocol: str
+    process: str = ""
+    size_ratio: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """How the ledger calls it: what JSOC exports as FITS and what is completed here are the same thing."""
+        return self.process or ("as-is" if self.protocol == "as-is" else "fits")
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """Segments that the steps make in place of the stored ones; empty where these stay."""
+        return segments_made(self.process)
+
+    @property
+    def tag(self) -> str:
+        """What tells its files from the whole, unprocessed ones: the steps' names and a hash of their arguments."""
+        if not self.process:
+            return ""
+        steps = "-".join(step.partition(",")[0] for step in self.process.split("|") if not step.startswith("n="))
+        return f"{steps}-{hashlib.sha256(self.process.encode()).hexdigest()[:6]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Chosen records of one series in the order of the rows, the segments wanted of each, and what to make of them."""
+
+    info: SeriesInfo
+    records: tuple[tuple[str, int], ...]
+    segments: tuple[str, ...]
+    product: Product
+
+    def wanted(self) -> Iterator[FileKey]:
+        """Yield the files."""
+        ending = endings(self.info, self.segments)
+        for record, recnum in self.records:
+            for segment in self.segments:
+                yield FileKey(record, recnum, segment, ending[segment])
+
+
+R = TypeVar("R", FileKey, FileRow)
+
+
+def packed(queries: Queries, target: Target, rows: Iterable[R]) -> Iterator[tuple[str, list[R]]]:
+    """
+    Yield the fewest record sets, with the files that each stands for.
+
+    Records that want the same segments go together. Where several requests would be needed, shorter forms are tried,
+    and used only if the server lists the very same record numbers for them.
+    """
+    by_record: dict[int, list[R]] = {}
+    for row in rows:
+        by_record.setdefault(row.recnum, []).append(row)
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for recnum, files in by_record.items():
+        segments = tuple(name for name in target.segments if any(file.segment == name for file in files))
+        groups.setdefault(segments, []).append(recnum)
+    for segments, recnums in groups.items():
+        names = tuple(by_record[recnum][0].record for recnum in recnums)
+        chosen = Selection(target.info.name, names, np.array(recnums, dtype=np.int64))
+        listed: dict[str, list[int]] = {}
+
+        def ask(record_set: RecordSet, listed: dict[str, list[int]] = listed) -> list[int]:
+            bare = record_set.with_segments(None)
+            listed[str(bare)] = queries.recnums(bare)
+            return listed[str(bare)]
+
+        # steps that make other segments read several of the stored ones: these are left to them
+        braces = None if target.product.made else segments
+        for record_set in chosen.record_sets(braces, verify=ask, info=target.info):
+            found = listed.get(str(record_set.with_segments(None))) or numbers_in(str(record_set))
+            yield str(record_set), [row for recnum in found for row in by_record[recnum]]
+
+
+def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any) -> list[Target]:
+    """
+    Find out which records rows are, and which segments of them are wanted.
+
+    Parameters
+    ----------
+    queries : Queries
+        For what the rows do not say themselves.
+    rows : object
+        See `Client.download`.
+    segments : list of str or None
+        The segments asked for.
+    protocol : str
+        ``auto``, ``fits`` or ``as-is``.
+    steps : step, iterable of them, or None
+        Processing steps.
+    """
+    steps = as_steps(steps)
+    if isinstance(rows, str):
+        rows = RecordSet.parse(rows)
+    if isinstance(rows, RecordSet):
+        segments = segments or list(rows.segments or ()) or None
+        named, rows = rows, queries.query(rows, keywords=queries.prime_keys(rows.series))
+        if not len(rows):
+            warn(f"no record matches {named}")
+    found = []
+    for chosen in select(rows):
+        info = queries.info(chosen.series)
+        asked = segments or segment_columns(rows, info)
+        product = Product(protocol, *processing(queries, steps, info, asked or ()))
+        wanted = chosen_segments(asked, info, product.made)
+        if not wanted:
+            raise JsocError(f"{info.name} has no segments: its records have no files, all is in the keywords")
+        if chosen.recnums is None:
+            records = queries.numbers(chosen.names)
+        else:
+            records = tuple(zip(chosen.names, (int(number) for number in chosen.recnums), strict=True))
+        found.append(Target(info, records, tuple(wanted), product))
+    return found
+
+
+def chosen_segments(asked: list[str] | None, info: SeriesInfo, made: Sequence[str] = ()) -> list[str]:
+    """
+    Return the segments that are wanted.
+
+    Where steps make segments of their own, these: all of them, unless some are named; who names stored ones means what
+    is made of them.
+    """
+    known = list(info.segments.index)
+    if not asked or "**ALL**" in asked:
+        return list(made) or known
+    names = check_names(asked, [*made, *known], "segment", info.name)
+    return [name for name in names if name in made] or list(made) or names
+
+
+def processing(queries: Queries, steps: Any, info: SeriesInfo, segments: Sequence[str] = ()) -> tuple[str, float]:
+    """
+    Return processing steps as jsoc_fetch takes them, and the ratio of output to input bytes.
+
+    Raises
+    ------
+    ProcessingError
+        For steps that cannot work, or a reference time without an image.
+    """
+    steps = as_steps(steps)
+    if steps is None:
+        return "", 1.0
+    for step in steps:
+        _has_reference(queries, info, getattr(step, "t_ref", None))
+    known = info.segments["dims"]
+    sizes = [known[name] for name in segments if name in known.index] or list(known)
+    dims = next((re.fullmatch(r"(\d+)x(\d+)", str(size)) for size in sizes if size), None)
+    return chain(steps, series=info.name, dims=(int(dims[1]), int(dims[2])) if dims else None)
+
+
+def as_steps(steps: Any) -> list[Any] | None:
+    """Return steps as a list, also those of an iterator, which can be gone through only once; `chain` checks them."""
+    if steps is None:
+        return None
+    several = isinstance(steps, Iterable) and not isinstance(steps, str | Mapping)
+    return list(steps) if several else [steps]
+
+
+def _has_reference(queries: Queries, info: SeriesInfo, t_ref: Any) -> None:
+    """Check that im_patch will find an image near its reference time; else it fails without a word (im_patch.c)."""
+    time_key = prime_time_key(info)
+    if t_ref is None or time_key is None:
+        return
+    moment = parse_time(t_ref)
+    window = dt.timedelta(hours=2)
+    near = RecordSet.parse(f"{info.name}[{time_key}={moment - window}-{moment + window}]")
+    if not queries.count(near):
+        raise ProcessingError(
+            f"t_ref={t_ref}: {info.name} has no record within two hours of it, and JSOC's im_patch needs one; "
+            "choose the time of a record, Client.nearest finds it",
+        )

@@ -15,15 +15,16 @@ import numpy as np
 
 from ..errors import QueryError
 from ..export.reply import file_url
-from ..fits.header import cards, keyword_names
+from ..fits.header import header_cards as cards
+from ..fits.keywords import keyword_names
 from ..selection.selection import Selection
-from ..server.http import Transport
+from ..server.jsoc import Jsoc
 from .download import Batch, Job
 from .ledger import FileRow
 from .names import extension
 
 if TYPE_CHECKING:
-    from drms import SeriesInfo
+    from ..series import SeriesInfo
 
 __all__ = ["located"]
 
@@ -35,7 +36,7 @@ NO_IMAGE = 1 << 31
 
 def located(
     batch: Batch,
-    transport: Transport,
+    jsoc: Jsoc,
     info: SeriesInfo,
     rows: Sequence[FileRow],
     *,
@@ -49,9 +50,9 @@ def located(
     ----------
     batch : Batch
         Whose rows they are; a row that has no file at all is settled there.
-    transport : Transport
+    jsoc : Jsoc
         How to ask.
-    info : drms.SeriesInfo
+    info : SeriesInfo
         The series of the rows.
     rows : sequence of FileRow
         Wanted files of one series.
@@ -75,14 +76,14 @@ def located(
         jobs: list[Job] = []
         offline: list[FileRow] = []
         part = {recnum: by_record[recnum] for recnum in recnums[start : start + CHUNK]}
-        replies = {int(record["*recnum*"]): record for record in _ask(transport, info, part, headers, source)}
+        replies = {int(record["*recnum*"]): record for record in _ask(jsoc, info, part, headers, source)}
         for recnum, wanted in part.items():
             record = replies.get(recnum)
             for row in wanted:
                 if record is None:
                     batch.fail(row, f"record number {recnum} is not in {info.name} any more", missing=True)
                     continue
-                job = _job(batch, transport, info, row, record, headers, source or row.segment)
+                job = _job(batch, jsoc, info, row, record, headers, source or row.segment)
                 if job is not None:
                     jobs.append(job)
                 elif row.key not in batch.status:
@@ -91,22 +92,14 @@ def located(
 
 
 def _ask(
-    transport: Transport, info: SeriesInfo, part: Mapping[int, Sequence[FileRow]], headers: bool, source: str | None
+    jsoc: Jsoc, info: SeriesInfo, part: Mapping[int, Sequence[FileRow]], headers: bool, source: str | None
 ) -> Iterator[dict[str, Any]]:
     segments = list(dict.fromkeys(source or row.segment for rows in part.values() for row in rows))
     keys = ["*recnum*", *(keyword_names(info) if headers else [])]
     if "QUALITY" in info.keywords.index and "QUALITY" not in keys:
         keys.append("QUALITY")
     for record_set in Selection(info.name, (), np.array(list(part), dtype=np.int64)).texts():
-        # M=1: values with full precision (jsoc_info.c), as the server's own FITS export takes them from the database
-        params = {
-            "op": "rs_list",
-            "ds": record_set,
-            "key": ",".join(keys),
-            "seg": ",".join(segments),
-            "M": "1",
-        }
-        body = transport.ask(transport.server.url_jsoc_info, params).data
+        body = jsoc.rs_list(record_set, keys, segments, full=True).data
         if body.get("status") != 0:
             raise QueryError(
                 f"the server refused to list {record_set}: {body.get('error') or 'no reason given'}",
@@ -122,7 +115,7 @@ def _ask(
 
 def _job(
     batch: Batch,
-    transport: Transport,
+    jsoc: Jsoc,
     info: SeriesInfo,
     row: FileRow,
     record: Mapping[str, Any],
@@ -138,7 +131,7 @@ def _job(
         return None
     if not path.startswith("/"):  # NoDataDirectory: on tape
         return None
-    url = file_url(transport.server.http_download_baseurl or transport.server.cgi_baseurl, path)
+    url = file_url(jsoc.files, path)
     is_fits = row.path.endswith(".fits") and extension(path) in (".fits", ".fz", ".tas", "")
     header = functools.partial(cards, record, info, segment) if headers and is_fits else None
     return Job(row, url, is_fits, header)

@@ -260,7 +260,7 @@ def _finish(task: Task, part: Path, target: Path, received: int, before_naming: 
     if task.header is not None and not has_image(part):
         note = "the file holds no image: it is as it was stored, without the record's keywords"
     elif task.header is not None:
-        from ..fits.fitsfile import write_fits
+        from ..fits.files import write_fits
 
         final = target.with_name(target.name + ".header.part")
         write_fits(part, final, task.header)

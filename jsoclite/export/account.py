@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..download.ledger import Ledger, RequestRow
-    from ..download.names import Wanted
     from ..progress import Progress
-    from ..server.http import Transport
+    from ..series import FileKey
+    from ..server.jsoc import Jsoc
 
 __all__ = ["Orders"]
 
@@ -31,7 +31,7 @@ class Orders:
 
     Parameters
     ----------
-    transport : Transport
+    jsoc : Jsoc
         How to ask.
     email : str or None
         The address. It never appears in an error or a log.
@@ -39,13 +39,13 @@ class Orders:
         What `Export.download` calls.
     """
 
-    def __init__(self, transport: Transport, email: str | None, download: Callable[..., pd.DataFrame]) -> None:
-        self._transport, self._email, self._download = transport, email, download
+    def __init__(self, jsoc: Jsoc, email: str | None, download: Callable[..., pd.DataFrame]) -> None:
+        self._jsoc, self._email, self._download = jsoc, email, download
         self._registered = False
 
     def is_registered(self, address: str) -> bool:
         """Ask JSOC whether it knows an address (checkAddress.sh, status 2)."""
-        return bool(self._transport.check_address(address).get("status") == 2)
+        return bool(self._jsoc.check_address(address).get("status") == 2)
 
     def address(self) -> str:
         """
@@ -66,7 +66,7 @@ class Orders:
 
     def request(self, record_set: str | None, **options: Any) -> ExportRequest:
         """Make a request that is not submitted yet; options as for `ExportRequest`."""
-        return ExportRequest(self._transport, record_set, email=self.address, **options)
+        return ExportRequest(self._jsoc, record_set, email=self.address, **options)
 
     def attached(self, request_id: str) -> ExportRequest:
         """Make a request that JSOC has already."""
@@ -97,8 +97,6 @@ class Orders:
         request.on_change = progress.staging
         return request
 
-    def export(self, requests: Sequence[ExportRequest], wanted: Sequence[Wanted] = ()) -> Export:
+    def export(self, requests: Sequence[ExportRequest], wanted: Sequence[FileKey] = ()) -> Export:
         """Queue requests."""
-        return Export(
-            requests, clock=self._transport.clock, adopt=self.attached, download=self._download, wanted=wanted
-        )
+        return Export(requests, clock=self._jsoc.clock, adopt=self.attached, download=self._download, wanted=wanted)

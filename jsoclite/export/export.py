@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ..download.names import Wanted
+    from ..series import FileKey
 
 __all__ = ["Export"]
 
@@ -39,7 +39,7 @@ class Export(Sequence[ExportRequest]):
         Makes an `ExportRequest` of an id that JSOC names as being in the way.
     download : callable, optional
         What `Export.download` calls.
-    wanted : sequence of Wanted
+    wanted : sequence of FileKey
         The files that the requests are to bring, in the order of the rows, where that is known.
 
     Examples
@@ -58,7 +58,7 @@ class Export(Sequence[ExportRequest]):
         clock: Clock,
         adopt: Callable[[str], ExportRequest],
         download: Callable[..., pd.DataFrame] | None = None,
-        wanted: Sequence[Wanted] = (),
+        wanted: Sequence[FileKey] = (),
     ) -> None:
         self.requests, self.wanted = tuple(requests), tuple(wanted)
         self._clock, self._download = clock, download

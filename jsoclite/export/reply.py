@@ -8,19 +8,16 @@ JSOC answers in several tongues: numbers while a request is pending and strings 
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from ..errors import ExportError, ExportExpired, ExportFailed, ExportLimit, ExportOffline, ExportTooLarge
+from ..server.jsoc import REQUEST_ID
 from ..server.retry import redact
 
-__all__ = ["REQUEST_ID", "ExportFile", "ExportReply", "ExportStatus", "file_url", "read_reply", "reply_error"]
-
-#: What JSOC calls its export requests (GetJsocRequestID.c).
-REQUEST_ID = re.compile(r"JSOC_\d{8}_\d+(?:_[A-Z]+)*")
+__all__ = ["ExportFile", "ExportReply", "ExportStatus", "file_url", "read_reply", "reply_error"]
 
 # jsoc_fetch.c: the insert into its table of duplicates failed; nothing is wrong with the request
 _HASH = "Cant save new export-request hash"

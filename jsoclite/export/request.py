@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import ExportError, ServerError
-from ..server import jsoc as manage
-from ..server.http import AmbiguousRequest, Transport
+from ..server.http import AmbiguousRequest
+from ..server.jsoc import Jsoc
 from .reply import ExportFile, ExportReply, ExportStatus, read_reply, reply_error
 
 if TYPE_CHECKING:
     from ..download.ledger import Ledger, RequestRow
-    from ..download.names import Wanted
+    from ..series import FileKey
 
 __all__ = ["ExportRequest", "ExportStatus", "poll_delay"]
 
@@ -56,7 +56,7 @@ class ExportRequest:
 
     Parameters
     ----------
-    transport : Transport
+    jsoc : Jsoc
         How to reach the server.
     record_set : str or None
         What to export; None for a request that was made elsewhere.
@@ -70,7 +70,7 @@ class ExportRequest:
         JSOC's id, where it is known.
     ledger, row : Ledger, RequestRow, optional
         Where to write down each step.
-    wanted : sequence of Wanted
+    wanted : sequence of FileKey
         The files that it is to bring, where that is known.
     on_change : callable, optional
         Called with this request whenever its status has changed.
@@ -101,7 +101,7 @@ class ExportRequest:
 
     def __init__(
         self,
-        transport: Transport,
+        jsoc: Jsoc,
         record_set: str | None,
         *,
         method: str = "url",
@@ -113,10 +113,10 @@ class ExportRequest:
         request_id: str | None = None,
         ledger: Ledger | None = None,
         row: RequestRow | None = None,
-        wanted: Sequence[Wanted] = (),
+        wanted: Sequence[FileKey] = (),
         on_change: Callable[[ExportRequest], None] | None = None,
     ) -> None:
-        self._transport, self._email, self._ledger, self.row = transport, email, ledger, row
+        self._jsoc, self._email, self._ledger, self.row = jsoc, email, ledger, row
         self.record_set, self.method, self.protocol = record_set, method, protocol
         self.process, self.filename, self.size_ratio = process, filename, size_ratio
         self.wanted = tuple(wanted)
@@ -128,7 +128,7 @@ class ExportRequest:
         self.tar_url: str | None = None
         self.size = 0
         self.on_change = on_change
-        self._began = self._next_poll = transport.clock.now()
+        self._began = self._next_poll = jsoc.clock.now()
         self._outage: float | None = None
         self._new = request_id is None or made_lately(request_id)
 
@@ -182,7 +182,7 @@ class ExportRequest:
         ...     0 < request.due_in <= 1
         True
         """
-        return max(0.0, self._next_poll - self._transport.clock.now())
+        return max(0.0, self._next_poll - self._jsoc.clock.now())
 
     # -- submit ---------------------------------------------------------------------------------------------------
 
@@ -218,8 +218,6 @@ class ExportRequest:
         ('LIMIT', True, 'QUEUED')
         """
         params = {
-            "op": "exp_request",
-            "format": "json",
             "ds": self.record_set or "",
             "notify": self._email(),
             "method": self.method,
@@ -233,12 +231,10 @@ class ExportRequest:
             params["sizeratio"] = f"{self.size_ratio:.6g}"
         self._note("submitting")
         try:
-            reply = self._read(
-                self._transport.ask(self._transport.server.url_jsoc_fetch, params, private=True, once=True).data
-            )
+            reply = self._read(self._jsoc.exp_request(params))
         except AmbiguousRequest as error:
             reply = self._after_doubt(params, error)
-        self._began = self._transport.clock.now()
+        self._began = self._jsoc.clock.now()
         if reply.status is ExportStatus.LIMIT or reply.transient:
             self._note("planned")
             return reply
@@ -259,8 +255,7 @@ class ExportRequest:
         if pending:
             return self._read({"status": 7, "error": f"pending export requests ({', '.join(pending)})"})
         if pending is not None:
-            reply = self._transport.ask(self._transport.server.url_jsoc_fetch, params, private=True, once=True)
-            return self._read(reply.data)
+            return self._read(self._jsoc.exp_request(params))
         raise ExportError(
             f"{error}. JSOC may or may not have taken the export request, so it was not sent again. "
             "Run the same line again: within 24 hours JSOC gives an identical request its old id.",
@@ -278,7 +273,7 @@ class ExportRequest:
         ...     export[0].pending_at_server() == export.ids
         True
         """
-        return manage.pending(self._transport, self._email())
+        return self._jsoc.pending(self._email())
 
     def cancel(self) -> bool:
         """
@@ -302,7 +297,7 @@ class ExportRequest:
         if self.planned:
             self.fail(ExportError("cancelled before it was submitted", record_set=self.record_set))
             return True
-        cancelled = manage.cancel(self._transport, self._email())
+        cancelled = self._jsoc.cancel(self._email())
         if cancelled and self.pending:
             self.fail(ExportError(f"export {self.id} was cancelled", request_id=self.id, record_set=self.record_set))
         return cancelled
@@ -329,9 +324,8 @@ class ExportRequest:
         """
         if self.id is None:
             return self.status
-        params = {"op": "exp_status", "requestid": self.id}
-        reply = self._read(self._transport.ask(self._transport.server.url_jsoc_fetch, params).data)
-        now = self._transport.clock.now()
+        reply = self._read(self._jsoc.exp_status(self.id))
+        now = self._jsoc.clock.now()
         self._next_poll = now + poll_delay(now - self._began)
         if reply.status is ExportStatus.NOT_FOUND and self._new and now - self._began < NOT_FOUND_GRACE_S:
             return self.status
@@ -364,7 +358,7 @@ class ExportRequest:
             self.refresh()
             self._outage = None
         except ServerError as error:
-            now = self._transport.clock.now()
+            now = self._jsoc.clock.now()
             self._outage = now if self._outage is None else self._outage
             if now - self._outage > OUTAGE_PATIENCE_S:
                 raise
@@ -372,7 +366,7 @@ class ExportRequest:
             self._next_poll = now + 30.0
 
     def _read(self, body: object) -> ExportReply:
-        return read_reply(body, self._transport.server.http_download_baseurl or self._transport.server.cgi_baseurl)
+        return read_reply(body, self._jsoc.files)
 
     def _take(self, reply: ExportReply) -> None:
         before = self.status, self.id

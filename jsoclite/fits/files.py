@@ -1,8 +1,10 @@
 """
-The shape of a FITS file, from its headers alone.
+The shape of a FITS file, from its headers alone, and a new header around untouched image bytes.
 
-Nothing but the standard library, and no data unit is read: whether a download is a whole FITS file is known after a few
-kilobytes, and where the parts of a file lie is known before any of them is copied.
+No data unit is read: whether a download is a whole FITS file is known after a few kilobytes, and where the parts of a
+file lie is known before any of them is copied. As-is files hold their image behind a minimal header, often
+Rice-compressed in the first extension behind an empty primary. Writing never decompresses: the data unit is copied as
+it is, only the header before it is new.
 """
 
 from __future__ import annotations
@@ -10,13 +12,23 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-BLOCK = 2880
-WIDTH = 80
+from ..errors import JsocError
+from . import cards as fitscard
+from .cards import BLOCK, WIDTH
 
+if TYPE_CHECKING:
+    from astropy.io import fits
+
+__all__ = ["BITPIX", "BrokenFits", "Unit", "looks_like_fits", "units", "write_fits"]
+
+#: What BITPIX may say, and the type that numpy has for it.
+BITPIX: Final = {8: "u1", 16: "i2", 32: "i4", 64: "i8", -32: "f4", -64: "f8"}
+
+_CHUNK = 1 << 20
 # a header of more cards than this is taken for something else; real ones have some hundreds
 _MAX_BLOCKS = 1000
 
@@ -80,7 +92,7 @@ class Unit(NamedTuple):
 def _data_size(unit: Unit) -> int:
     """Compute the bytes of a data unit (FITS standard 4.0, equations 1, 2 and 4)."""
     bits = unit.integer("BITPIX")
-    if bits not in (8, 16, 32, 64, -32, -64):
+    if bits not in BITPIX:
         raise BrokenFits(f"BITPIX in the header at byte {unit.start} is {bits}")
     axes = [unit.integer(f"NAXIS{number}") for number in range(1, unit.integer("NAXIS") + 1)]
     if any(axis < 0 for axis in axes):
@@ -197,3 +209,124 @@ def looks_like_fits(path: str | os.PathLike[str]) -> str | None:
             return str(reason)
         size = file.seek(0, os.SEEK_END)
     return None if size % BLOCK == 0 else f"truncated: {size} bytes is no multiple of {BLOCK}"
+
+
+def write_fits(
+    source: str | os.PathLike[str], target: str | os.PathLike[str], header: Iterable[str] | fits.Header
+) -> None:
+    """
+    Write an as-is file anew with a full header; the image is copied byte for byte, a compressed one stays compressed.
+
+    Parameters
+    ----------
+    source : path-like
+        The as-is file.
+    target : path-like
+        Where to write; an existing file is replaced. Not the source.
+    header : iterable of str or astropy.io.fits.Header
+        Cards to put into the header of the image, as `header_cards` returns them. A card that the source has
+        already is replaced where it stands, others follow in their order; what describes the HDU (NAXIS, BSCALE,
+        ZIMAGE, …) stays the source's.
+
+    Raises
+    ------
+    JsocError
+        If the source is no whole FITS file, or holds no image.
+
+    Notes
+    -----
+    CHECKSUM and DATASUM are computed anew, without the time in their comments: the same input gives the same bytes.
+    """
+    if os.path.realpath(source) == os.path.realpath(target):
+        raise JsocError(
+            f"{os.fspath(source)!r} cannot be rewritten in place; give another target and rename it afterwards"
+        )
+    with Path(source).open("rb") as file:
+        try:
+            parts = list(units(file))
+        except BrokenFits as reason:
+            raise JsocError(f"{os.fspath(source)!r} is no FITS file to put a header into: {reason}") from None
+        image = next((unit for unit in parts if unit.is_image), None)
+        if image is None:
+            raise JsocError(f"{os.fspath(source)!r} holds no image, so there is no header to complete; use it as it is")
+        merged = _merge(image.cards, _card_list(header))
+        with Path(target).open("wb") as out:
+            _copy(file, out, 0, image.start)
+            # the checksums need the sum of the data, which is known once they are copied: the block has its size
+            # already
+            out.write(fitscard.header_block(merged))
+            total = _copy(file, out, image.data_start, image.end)
+            _copy(file, out, image.end, file.seek(0, os.SEEK_END))
+            out.seek(image.start)
+            out.write(fitscard.header_block(_checksummed(merged, total)))
+
+
+def _card_list(header: Iterable[str] | fits.Header) -> list[str]:
+    """Return the cards of either form of header, without END."""
+    tostring = getattr(header, "tostring", None)
+    if tostring is None:
+        found = list(header)
+    else:
+        text = str(tostring(sep="", endcard=False, padding=False))
+        found = [text[place : place + WIDTH] for place in range(0, len(text), WIDTH)]
+    for card in found:
+        if len(card) != WIDTH or not (card.isascii() and card.isprintable()):
+            raise JsocError(f"a header card is 80 printable ASCII characters, this is not: {card[:100]!r}")
+    return found
+
+
+def _merge(old: Sequence[str], new: Sequence[str]) -> list[str]:
+    """Put new cards into the old header as CFITSIO's fits_update_key does, with room for the checksums."""
+    added: dict[str, list[str]] = {}
+    order: list[tuple[str, list[str]]] = []
+    for name, cards in fitscard.groups(new):
+        if fitscard.is_structural(name) or not name:
+            continue
+        order.append((name, cards))
+        if name not in ("COMMENT", "HISTORY"):
+            added.setdefault(name, cards)
+    given = set(added)
+    closing = {*fitscard.LONGSTRN} if "LONGSTRN" in given else set()
+    replaced = {name for name, cards in order if name in ("COMMENT", "HISTORY") and not closing.issuperset(cards)}
+    header: list[str] = []
+    for name, cards in fitscard.groups(old):
+        # ZHECKSUM is the checksum that the uncompressed file had: it would not hold with more keywords
+        if name in replaced or name == "ZHECKSUM" or closing.intersection(cards):
+            continue
+        # a keyword that stands there twice is replaced once, and its stale double goes
+        header += added.pop(name, []) if name in given else cards
+    for name, cards in order:
+        if name in ("COMMENT", "HISTORY") or added.pop(name, None) is not None:
+            header += cards
+    names = {fitscard.name_of(card) for card in header}
+    return header + [fitscard.card(name, "''") for name in ("CHECKSUM", "DATASUM") if name not in names]
+
+
+def _checksummed(header: list[str], data: int) -> list[str]:
+    """Fill in CHECKSUM and DATASUM, `data` being the sum of the data unit."""
+    filled = [
+        fitscard.card("CHECKSUM", "'0000000000000000'", "HDU checksum")
+        if card.startswith("CHECKSUM=")
+        else fitscard.card("DATASUM", fitscard.quoted(str(data)), "data unit checksum")
+        if card.startswith("DATASUM =")
+        else card
+        for card in header
+    ]
+    total = fitscard.checksum(fitscard.header_block(filled), data)
+    text = fitscard.encode_checksum(total)
+    return [card.replace("0" * 16, text) if card.startswith("CHECKSUM=") else card for card in filled]
+
+
+def _copy(file: BinaryIO, out: BinaryIO, start: int, end: int) -> int:
+    """Copy bytes from one file to the other and return their ones'-complement sum."""
+    total = 0
+    file.seek(start)
+    while start < end:
+        chunk = file.read(min(_CHUNK, end - start))
+        if not chunk:
+            raise JsocError(f"{file.name!r} became shorter while it was copied")
+        out.write(chunk)
+        # units begin and end on blocks of 2880 bytes; only what follows the last one may have any length
+        total = fitscard.checksum(chunk.ljust(-(-len(chunk) // 4) * 4, b"\0"), total)
+        start += len(chunk)
+    return total

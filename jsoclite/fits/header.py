@@ -23,29 +23,28 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import JsocError
+from ..series import KEYWORD_TYPES, Kind
 from . import cards as fitscard
-from .fitsfile import write_fits
-from .keywords import COMMENTARY, DATES, IMAGE, WCS_DEFAULTS, HeaderKeyword, header_keywords, keyword_names
-from .read import read
+from .keywords import COMMENTARY, DATES, IMAGE, WCS_DEFAULTS, HeaderKeyword, header_keywords
 
 if TYPE_CHECKING:
-    import drms
+    from ..series import SeriesInfo
 
-__all__ = ["HeaderKeyword", "cards", "header_keywords", "keyword_names", "read", "write_fits"]
+__all__ = ["header_cards", "time_text"]
 
 # what rs_list prints where there is no value, and where a link leads nowhere (jsoc_info.c)
 _MISSING, _BROKEN = "MISSING", "Invalid KeyLink"
 
-_BITS = {"char": 8, "short": 16, "int": 32, "longlong": 64}
+_BITS = {name: one.bits for name, one in KEYWORD_TYPES.items() if one.kind is Kind.INTEGER}
 _DIGITS = {"float": 9, "double": 17}
 
 # seconds with their decimals, before the zone, in what sprint_time prints
 _SECONDS = re.compile(r"(?P<head>.*[:_]-?\d+)(?P<decimals>\.\d+)?(?P<zone>Z|_[A-Za-z]+)?", re.DOTALL)
 
 
-def cards(
+def header_cards(
     record: Mapping[str, object],
-    info: drms.SeriesInfo,
+    info: SeriesInfo,
     segment: str | None,
     *,
     recnum: int | None = None,
@@ -59,7 +58,7 @@ def cards(
     record : mapping
         DRMS keyword name → value as ``rs_list`` prints it, ideally with ``M=1``. ``MISSING``, None and NaN are missing
         values. A keyword that is not there, or says ``Invalid KeyLink``, is left out.
-    info : drms.SeriesInfo
+    info : SeriesInfo
         The series, from ``series_struct``.
     segment : str or None
         Name of the segment; None writes a header for the record alone.
@@ -171,11 +170,11 @@ def time_text(text: str) -> str | None:
     decimals = Decimal(match["decimals"] or 0).quantize(Decimal("0.001"), ROUND_HALF_EVEN)
     if decimals >= 1:
         # 59.9996 s: DRMS carries into the minute, and so on
-        from ..times.parse import format_time, scan_time
+        from ..times import words
 
         zone = (match["zone"] or "").lstrip("_")
         iso = "T" in match["head"] and zone == "Z"
-        return format_time(scan_time(text), "ISO" if iso else zone or "UTC", 3).removesuffix("Z")
+        return words.format_time(words.scan_time(text), "ISO" if iso else zone or "UTC", 3).removesuffix("Z")
     return match["head"] + str(decimals)[1:] + (match["zone"] or "").removesuffix("Z")
 
 

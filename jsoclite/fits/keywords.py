@@ -19,7 +19,7 @@ from ..errors import JsocError
 from . import cards as fitscard
 
 if TYPE_CHECKING:
-    import drms
+    from ..series import SeriesInfo
 
 __all__ = ["HeaderKeyword", "header_keywords", "keyword_names"]
 
@@ -112,16 +112,16 @@ def _short_comment(text: str, drms_name: str) -> str:
     return "".join(shown)
 
 
-_planned: WeakKeyDictionary[drms.SeriesInfo, dict[str | None, tuple[HeaderKeyword, ...]]] = WeakKeyDictionary()
+_planned: WeakKeyDictionary[SeriesInfo, dict[str | None, tuple[HeaderKeyword, ...]]] = WeakKeyDictionary()
 
 
-def header_keywords(info: drms.SeriesInfo, segment: str | None = None) -> tuple[HeaderKeyword, ...]:
+def header_keywords(info: SeriesInfo, segment: str | None = None) -> tuple[HeaderKeyword, ...]:
     """
     List the keywords of a series that go into a FITS header, in their order there.
 
     Parameters
     ----------
-    info : drms.SeriesInfo
+    info : SeriesInfo
         The series, from ``series_struct``.
     segment : str, optional
         Segment whose per-segment keywords are wanted; by default those of no segment.
@@ -143,7 +143,7 @@ def header_keywords(info: drms.SeriesInfo, segment: str | None = None) -> tuple[
     return plans[segment]
 
 
-def _plan(info: drms.SeriesInfo, segment: str | None) -> Iterator[HeaderKeyword]:
+def _plan(info: SeriesInfo, segment: str | None) -> Iterator[HeaderKeyword]:
     """Build the list that `header_keywords` keeps."""
     segments = {name.lower(): number for number, name in enumerate(info.segments.index)}
     if segment is not None and segment.lower() not in segments:
@@ -181,13 +181,13 @@ def _plan(info: drms.SeriesInfo, segment: str | None) -> Iterator[HeaderKeyword]
         yield HeaderKeyword(name, fits, cast or str(kind), plain_unit, comment)
 
 
-def keyword_names(info: drms.SeriesInfo, segment: str | None = None) -> list[str]:
+def keyword_names(info: SeriesInfo, segment: str | None = None) -> list[str]:
     """
-    Name the keywords to ask the server for (with ``M=1``) before `cards` is called.
+    Name the keywords to ask the server for (with ``M=1``) before `header_cards` is called.
 
     Parameters
     ----------
-    info : drms.SeriesInfo
+    info : SeriesInfo
         The series, from ``series_struct``.
     segment : str, optional
         Segment whose per-segment keywords are to be there; by default those of all segments.

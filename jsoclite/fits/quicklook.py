@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..download.names import series_of
 from ..errors import JsocError, UnknownName, warn
-from ..query.query import as_list
+from ..series import as_list, series_of
+from .read import URL
 from .thumbnails import NoImage, Source, Thumbnail, thumbnail
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["quicklook"]
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 # arrays of numbers that are no pictures, though some have the shape of one
 _NO_PICTURES = frozenset({"spikes"})
 
@@ -153,7 +151,7 @@ def _files(paths: Iterable[Any]) -> list[list[Source]]:
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"quicklook takes rows, or paths of files, not {type(path).__name__}")
         where = os.fsdecode(path)
-        if "[" in where and not _URL.match(where) and not os.path.exists(where):
+        if "[" in where and not URL.match(where) and not os.path.exists(where):
             raise JsocError(f"{where!r} is no file; to show a record set, pass client=, or query and download it first")
         found.append([Source(where, "", "", {})])
     return found
@@ -195,7 +193,7 @@ def _of_query(frame: pd.DataFrame, segments: list[str] | None) -> tuple[list[lis
     found, left_out = [], Counter[str]()
     for record, row in zip(frame.index, frame.to_dict("records"), strict=True):
         keywords = {str(name): value for name, value in row.items() if name not in there}
-        urls = {name: row[name] for name in chosen if isinstance(row[name], str) and _URL.match(row[name])}
+        urls = {name: row[name] for name in chosen if isinstance(row[name], str) and URL.match(row[name])}
         if urls:
             found.append([Source(url, str(record), name, keywords) for name, url in urls.items()])
         # rows of several series: one has no file in the other's column, and yet all its files are online
@@ -209,7 +207,7 @@ def _segment_columns(frame: pd.DataFrame) -> list[str]:
     return [
         str(name)
         for name in frame.columns
-        if any(isinstance(value, str) and _URL.match(value) for value in frame[name].dropna().head(1))
+        if any(isinstance(value, str) and URL.match(value) for value in frame[name].dropna().head(1))
     ]
 
 

@@ -1,9 +1,10 @@
 """
-Reading what JSOC delivers: the image wherever it lies in a file, and a header that describes it.
+Reading what JSOC delivers: the image wherever it lies in a file, and a header that describes it; a stack of images.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import re
@@ -11,20 +12,20 @@ import warnings
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from ..errors import JsocError
 from . import cards as fitscard
-from .files import BrokenFits, Unit, units
+from .files import BITPIX, BrokenFits, Unit, units
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from astropy.io import fits
 
-__all__ = ["read", "standardise"]
+__all__ = ["URL", "Stack", "read", "stack", "standardise"]
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 # exports made before 2019 print missing numbers as bare words, which FITS does not know and astropy makes strings of
 _NOT_A_NUMBER = re.compile(
     r"([A-Z0-9_-]{1,8}) *= +(?:'[-+]?(?:nan|inf) *'|[-+]?(?:nan|inf)) *(?:/ *(.*?) *)?", re.IGNORECASE
@@ -37,48 +38,43 @@ def read(
     fetch: Callable[[str], bytes] | None = None,
 ) -> tuple[np.ndarray[Any, Any], fits.Header]:
     """
-    Read the image of a FITS file and its header.
+    Open the image of a FITS file, whichever HDU it lies in.
 
     Parameters
     ----------
-    source : path-like, URL, or row
-        A file, a URL, or one row of a manifest (anything with a ``path``).
+    source : path, URL, or row of a manifest
+        What to open; a row is anything with a ``path``. A URL is fetched for this once; `Client.download` keeps files.
     fetch : callable, optional
-        Called with a URL, returns the file's bytes. Needed for URLs only.
+        Returns the bytes of a URL, in place of our own way of fetching.
 
     Returns
     -------
-    data : numpy.ndarray
+    data : ndarray
         The image of the first HDU that has one, decompressed, in the machine's byte order; the first axis is the last
         FITS axis. Integer images that are scaled (BSCALE, BZERO) or declare a BLANK become floats with NaN for missing
         pixels, float32 up to 16 bits and float64 above; other integers stay what they are. Units as BUNIT says.
     header : astropy.io.fits.Header
-        The header of that HDU as it describes `data`: without compression and scaling, with None for missing values,
-        and with coordinates that `astropy.wcs.WCS` understands (see `standardise`).
+        The keywords as they describe `data`: without compression and scaling, None for missing values, and with
+        coordinates that ``astropy.wcs.WCS(header)`` takes (see `standardise`).
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     JsocError
-        If it is not a whole FITS file (a saved HTML page, half a download), holds no image, or is a URL without
-        `fetch`.
+        If it is not a whole FITS file (a saved HTML page, half a download), or holds no image.
 
     Examples
     --------
     >>> files = client.download("hmi.M_720s[2014.01.01_TAI]{magnetogram}", "data")
-    >>> data, header = read(files.path.iloc[0])
-    >>> data.dtype, header["BUNIT"]
-    (dtype('float64'), 'Gauss')
+    >>> data, header = jsoclite.read(files.iloc[0])
+    >>> data.dtype, data.ndim, header["TELESCOP"], header["BUNIT"]
+    (dtype('float64'), 2, 'SDO/HMI', 'Gauss')
     """
     where = _locate(source)
     file: BinaryIO
-    if _URL.match(where):
-        if fetch is None:
-            raise JsocError(
-                f"{where!r} is a URL: download it first, or pass fetch=, a function that returns the bytes of a URL"
-            )
-        file = BytesIO(fetch(where))
+    if URL.match(where):
+        file = BytesIO((fetch or _fetch)(where))
     else:
         path = Path(where)
         if not path.exists():
@@ -94,6 +90,20 @@ def read(
             raise JsocError(f"{where!r} holds no image; open it with astropy.io.fits or astropy.table")
         data = _pixels(file, parts[number], number)
     return data, _image_header(parts[number], data)
+
+
+def _fetch(url: str) -> bytes:
+    import tempfile
+
+    from ..download.transfer import Task, fetch_alone
+    from ..errors import ServerError
+
+    with tempfile.TemporaryDirectory() as directory:
+        target = Path(directory) / "file.fits"
+        outcome = fetch_alone(Task(url, str(target)))
+        if outcome.error:
+            raise ServerError(f"cannot fetch {url}: {outcome.error}", url=url)
+        return target.read_bytes()
 
 
 def _locate(source: Any) -> str:
@@ -138,18 +148,18 @@ def _pixels(file: BinaryIO, unit: Unit, number: int) -> np.ndarray[Any, Any]:
         return raw
     scale, zero = unit.real("BSCALE", 1.0), unit.real("BZERO", 0.0)
     blank = None if unit.text("BLANK") is None else unit.integer("BLANK")
-    limits = np.iinfo(np.uint8 if bits == 8 else f"i{bits // 8}")
+    limits = np.iinfo(BITPIX[bits])
     # a BLANK that no pixel can have, such as -128 beside unsigned bytes, declares nothing
     missing = blank is not None and limits.min <= blank <= limits.max
-    half = 0 if scale != 1 or missing else {8: -128, 16: 2**15, 32: 2**31, 64: 2**63}[bits]
-    if half and zero == half:
-        # how FITS stores unsigned integers and signed bytes: with the highest bit turned over
+    if scale == 1 and not missing:
+        if zero == 0:
+            return raw
         turned = np.dtype("i1" if bits == 8 else f"u{bits // 8}")
-        top = turned.type(-128 if bits == 8 else 1 << (bits - 1))
-        unsigned: np.ndarray[Any, Any] = np.bitwise_xor(raw.view(turned), top)
-        return unsigned
-    if scale == 1 and zero == 0 and not missing:
-        return raw
+        half = turned.type(-128 if bits == 8 else 1 << (bits - 1))
+        if zero == half:
+            # how FITS stores unsigned integers and signed bytes: with the highest bit turned over
+            unsigned: np.ndarray[Any, Any] = np.bitwise_xor(raw.view(turned), half)
+            return unsigned
     # astropy before 7 has made reals with NaN of compressed integers with a BLANK already
     blanks = raw == blank if missing and raw.dtype.kind != "f" else None
     kind = np.float64 if bits > 16 else np.float32
@@ -215,3 +225,60 @@ def standardise(header: fits.Header) -> fits.Header:
             header[f"CUNIT{axis}"] = "deg"
             header[f"CDELT{axis}"] = (math.degrees(step), "[deg] JSOC gives the sine of the latitude")
     return header
+
+
+class Stack(NamedTuple):
+    """Images of many files: a lazy array (files, rows, columns), and the rows of the manifest that they come from."""
+
+    images: Any
+    rows: pd.DataFrame
+
+
+def stack(manifest: pd.DataFrame) -> Stack:
+    """
+    Put the images of a manifest into one lazy Dask array; a file is opened when its part of the array is computed.
+
+    Parameters
+    ----------
+    manifest : pandas.DataFrame
+        From `Client.download`, or any rows with a column ``path``; those whose file is not there are left out.
+
+    Returns
+    -------
+    Stack
+        ``images``, a `dask.array.Array` of float64 with a chunk a file, missing pixels NaN, and ``rows``, the rows of
+        the manifest in the same order.
+
+    Raises
+    ------
+    JsocError
+        If no file is there, or the images have different shapes.
+
+    Examples
+    --------
+    >>> files = client.download("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "data")
+    >>> images, rows = jsoclite.stack(files)
+    >>> images.shape, images[0].compute().shape
+    ((5, 256, 256), (256, 256))
+    """
+    try:
+        dask = importlib.import_module("dask")  # it has no complete type hints
+        importlib.import_module("dask.array")
+    except ImportError as error:
+        raise JsocError("stack needs Dask: python -m pip install 'jsoclite[dask]'") from error
+    import numpy as np
+
+    rows = manifest[manifest["path"].notna()]
+    if not len(rows):
+        raise JsocError("no file of this manifest is there, so there is nothing to stack")
+    shape = read(rows["path"].iloc[0])[0].shape
+    load = dask.delayed(_image, pure=True)
+    images = [dask.array.from_delayed(load(path, shape), shape=shape, dtype=np.float64) for path in rows["path"]]
+    return Stack(dask.array.stack(images), rows)
+
+
+def _image(path: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    data, _ = read(path)
+    if data.shape != shape:
+        raise JsocError(f"{path} has {data.shape} pixels, the first file has {shape}; stack files of one segment")
+    return data.astype("float64")

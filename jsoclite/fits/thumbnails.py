@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..download.names import series_of
 from ..errors import JsocError
+from ..series import series_of
 from .colors import Look, look
-from .reading import read
+from .read import read
 
 if TYPE_CHECKING:
     import numpy as np

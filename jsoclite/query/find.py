@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..checks import find_name, prime_time_key, without_time
 from ..errors import RecordSetError, warn
-from ..recordset.recordset import RecordSet
-from ..times.parse import DrmsTime, parse_duration, utc
+from ..recordset import RecordSet
+from ..series import find_name, prime_time_key, without_time
+from ..times import DrmsTime, parse_duration, utc
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,25 +9,31 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..checks import check_names, check_pattern, find_prime_key, find_series, prime_time_key, without_time
-from ..download.names import series_of
-from ..errors import QueryError, ServerError, UnknownName, UnknownSeries, warn
-from ..recordset.problems import refuse
-from ..recordset.recordset import RecordSet
-from .bigquery import SMALLEST, fetch_in_pieces
+from ..errors import QueryError, ServerError, UnknownSeries, warn
+from ..recordset import RecordSet, refuse
+from ..series import (
+    SeriesInfo,
+    as_list,
+    check_names,
+    check_pattern,
+    nearest_names,
+    series_of,
+)
+from ..server._drms import definition
 from .keywords import DEFAULT_KEYWORDS, expand_sets
+from .parts import SMALLEST, fetch_in_pieces
 
 if TYPE_CHECKING:
     import pandas as pd
-    from drms import SeriesInfo
 
-    from ..server.http import Transport
+    from ..server.jsoc import Jsoc
 
-__all__ = ["Queries", "Question", "as_list", "segment_columns"]
+__all__ = ["Queries", "Question", "segment_columns"]
 
 # From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
 SUSPICIOUS = 20_000
@@ -44,7 +50,7 @@ class Question:
     ----------
     record_set : RecordSet
         Of one series.
-    info : drms.SeriesInfo
+    info : SeriesInfo
         The series.
     keywords, segments, links : list of str
         Names, in the order of the columns.
@@ -66,26 +72,20 @@ class Queries:
 
     Parameters
     ----------
-    transport : Transport
-        How to ask.
+    jsoc : Jsoc
+        Whom to ask.
     """
 
-    def __init__(self, transport: Transport) -> None:
-        self.transport = transport
+    def __init__(self, jsoc: Jsoc) -> None:
+        self.jsoc = jsoc
         self._known: dict[str, SeriesInfo] = {}
-
-    @property
-    def files(self) -> str:
-        """The URL that paths of files are appended to."""
-        server = self.transport.server
-        return str(server.http_download_baseurl or server.cgi_baseurl)
 
     # -- series ---------------------------------------------------------------------------------------------------
 
     def series(self, pattern: str | None) -> list[dict[str, str]]:
         """Return name, primekeys (comma-joined) and note of the series that match a regular expression."""
         check_pattern(pattern)
-        reply = self.transport.show_series(pattern)
+        reply = self.jsoc.show_series(pattern)
         if reply.get("status") not in (0, None):
             raise QueryError(
                 f"the server refused the pattern {pattern!r}: {reply.get('errmsg') or 'no reason given'}. "
@@ -96,9 +96,9 @@ class Queries:
 
     def info(self, series: str) -> SeriesInfo:
         """Return the definition of a series, or of the series of a record set."""
-        name = series_of(series).partition("{")[0].strip()
+        name = series_of(series)
         if name.lower() not in self._known:
-            self._known[name.lower()] = find_series(self.transport, name)
+            self._known[name.lower()] = find_series(self.jsoc, name)
         return self._known[name.lower()]
 
     def prime_keys(self, series: str) -> list[str]:
@@ -107,46 +107,9 @@ class Queries:
 
     # -- records --------------------------------------------------------------------------------------------------
 
-    def build(
-        self,
-        series: str,
-        start: Any,
-        end: Any,
-        cadence: Any,
-        duration: Any,
-        wavelength: Any,
-        segments: str | Sequence[str] | None,
-        where: Any,
-        prime_keys: Mapping[str, Any],
-    ) -> RecordSet:
-        """Return the record set of `Client.search`, all names checked."""
-        info = self.info(series)
-        known = self.prime_keys(series)
-        values = {find_prime_key(key, info): value for key, value in prime_keys.items()}
-        time_key = prime_time_key(info)
-        if time_key is None and any(value is not None for value in (start, end, cadence, duration)):
-            raise without_time(info)
-        if wavelength is not None and "WAVELNTH" not in known:
-            has = "WAVELNTH" in info.keywords.index
-            raise UnknownName(
-                f"WAVELNTH is no prime key of {info.name} ({', '.join(known) or 'it has none'}); "
-                + ("write where='WAVELNTH = …'" if has else "leave out wavelength="),
-                record_set=info.name,
-            )
-        names = as_list(segments)
-        return RecordSet(
-            info.name,
-            start,
-            end,
-            cadence,
-            duration=duration,
-            wavelength=wavelength,
-            segments=None if names is None else self._names(names, info, "segment"),
-            where=where,
-            order=known,
-            time_key=time_key or "T_REC",
-            **values,
-        )
+    def fitted(self, record_set: RecordSet) -> RecordSet:
+        """Return a set that was built from arguments with all names checked, in the order of its series."""
+        return record_set.for_series(self.info(record_set.series))
 
     def query(
         self,
@@ -182,7 +145,7 @@ class Queries:
         """Return what is asked, all names checked."""
         rs = one_series(record_set)
         info = self.info(rs.series)
-        refuse(rs, info)
+        refuse(rs.elements, info)
         asked = as_list(keywords)
         if asked is not None:  # the column is there in any case
             asked = [name for name in asked if name.lower() != "recnum" or name in info.keywords.index]
@@ -213,7 +176,7 @@ class Queries:
             reply,
             question.info,
             times=question.times,
-            base_url=self.files,
+            base_url=self.jsoc.files,
             keywords=keywords,
             segments=segments,
             links=links,
@@ -223,7 +186,7 @@ class Queries:
         df.attrs["jsoc"] = {
             "series": question.info.name,
             "record_set": str(question.record_set),
-            "server": self.transport.server.name,
+            "server": self.jsoc.server.name,
             "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         }
         return df
@@ -257,14 +220,13 @@ class Queries:
         """Count the records of a record set without fetching them."""
         rs = one_series(record_set)
         info = self.info(rs.series)
-        refuse(rs, info)
+        refuse(rs.elements, info)
         warn_of_problems(rs, info)
         return self.size(rs.with_segments(None))
 
     def size(self, rs: RecordSet) -> int:
         """Count the records of a checked set without segments."""
-        params = {"op": "rs_summary", "ds": str(rs)}
-        reply = self.transport.ask(self.transport.server.url_jsoc_info, params).data
+        reply = self.jsoc.rs_summary(str(rs))
         _raise(reply, rs)
         return int(reply["count"])
 
@@ -277,8 +239,7 @@ class Queries:
         QueryError, ServerError
             If it refuses the set.
         """
-        params = {"op": "rs_list", "ds": str(rs), "key": "*recnum*"}
-        reply = self.transport.ask(self.transport.server.url_jsoc_info, params).data
+        reply = self.jsoc.rs_list(str(rs), ["*recnum*"]).data
         _raise(reply, rs)
         columns = reply.get("keywords") or [{"values": []}]
         return [int(number) for number in columns[0]["values"]]
@@ -326,28 +287,49 @@ class Queries:
         *,
         patient: bool,
     ) -> bytearray:
-        params = {
-            "op": "rs_list",
-            "ds": str(rs.with_segments(None)),
-            # blanks would become part of the names (jsoc_info.c)
-            "key": ",".join(["*recnum*", *(key for key in keys if key != "*recnum*")]),
-            "R": "1",
-        }
-        if segs:
-            params["seg"] = ",".join(segs)
-        if links:
-            params["link"] = ",".join(links)
-        if limit is not None:
-            if limit == 0:
-                raise ValueError("limit=0 asks for nothing; leave it out for all records")
-            params["n"] = str(int(limit))
+        if limit == 0:
+            raise ValueError("limit=0 asks for nothing; leave it out for all records")
         # a set that is too big ends the server program each time; one that is not gets its retries later
         retries = None if patient else 0
-        reply = self.transport.ask(self.transport.server.url_jsoc_info, params, retries=retries)
+        names = ["*recnum*", *(key for key in keys if key != "*recnum*")]
+        listed = str(rs.with_segments(None))
+        reply = self.jsoc.rs_list(listed, names, segs, links, names=True, limit=limit, retries=retries)
         # errors are short; a big answer is not decoded here
         if len(reply.content) < 4000:
             _raise(reply.data, rs)
         return reply.content
+
+
+def find_series(jsoc: Jsoc, name: str) -> SeriesInfo:
+    """
+    Ask for the definition of a series.
+
+    Raises
+    ------
+    UnknownSeries
+        If there is none; similar names are looked up for the text.
+    """
+    if not re.fullmatch(r"[A-Za-z]\w*\.\w+", name):
+        raise UnknownSeries(f"{name!r} is no series name; they look like hmi.M_720s", record_set=name)
+    reply = jsoc.series_struct(name)
+    if reply.get("status") != 0:
+        said = str(reply.get("error") or "").strip()
+        if "not found" not in said and "invalid" not in said:
+            raise QueryError(f"the server cannot describe {name}: {said or 'no reason given'}", record_set=name)
+        raise UnknownSeries(f"there is no series {name}.{_similar(jsoc, name)}", record_set=name)
+    # the server answers in any case; its own spelling is in the names of records
+    first = str(reply.get("Interval", {}).get("FirstRecord", ""))
+    spelled = series_of(first)
+    return definition(reply, spelled if spelled.lower() == name.lower() else name)
+
+
+def _similar(jsoc: Jsoc, name: str) -> str:
+    namespace = re.escape(name.partition(".")[0])
+    try:
+        listed = [item["name"] for item in jsoc.show_series(f"^{namespace}\\.").get("names", [])]
+    except Exception:
+        return " Look at Client.series()."
+    return nearest_names(name, listed) or " Look at Client.series()."
 
 
 def warn_of_problems(rs: RecordSet, info: SeriesInfo) -> None:
@@ -363,15 +345,6 @@ def segment_columns(rows: Any, info: SeriesInfo) -> list[str] | None:
         return None
     known = set(info.segments.index)
     return [name for name in columns if name in known] or None
-
-
-def as_list(names: str | Sequence[str] | None) -> list[str] | None:
-    """Return names as a list; a string may hold several, comma-separated."""
-    if names is None:
-        return None
-    if isinstance(names, str):
-        return [name.strip() for name in names.split(",") if name.strip()]
-    return [str(name) for name in names]
 
 
 def one_series(record_set: str | RecordSet) -> RecordSet:

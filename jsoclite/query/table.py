@@ -11,20 +11,17 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import JsocWarning, ServerError
+from ..series import Kind, SeriesInfo, keyword_type
 from . import columns
 from . import reply as scan
-from .bytecolumns import convert
-from .cells import Cells, UnexpectedShape
-from .columns import KIND_OF_TYPE, Array, Converted, Kind, Scale
-
-if TYPE_CHECKING:
-    from drms import SeriesInfo
+from .columns import Array, Converted, Scale, convert
+from .reply import Cells, UnexpectedShape
 
 __all__ = ["from_reply"]
 
@@ -52,7 +49,7 @@ def from_reply(
     body : bytes, bytearray or memoryview
         The reply, best asked for with ``R=1`` (record names) and ``*recnum*`` among the keywords. Without them the
         DataFrame has no record names or no column ``recnum``, and its rows cannot be exported.
-    info : drms.SeriesInfo
+    info : SeriesInfo
         Definition of the series: types, prime keys.
     times : {None, "utc", "tai"}
         None keeps time keywords as the server's strings. "utc" makes all of them ``datetime64[ns, UTC]``, "tai" naive
@@ -158,7 +155,7 @@ class _Table:
 
     def _keyword(self, name: str, cells: Sequence[Any]) -> Array:
         type_ = self._type(name)
-        kind = KIND_OF_TYPE.get(type_ or "string", Kind.STRING)
+        kind = keyword_type(type_).kind
         if kind is Kind.TIME and self.times == "utc" and cells is self.time_cells:
             return self.columns["time"].copy()
         converted = convert(cells, kind, unsigned=name.upper() == "QUALITY", times=self.times)

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import RecordSetError
-from ..times.parse import DrmsTime, format_duration, parse_duration, parse_time
+from ..times import DrmsTime, format_duration, parse_duration, parse_time
 from .guess import check_filter, time_like
 
 #: Stand for an end that is left open in a range of times; slots are 64-bit integers, so any year will do.

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import display
 from ..errors import RecordSetError
-from ..times.parse import format_time
+from ..times import words
+from .grammar import Duration, Element, FilterKind, Range, RawFilter, Single, Span
 from .guess import read_by_look, time_like
-from .language import Duration, Element, FilterKind, Range, RawFilter, Single, Span
-
-if TYPE_CHECKING:
-    from .recordset import RecordSet
 
 __all__ = ["html", "parts"]
 
@@ -93,7 +90,7 @@ def _time(item: object) -> str:
 def _moment(value: Any) -> str:
     if not isinstance(value, float):
         raise RecordSetError(f"{value!r} is no time")
-    return format_time(value, "TAI", 0 if value == round(value) else 3)
+    return words.format_time(value, "TAI", 0 if value == round(value) else 3)
 
 
 def _length(value: Any) -> str:
@@ -102,29 +99,31 @@ def _length(value: Any) -> str:
     return f"{value:g}"
 
 
-def html(record_set: RecordSet, arguments: Mapping[str, Any] | None) -> str:
+def html(text: str, elements: Sequence[Element], problems: Sequence[str], arguments: Mapping[str, Any] | None) -> str:
     """
     Return a record set for a notebook.
 
     Parameters
     ----------
-    record_set : RecordSet
+    text : str
         The set.
+    elements : sequence of Element
+        Its elements.
+    problems : sequence of str
+        What the server would get wrong.
     arguments : mapping or None
         What it was built from, where it was; `order` and `wavelength` tell what filters without a name are about.
     """
     given = arguments or {}
     order = given.get("order") or ((), ("time", "WAVELNTH"))[given.get("wavelength") is not None]
-    elements = record_set.elements
     rows = [
-        (name, display.mono(display.shorten(text, LONGEST)))
+        (name, display.mono(display.shorten(words, LONGEST)))
         for element in elements[:MOST]
-        for name, text in parts(element, order)
+        for name, words in parts(element, order)
     ]
     more = len(elements) - MOST
-    problems = record_set.problems()
     return display.block(
-        display.mono(display.shorten(record_set, LONGEST)),
+        display.mono(display.shorten(text, LONGEST)),
         display.table((), rows),
         display.muted(f"and {display.number_of(more, 'more element')}") if more > 0 else "",
         display.bullets(problems) if problems else "",

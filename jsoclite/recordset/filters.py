@@ -2,6 +2,10 @@
 The inner parser's reading of values: lists, ranges, durations, strings, slot numbers.
 
 Repeats `parse_value_set` and `parse_index_set` of drms_names.c and the scanners of drms_types.c.
+
+The inner parser: what stands between brackets, read with the type of the key.
+
+Repeats `parse_record_query` and `parse_record_list` of drms_names.c.
 """
 
 from __future__ import annotations
@@ -13,16 +17,19 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import RecordSetError
-from ..times.cnumbers import strtod, strtol
-from ..times.scale import JD_ZERO
-from ..times.server import is_duration, scan_duration, scan_time_ext
+from ..series import Kind
+from ..times import words
 from .grammar import (
     MISSING,
     Duration,
+    FatalSetError,
+    FilterKind,
     First,
-    Kind,
+    KeyFilter,
     Last,
     Range,
+    RawFilter,
+    RecnumFilter,
     Single,
     Slot,
     SlotFirst,
@@ -31,10 +38,11 @@ from .grammar import (
     SlotRange,
     SlotSpan,
     Span,
+    SqlFilter,
     Value,
     ValueItem,
 )
-from .scan import quoted
+from .scan import quoted, scan_set
 
 _INTEGER = re.compile(r"[ \t\n\v\f\r]*([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)")
 _MISSING = "DRMS_MISSING_VALUE"
@@ -108,7 +116,7 @@ class ValueReader:
         self.at += 1
 
     def _optional(self) -> tuple[int | None, int]:
-        number, end = strtol(self.text, self.at)
+        number, end = words.strtol(self.text, self.at)
         return (None if end == self.at else max(-_LONG_MAX - 1, min(number, _LONG_MAX))), end
 
     def _whole(self, message: str) -> int:
@@ -161,10 +169,10 @@ class ValueReader:
         self.marks.append(Mark(self._item, role, self.text[begin : self.at]))
 
     def _in_durations(self, always: bool) -> bool:
-        return always or (self.generic_slots and is_duration(self.text, self.at))
+        return always or (self.generic_slots and words.is_duration(self.text, self.at))
 
     def _start(self) -> Value:
-        if self.slotted and self.kind in (Kind.TIME, Kind.REAL) and is_duration(self.text, self.at):
+        if self.slotted and self.kind in (Kind.TIME, Kind.REAL) and words.is_duration(self.text, self.at):
             return self._duration()
         if self.kind is Kind.TIME:
             return self._start_time()
@@ -181,14 +189,14 @@ class ValueReader:
         As much as possible is read at first, so that ``-2014`` behind a clock is taken for a zone; only where what is
         left makes no sense the text is broken at its first dash and read again.
         """
-        value, consumed = scan_time_ext(self.text, self.at)
+        value, consumed = words.scan_time_ext(self.text, self.at)
         end = self.at + consumed
         while self.text[end : end + 1] == " ":
             end += 1
         if self.text[end : end + 1] not in ("]", "-", "/"):
             dash = self.text.find("-", self.at)
             if dash >= 0:
-                value, consumed = scan_time_ext(self.text[self.at : dash])
+                value, consumed = words.scan_time_ext(self.text[self.at : dash])
                 end = self.at + consumed
         if end == self.at:
             raise ReadError("no time can be read here", self.at)
@@ -223,7 +231,7 @@ class ValueReader:
 
     def _duration(self) -> Duration:
         try:
-            amount, unit, self.at = scan_duration(self.text, self.at)
+            amount, unit, self.at = words.scan_duration(self.text, self.at)
         except RecordSetError as error:
             message = str(error).partition("\n")[0]
             raise ReadError(message, error.position if error.position is not None else self.at, True) from None
@@ -265,7 +273,7 @@ class ValueReader:
     def _real(self) -> tuple[Value, int] | None:
         if self._missing():
             return MISSING, self.at + 18
-        number, end = strtod(self.text, self.at)
+        number, end = words.strtod(self.text, self.at)
         if end == self.at:
             return None
         if math.isfinite(number) and self.bits == 32:
@@ -279,8 +287,8 @@ class ValueReader:
 
     def _time(self) -> tuple[Value, int] | None:
         if self._missing():
-            return JD_ZERO, self.at + 18
-        value, consumed = scan_time_ext(self.text, self.at)
+            return words.JD_ZERO, self.at + 18
+        value, consumed = words.scan_time_ext(self.text, self.at)
         return (value, self.at + consumed) if consumed else None
 
     def _string(self) -> tuple[Value, int] | None:
@@ -309,3 +317,163 @@ def unescape(text: str) -> str:
         if "\\" in text
         else text
     )
+
+
+_NAME = re.compile(r"[ \t\n\v\f\r]*([A-Za-z][A-Za-z0-9_.]*)[ \t\n\v\f\r]*=[ \t\n\v\f\r]*")
+
+
+def filter_name(raw: RawFilter) -> str | None:
+    """
+    The name in ``[name=…]``, as written; None where the filter goes by its position.
+
+    The server takes a name for one whatever follows: a bare string with a ``=`` in it needs quotes.
+    """
+    if raw.kind is not FilterKind.KEY:
+        return None
+    match = _NAME.match(raw.source)
+    return match[1] if match else None
+
+
+def read_filter(
+    raw: RawFilter, kind: Kind, slotted: bool = False, *, bits: int = 0, generic_slots: bool = False
+) -> KeyFilter:
+    """
+    Read a key filter with the type of its key.
+
+    Parameters
+    ----------
+    raw : RawFilter
+        A filter of kind KEY or EMPTY.
+    kind : Kind
+        How the key's values are written.
+    slotted : bool
+        Whether the key is slotted (addressed through its index keyword).
+    bits : int
+        Width of integers (8, 16, 32, 64; default 32) and reals (32, 64; default 64).
+    generic_slots : bool
+        Whether the key's slots are of scope ``slot``: durations are then read for keys that are no times too.
+
+    Returns
+    -------
+    KeyFilter
+        Times are TAI seconds since 1977; slots are not applied.
+
+    Raises
+    ------
+    RecordSetError
+        For what the server answers with "series not found".
+    FatalSetError
+        For what kills its program.
+    """
+    return read_marked(raw, kind, slotted, bits=bits, generic_slots=generic_slots)[0]
+
+
+def read_marked(
+    raw: RawFilter, kind: Kind, slotted: bool = False, *, bits: int = 0, generic_slots: bool = False
+) -> tuple[KeyFilter, tuple[Mark, ...]]:
+    """Read a key filter as `read_filter` does; where its values stand is told too."""
+    if raw.kind is FilterKind.EMPTY:
+        return KeyFilter(None, ()), ()
+    if raw.kind is not FilterKind.KEY:
+        raise ValueError(f"[{raw.text}] is no key filter")
+    match = _NAME.match(raw.source)
+    start = match.end() if match else 0
+    reader = ValueReader(raw.source, start, kind, slotted, bits or (64 if kind is Kind.REAL else 32), generic_slots)
+    try:
+        items = reader.slot_items() if reader.peek() == "#" else reader.value_items()
+    except ReadError as error:
+        if slotted or (not error.syntax and reader.text[start:].lstrip(" ").startswith("]")):
+            raise FatalSetError(
+                f"{error.message}; this kills the server program", *_around(raw, error.position)
+            ) from None
+        raise RecordSetError(error.message, *_around(raw, error.position)) from None
+    _expect_end(reader, raw)
+    return KeyFilter(match[1] if match else None, items), tuple(reader.marks)
+
+
+def read_recnums(raw: RawFilter) -> RecnumFilter:
+    """
+    Read a filter by record number, ``[:#1,#5-#9@2]``.
+
+    Raises
+    ------
+    RecordSetError
+        For what the server answers with "series not found".
+    """
+    if raw.kind is not FilterKind.RECNUM:
+        raise ValueError(f"[{raw.text}] has no record numbers")
+    reader = ValueReader(raw.source, 1, Kind.INTEGER, False, 64, False)
+    try:
+        items = reader.slot_items()
+    except ReadError as error:
+        raise RecordSetError(error.message, *_around(raw, error.position)) from None
+    _expect_end(reader, raw)
+    return RecnumFilter(items)
+
+
+def read_sql(raw: RawFilter) -> SqlFilter:
+    """
+    Read an SQL filter as far as the server reads it before PostgreSQL does.
+
+    Raises
+    ------
+    RecordSetError
+        For what the server answers with "series not found": a ``?`` (``!``) outside quotes that does not end the
+        filter.
+    """
+    if raw.kind not in (FilterKind.SQL, FilterKind.SQL_ALL):
+        raise ValueError(f"[{raw.text}] is no SQL filter")
+    source = raw.source
+    mark = source[:1]
+    at, out = 1, []
+    while at < len(source):
+        char = source[at]
+        if char in "'\"":
+            end = quoted(source, at)
+            if end < 0:
+                raise RecordSetError("this quote is never closed", *_around(raw, at))
+            out.append(f"'{source[at + 1 : end - 1]}'")
+            at = end
+        elif char == mark:
+            if source[at + 1 : at + 2] != "]":
+                raise RecordSetError(f"outside quotes {mark} has to end the filter", *_around(raw, at))
+            return SqlFilter("".join(out).rstrip(), mark == "!")
+        else:
+            out.append(char)
+            at += 1
+    raise RecordSetError(f"the filter does not end in {mark}]", *_around(raw, len(source) - 1))
+
+
+def _around(raw: RawFilter, position: int) -> tuple[str, int]:
+    return f"[{raw.text}]", min(position, len(raw.text)) + 1
+
+
+def _expect_end(reader: ValueReader, raw: RawFilter) -> None:
+    while reader.peek() == " ":
+        reader.at += 1
+    if reader.peek() != "]":
+        found = reader.peek()
+        raise RecordSetError(
+            f"expected ] here, found {found!r}" if found else "the filter is cut off", *_around(raw, reader.at)
+        )
+
+
+def numbers_in(record_set: str) -> list[int]:
+    """
+    Return the record numbers that a set of ours (``series[:#1,#5-#9@2]{…}``) names.
+
+    >>> numbers_in("hmi.M_720s[:#3,#10-#16@3]{magnetogram}")
+    [3, 10, 13, 16]
+    """
+    (element,) = scan_set(record_set)
+    numbers: list[int] = []
+    for item in read_recnums(element.filters[0]).items:
+        if isinstance(item, Slot):
+            numbers.append(item.number)
+        elif isinstance(item, SlotRange):
+            assert item.start is not None
+            assert item.end is not None
+            numbers += range(item.start, item.end + 1, item.step or 1)
+        elif isinstance(item, SlotSpan):
+            numbers += range(item.start, item.start + item.count, item.step or 1)
+    return numbers

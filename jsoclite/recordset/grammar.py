@@ -12,21 +12,41 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from ..errors import RecordSetError
+from ..series import Kind
+
+__all__ = [
+    "MISSING",
+    "Duration",
+    "Element",
+    "ElementKind",
+    "FatalSetError",
+    "FilterKind",
+    "First",
+    "KeyFilter",
+    "Kind",
+    "Last",
+    "Missing",
+    "Range",
+    "RawFilter",
+    "RecnumFilter",
+    "Single",
+    "Slot",
+    "SlotFirst",
+    "SlotItem",
+    "SlotLast",
+    "SlotRange",
+    "SlotSpan",
+    "Span",
+    "SqlFilter",
+    "Value",
+    "ValueItem",
+]
 
 V = TypeVar("V")
 
 
 class FatalSetError(RecordSetError):
     """A record set that kills the server program: its client would see an empty HTTP 500."""
-
-
-class Kind(enum.Enum):
-    """How the server reads the values of a key."""
-
-    INTEGER = "integer"
-    REAL = "real"
-    TIME = "time"
-    STRING = "string"
 
 
 class Missing(enum.Enum):

@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 
 from ..errors import RecordSetError
-from .language import FatalSetError, FilterKind, KeyFilter, Kind, RawFilter, read_filter
+from ..series import Kind
+from .filters import read_filter
+from .grammar import FatalSetError, FilterKind, KeyFilter, RawFilter
 
 _TIME = re.compile(
     r"\s*(?:-?[0-9]{4,5}[.-](?:[0-9]{1,3}|[A-Za-z]{1,9})(?:[._T-]|(?=[ ,/@]|$))"

@@ -1,82 +1,70 @@
 """
 The silent traps of record sets: what the server answers with nothing, with other records, or not at all.
 
-Each finding says what the server would do and how to write it instead.
+Each finding says what the server would do and how to write it instead. The first half looks at whole sets, the second
+at what stands inside one key filter: values, ranges, cadences.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from ..errors import RecordSetError
-from ..times.grammar import read_time_string
+from ..series import Kind, SeriesInfo, Slots, keyword_type
+from ..times import read_time_string, words
+from .filters import Mark, filter_name, read_filter, read_marked
+from .grammar import (
+    Duration,
+    Element,
+    FatalSetError,
+    FilterKind,
+    First,
+    KeyFilter,
+    Last,
+    Range,
+    RawFilter,
+    Single,
+    Span,
+)
 from .guess import time_like
-from .language import Element, FatalSetError, FilterKind, Kind, RawFilter, filter_name, read_filter
-from .valuetraps import Key, filter_problems, reason_of
-
-if TYPE_CHECKING:
-    import drms
-
-    from .recordset import RecordSet
 
 #: Characters up to which a record set survives everything: a fits export adds 32 of its own to at most 4,095.
 EXPORT_LIMIT: Final = 4000
 #: Characters up to which a query fits a request line.
 QUERY_LIMIT: Final = 7500
 
-_SLOTTED = frozenset(("ts_eq", "ts_slot", "slot", "carr", "enum"))
-_KINDS = {
-    "time": (Kind.TIME, 64),
-    "string": (Kind.STRING, 0),
-    "float": (Kind.REAL, 32),
-    "double": (Kind.REAL, 64),
-    "char": (Kind.INTEGER, 8),
-    "short": (Kind.INTEGER, 16),
-    "int": (Kind.INTEGER, 32),
-    "longlong": (Kind.INTEGER, 64),
-}
-_UNITS = {
-    "tenthsecs": 0.1,
-    "secs": 1.0,
-    "s": 1.0,
-    "mins": 60.0,
-    "m": 60.0,
-    "hours": 3600.0,
-    "h": 3600.0,
-    "days": 86400.0,
-}
-_UNITS["d"] = _UNITS["days"]
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 # a value of a key filter that is a small number
 _SMALL = re.compile(r"\s*([0-9]{1,5})\s*(?:,|$)")
 _MACRO = re.compile(r"\$\(([^)]*)\)")
 
 
-def problems(record_set: RecordSet, info: drms.SeriesInfo | None = None) -> list[str]:
-    """See `RecordSet.problems`."""
+def problems(elements: Sequence[Element], length: int, info: SeriesInfo | None = None) -> list[str]:
+    """See `RecordSet.problems`; `length` is that of the whole set, in characters."""
     rows = None if info is None else info.keywords[["type", "recscope", "defval", "linkinfo"]].to_dict("index")
-    keys = None if info is None or rows is None else _keys(info, rows)
+    keys = None if info is None or rows is None else _keys(info)
     found: list[str] = []
-    for element in record_set.elements:
+    for element in elements:
         if info is not None and info.name and str(info.name).lower() != element.series.lower():
             found.extend(_element(element, None, None, None))
         else:
             found.extend(_element(element, keys, rows, info))
-    found.extend(_whole(record_set))
+    found.extend(_whole(elements, length))
     return list(dict.fromkeys(found))
 
 
-def refuse(record_set: RecordSet, info: drms.SeriesInfo) -> None:
+def refuse(elements: Sequence[Element], info: SeriesInfo) -> None:
     """
     Refuse a set that would end the server program, as far as only the types of the prime keys can tell.
 
     Parameters
     ----------
-    record_set : RecordSet
-        About to be sent.
-    info : drms.SeriesInfo
+    elements : sequence of Element
+        Of a set that is about to be sent.
+    info : SeriesInfo
         Definition of its series.
 
     Raises
@@ -84,8 +72,8 @@ def refuse(record_set: RecordSet, info: drms.SeriesInfo) -> None:
     FatalSetError
         For a value that ends the program instead of being refused: the client would see an empty HTTP 500.
     """
-    keys = _keys(info, info.keywords[["type", "recscope", "defval", "linkinfo"]].to_dict("index"))
-    for element in record_set.elements:
+    keys = _keys(info)
+    for element in elements:
         position = 0
         for raw in element.filters:
             if raw.kind not in (FilterKind.KEY, FilterKind.EMPTY):
@@ -102,34 +90,20 @@ def refuse(record_set: RecordSet, info: drms.SeriesInfo) -> None:
                     pass  # the server answers this one, with an error of its own
 
 
-def _keys(info: drms.SeriesInfo, rows: dict[str, dict[str, Any]]) -> list[Key]:
-    lowered = {str(name).lower(): (str(name), row) for name, row in rows.items()}
+def _keys(info: SeriesInfo) -> list[Key]:
+    types = {str(name).lower(): (str(name), kind) for name, kind in info.keywords["type"].items()}
     keys = []
     for prime in info.primekeys or ():
-        name, row = lowered.get(str(prime).lower(), (str(prime), {}))
-        kind, bits = _KINDS.get(str(row.get("type")), (Kind.STRING, 0))
-        scope = str(row.get("recscope"))
-        step = None
-        if scope in _SLOTTED and kind is Kind.TIME:
-            step = _step(
-                *(str(lowered.get(f"{name}_{part}".lower(), ("", {}))[1].get("defval")) for part in ("step", "unit"))
-            )
-        keys.append(Key(name, kind, bits, scope in _SLOTTED, scope == "slot", step))
+        name, type_ = types.get(str(prime).lower(), (str(prime), "string"))
+        kind, bits = keyword_type(type_)
+        slots = Slots.of(info, name)
+        step = slots.step if slots is not None and kind is Kind.TIME else None
+        keys.append(Key(name, kind, bits, slots is not None, slots is not None and slots.scope == "slot", step))
     return keys
 
 
-def _step(step: str, unit: str) -> float | None:
-    match = re.fullmatch(r"\s*([0-9.eE+-]+)\s*([a-z]*)\s*", step)
-    if not match:
-        return None
-    try:
-        return float(match[1]) * _UNITS[match[2] or unit]
-    except (ValueError, KeyError):
-        return None
-
-
 def _element(
-    element: Element, keys: list[Key] | None, rows: dict[str, dict[str, Any]] | None, info: drms.SeriesInfo | None
+    element: Element, keys: list[Key] | None, rows: dict[str, dict[str, Any]] | None, info: SeriesInfo | None
 ) -> Iterator[str]:
     named = [raw for raw in element.filters if filter_name(raw) is not None]
     positional = [
@@ -246,8 +220,7 @@ def _sql(raw: RawFilter, rows: dict[str, dict[str, Any]] | None) -> Iterator[str
             )
 
 
-def _whole(record_set: RecordSet) -> Iterator[str]:
-    length = len(str(record_set))
+def _whole(elements: Sequence[Element], length: int) -> Iterator[str]:
     if length > QUERY_LIMIT:
         yield (
             f"{length:,} characters are too long for a query and for every export; split the set, at {EXPORT_LIMIT:,} "
@@ -258,13 +231,185 @@ def _whole(record_set: RecordSet) -> Iterator[str]:
             f"{length:,} characters are too long for an export as fits, which fails after it has been accepted; split "
             "the set"
         )
-    if len(record_set.elements) > 1:
+    if len(elements) > 1:
         clauses = [
             any("quality" in raw.text.lower() for raw in element.filters if raw.kind is FilterKind.SQL)
-            for element in record_set.elements
+            for element in elements
         ]
         if any(clauses) and not all(clauses):
             yield (
                 "an export drops the elements with a condition on QUALITY where others have none; give all of them "
                 "one, or none"
             )
+
+
+_LEAPS = 37.0  # seconds between UTC and TAI today
+_CLOCK_AND_YEAR = re.compile(r".*[0-9]{4}-.*[T_ ][0-9]{1,2}(?::[0-9.:]+)?-[0-9]{4}")
+_ISO_IN_LIST = re.compile(r"[0-9]{4}-[0-9]{2}(?:-[0-9]{2}(?:[T_ ][0-9:.]*(?:Z|_[A-Z]+)?)?)?\s*,")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What the definition of a series says about a prime key."""
+
+    name: str
+    kind: Kind
+    bits: int
+    slotted: bool
+    generic_slots: bool
+    step: float | None  # seconds, of slotted times
+
+
+def filter_problems(raw: RawFilter, key: Key | None) -> Iterator[str]:
+    """What would go wrong in a key filter; `key` is None where the definition of the series is not at hand."""
+    text = f"[{raw.text}]"
+    name = filter_name(raw)
+    body = raw.text.partition("=")[2] if name else raw.text
+    if "{" in raw.text:
+        yield (
+            f"{text}: the server cuts a record set at its first brace, also inside quotes; select by a condition such "
+            "as [? KEY like 'part_' ?]"
+        )
+        return
+    if not body.strip(" "):
+        yield (
+            f"{text}: a blank is a value: times match nothing and numbers kill the server program; write [] for all "
+            "values"
+        )
+        return
+    kind = key.kind if key else Kind.TIME if time_like(body) or re.match(r"\s*[$^]\s*,", body) else None
+    if kind is None:
+        if re.search("%[A-Za-z]", body):
+            yield _percent(text)
+        return
+    slotted = key.slotted if key else True
+    try:
+        found, marks = read_marked(
+            raw, kind, slotted, bits=key.bits if key else 0, generic_slots=bool(key and key.generic_slots)
+        )
+    except FatalSetError as error:
+        yield f"{text}: {reason_of(error)}"
+        return
+    except RecordSetError as error:
+        yield f"{text}: {reason_of(error)}; the server answers 'series not found'"
+        return
+    if len(found.items) > 1 and isinstance(found.items[0], First | Last) and slotted:
+        sign = "^" if isinstance(found.items[0], First) else "$"
+        yield f"{text}: behind a leading {sign} the server compares the other items as raw numbers; put {sign} last"
+    if kind is Kind.TIME:
+        yield from _times(text, body, found, marks, key)
+    elif kind is Kind.STRING:
+        if re.search("%[A-Za-z]", body):
+            yield _percent(text)
+        values = [item.value for item in found.items if isinstance(item, Single)]
+        if any(isinstance(value, str) and "'" in value.replace("''", "") for value in values):
+            yield (
+                f"{text}: an apostrophe ends the text in the database, with a syntax error; write it twice, [\"it''s\"]"
+            )
+    else:
+        yield from _numbers(text, found)
+
+
+def reason_of(error: RecordSetError) -> str:
+    """What an error says, without the text that it points into."""
+    return str(error).partition("\n")[0]
+
+
+def _percent(text: str) -> str:
+    return (
+        f"{text}: the server formats the condition once more, so that a % before a letter is lost; use like 'part_' in "
+        "[? … ?]"
+    )
+
+
+def _numbers(text: str, found: KeyFilter) -> Iterator[str]:
+    for item in found.items:
+        if isinstance(item, Single) and item.value != item.value:
+            yield f"{text}: the database takes nan for a column, which does not exist; write [? KEY = 'NaN' ?]"
+        yield from _reversed(text, item)
+        if isinstance(item, Span) and isinstance(item.length, int | float) and item.length <= 0:
+            yield f"{text}: a length of {item.length} selects nothing"
+        if isinstance(item, Range | Span) and item.step == 0:
+            yield f"{text}: a step of 0 ends in 'division by zero'; leave it out"
+
+
+def _reversed(text: str, item: object) -> Iterator[str]:
+    if not (isinstance(item, Range) and isinstance(item.start, int | float) and isinstance(item.end, int | float)):
+        return
+    if item.end < item.start:
+        yield f"{text}: the range is reversed, and the server answers with no records; swap its ends"
+
+
+def _times(text: str, body: str, found: KeyFilter, marks: tuple[Mark, ...], key: Key | None) -> Iterator[str]:
+    if _ISO_IN_LIST.search(_QUOTED.sub("", body)):
+        yield (
+            f"{text}: before a comma the server breaks an ISO date at its first dash and reads the year alone; write "
+            "times in lists as 2014.01.01_00:00:00_TAI"
+        )
+        return
+    for mark in marks:
+        if mark.role not in ("start", "end") or _offset(found, mark):
+            continue
+        if mark.role == "start" and _CLOCK_AND_YEAR.fullmatch(mark.text):
+            yield (
+                f"{text}: the server takes {mark.text[-5:]} for a time zone, and the range selects nothing; end the "
+                "first time with Z, _TAI or _UTC, or write a duration behind a slash"
+            )
+            return
+        try:
+            read_time_string(mark.text.strip(" "), "utc")
+        except RecordSetError as error:
+            yield f"{text}: {reason_of(error)}"
+            continue
+        if key and key.step is not None and key.step <= 2 * _LEAPS and not _has_zone(mark.text):
+            yield (
+                f"{text}: {mark.text.strip()} has no zone; the server takes it for UTC, up to {_LEAPS:.0f} s away from "
+                f"the same clock time in TAI and so in another of the {key.step:g}-second slots of {key.name}; write "
+                "_TAI or Z behind it"
+            )
+    for item in found.items:
+        yield from _reversed(text, item)
+        if isinstance(item, Span) and isinstance(item.length, Duration) and item.length.amount <= 0:
+            yield f"{text}: a duration of 0 or less selects one slot, or nothing; write a longer one"
+        if isinstance(item, Range | Span) and isinstance(item.step, Duration):
+            yield from _cadence(text, item.step, key)
+
+
+def _offset(found: KeyFilter, mark: Mark) -> bool:
+    """Whether this is no time but an offset from the epoch, as in 1000d."""
+    item = found.items[mark.item]
+    start = item.value if isinstance(item, Single) else item.start if isinstance(item, Range | Span) else None
+    return isinstance(start, Duration) and mark.role == "start"
+
+
+def _has_zone(text: str) -> bool:
+    reading = words.read_time(text.strip(" "))
+    return reading.zone is not None or reading.date is None
+
+
+def _cadence(text: str, cadence: Duration, key: Key | None) -> Iterator[str]:
+    if cadence.amount <= 0:
+        yield f"{text}: a cadence of 0 or less ends in 'division by zero' or is without meaning; leave it out"
+        return
+    if key is None:
+        return
+    if not key.slotted:
+        yield (
+            f"{text}: {key.name} has no slots, and the server's test for a cadence is too coarse for times without; "
+            "thin out the records after the query"
+        )
+        return
+    if key.step is None:
+        return
+    slots = cadence.seconds(key.step) / key.step
+    if slots < 0.5:
+        yield (
+            f"{text}: a cadence under half of the step of {key.step:g} s is rounded to 0, and the query ends in "
+            "'division by zero'; leave it out to get every record"
+        )
+    elif abs(slots - round(slots)) > 1e-9:
+        rounded = int(slots + 0.5) * key.step
+        yield (
+            f"{text}: the cadence is no multiple of the step of {key.step:g} s and becomes {rounded:g} s, so that it "
+            f"drifts against the clock; write {rounded:g}s or another multiple"
+        )

@@ -2,23 +2,28 @@
 `RecordSet`: a set of DRMS records, as a value.
 
 Built from times, wavelengths, prime keys and conditions, or read from a string; printed as what goes over the wire. No
-network.
+network. Below the class: checking, printing and changing the elements of a set.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
-from ..errors import RecordSetError
-from .build import key_filter, segment_names, series_name, time_filter, wavelengths
-from .language import Element, scan
-from .setparts import TIME_KEYS, braces_for_angles, by_name, by_position, changed, check, closed, print_element
+from ..errors import RecordSetError, UnknownName
+from ..series import SeriesInfo, check_names, find_prime_key, prime_time_key, without_time
+from .build import apart, key_filter, segment_names, series_name, time_filter, wavelengths
+from .describe import html
+from .filters import read_recnums, read_sql
+from .grammar import Element, ElementKind, FilterKind, RawFilter
+from .guess import read_by_look
+from .problems import problems
+from .scan import scan_set
 from .where import sql_filter
-
-if TYPE_CHECKING:
-    import drms
 
 
 class RecordSet:
@@ -189,9 +194,7 @@ class RecordSet:
         return f"RecordSet.parse({self._text!r})"
 
     def _repr_html_(self) -> str:
-        from .describe import html
-
-        return html(self, self._arguments)
+        return html(self._text, self.elements, self.problems(), self._arguments)
 
     def __eq__(self, other: object) -> bool:
         return self._text == other._text if isinstance(other, RecordSet) else NotImplemented
@@ -220,7 +223,7 @@ class RecordSet:
         ['2014.01.01_TAI', '2014.02.01_TAI']
         """
         if self._elements is None:
-            object.__setattr__(self, "_elements", scan(self._text))
+            object.__setattr__(self, "_elements", scan_set(self._text))
         assert self._elements is not None
         return self._elements
 
@@ -346,13 +349,58 @@ class RecordSet:
                 )
         return result
 
-    def problems(self, info: drms.SeriesInfo | None = None) -> list[str]:
+    def for_series(self, info: SeriesInfo) -> RecordSet:
+        """
+        The same set in the spelling and the order of its series: filters by position, ``[]`` for what is left open.
+
+        Parameters
+        ----------
+        info : SeriesInfo
+            Definition of the series; what the set was built from is held against it.
+
+        Raises
+        ------
+        UnknownName
+            For a prime key or segment that the series does not have, and for times of a series without any.
+
+        Examples
+        --------
+        >>> rs = RecordSet("HMI.sharp_cea_720s", "2011.02.14_TAI", harpnum=377)
+        >>> str(rs), str(rs.for_series(client.info("hmi.sharp_cea_720s")))
+        ('HMI.sharp_cea_720s[harpnum=377][T_REC=2011.02.14_00:00:00_TAI]',
+         'hmi.sharp_cea_720s[377][2011.02.14_00:00:00_TAI]')
+        """
+        if self._arguments is None:
+            return self
+        given = dict(self._arguments)
+        known = [key for key in info.primekeys or () if key]
+        own = {key: value for key, value in given.items() if key not in _ARGUMENTS}
+        values = {find_prime_key(key, info): value for key, value in own.items()}
+        time_key = prime_time_key(info)
+        if time_key is None and any(given[name] is not None for name in ("start", "end", "cadence", "duration")):
+            raise without_time(info)
+        if given["wavelength"] is not None and "WAVELNTH" not in known:
+            has = "WAVELNTH" in info.keywords.index
+            raise UnknownName(
+                f"WAVELNTH is no prime key of {info.name} ({', '.join(known) or 'it has none'}); "
+                + ("write where='WAVELNTH = …'" if has else "leave out wavelength="),
+                record_set=info.name,
+            )
+        names = given["segments"]
+        if names is not None:
+            stored = [str(name) for name in info.segments.index]
+            names = stored if "**ALL**" in names else check_names(names, stored, "segment", info.name)
+        given = {name: value for name, value in given.items() if name in _ARGUMENTS}
+        changes = {"series": info.name, "segments": names, "order": known, "time_key": time_key or TIME_KEYS[0]}
+        return RecordSet(**{**given, **changes, **values})
+
+    def problems(self, info: SeriesInfo | None = None) -> list[str]:
         """
         What the server would get wrong in silence, or choke on.
 
         Parameters
         ----------
-        info : drms.SeriesInfo, optional
+        info : SeriesInfo, optional
             Definition of the series; without it only what the text shows is found.
 
         Returns
@@ -365,12 +413,171 @@ class RecordSet:
         >>> RecordSet.parse("hmi.M_720s[2014-01-01T00:00:00-2014-01-02T00:00:00]").problems()[0][:60]
         '[2014-01-01T00:00:00-2014-01-02T00:00:00]: the server takes '
         """
-        from .problems import problems
+        return problems(self.elements, len(self._text), info)
 
-        return problems(self, info)
+
+_ARGUMENTS = (
+    "series", "start", "end", "cadence", "duration", "wavelength", "segments", "where", "all_versions", "order",
+    "time_key",
+)  # fmt: skip
 
 
 def _unpickle(text: str, arguments: dict[str, Any] | None) -> RecordSet:
     self = RecordSet.__new__(RecordSet)
     self._set(text, None, arguments)
     return self
+
+
+#: Prime keys that hold a record's time, in the order in which they are looked for.
+TIME_KEYS: Final = ("T_REC", "T_OBS", "DATE__OBS", "DATE_OBS", "T_START", "DATE")
+
+_ANGLES = re.compile(r"<\s*([A-Za-z_*][\w*]*(?:\s*,\s*[A-Za-z_*][\w*]*)*)\s*>(?=\s*(?:,|;|#|$))")
+
+
+def check(text: str) -> tuple[Element, ...]:
+    """Scan a set and read its filters as far as that goes without the types of the keys."""
+    elements = scan_set(text)
+    if any(element.cut for element in elements):
+        # printed with a [] behind it the name will be read as it is
+        elements = tuple(
+            dataclasses.replace(element, series=text[element.start : element.end]) if element.cut else element
+            for element in elements
+        )
+    for element in elements:
+        if element.kind is not ElementKind.DRMS:
+            raise RecordSetError(
+                "only a series can be selected from: the server would look for a file", text, element.start
+            )
+        if not _is_series(element):
+            raise RecordSetError(
+                f"{element.series!r} is no series name: letters, digits, underscores and points, at most 63 characters",
+                text,
+                element.start,
+            )
+        for raw in element.filters:
+            _check_filter(text, raw)
+    if not elements:
+        raise RecordSetError("a record set needs a series", text, 0)
+    return elements
+
+
+def _is_series(element: Element) -> bool:
+    return len(element.series) < 64 and re.fullmatch(r"[A-Za-z][A-Za-z0-9_.]*", element.series) is not None
+
+
+def _check_filter(text: str, raw: RawFilter) -> None:
+    # a brace inside a filter is left to `problems`: what counts here is what was meant
+    whole = RawFilter(raw.kind, raw.text, raw.start) if "{" in raw.text or raw.source == "\0" else raw
+    try:
+        if raw.kind is FilterKind.KEY:
+            read_by_look(whole)
+        elif raw.kind is FilterKind.RECNUM:
+            read_recnums(whole)
+        elif raw.kind is not FilterKind.EMPTY:
+            read_sql(whole)
+    except RecordSetError as error:
+        message = str(error).partition("\n")[0]
+        position = raw.start + max((error.position or 1) - 1, 0)
+        raise type(error)(message, text, min(position, len(text))) from None
+
+
+def braces_for_angles(text: str) -> str:
+    """Segment lists in angle brackets, rewritten; not what stands inside filters."""
+    if "<" not in text:
+        return text
+    for match in _ANGLES.finditer(text):
+        before = text[: match.start()]
+        try:
+            ends = scan_set(before.rstrip() or "x")
+        except RecordSetError:
+            continue  # inside a bracket
+        if ends and ends[-1].segments is None:
+            return braces_for_angles(f"{before}{{{match[1]}}}{text[match.end() :]}")
+    return text
+
+
+def print_element(element: Element, *, bare: bool, segments: Any = ...) -> str:
+    """Text of an element; a bare series name only where `bare` allows it."""
+    names = element.segments if segments is ... else segments
+    text = element.series + "".join(f"[{raw.text}]" for raw in element.filters)
+    if not element.filters and names is None and not bare:
+        text += "[]"
+    return text if names is None else f"{text}{{{','.join(names)}}}"
+
+
+def closed(text: str) -> str:
+    """Text of an element that another can follow: the server drops the last letter of a bare name before a comma."""
+    return text if text[-1] in "]}" else f"{text}[]"
+
+
+def by_name(filters: Mapping[str, str], times: str | None, time_key: str, waves: str | None) -> str:
+    """Filters with their names, in the order given."""
+    named = dict(filters)
+    for key, text in ((time_key, times), ("WAVELNTH", waves)):
+        if text is not None:
+            if key.lower() in {name.lower() for name in named}:
+                raise RecordSetError(f"{key} is given twice: as a prime key and as start, end or wavelength")
+            named[key] = text
+    return "".join(f"[{name}={apart(text)}]" for name, text in named.items())
+
+
+def by_position(
+    order: Sequence[str], filters: Mapping[str, str], times: str | None, time_key: str | None, waves: str | None
+) -> str:
+    """Filters in the order of the prime keys, with ``[]`` for what is left open but for the end."""
+    places = {name.lower().removesuffix("_index"): place for place, name in enumerate(order)}
+    given = dict(filters)
+    if times is not None:
+        candidates = [time_key] if time_key else [key for key in TIME_KEYS if key.lower() in places]
+        if not candidates:
+            raise RecordSetError(f"none of the prime keys {', '.join(order)} is a time: say which with time_key=")
+        if candidates[0].lower() in {name.lower() for name in given}:
+            raise RecordSetError(f"{candidates[0]} is given twice: as a prime key and as start or end")
+        given[candidates[0]] = times
+    if waves is not None:
+        if any(name.lower() == "wavelnth" for name in given):
+            raise RecordSetError("WAVELNTH is given twice: as a prime key and as wavelength")
+        given["WAVELNTH"] = waves
+    texts = [""] * len(order)
+    for name, text in given.items():
+        place = places.get(name.lower())
+        if place is None:
+            raise RecordSetError(_unknown(name, order))
+        texts[place] = text
+    while texts and not texts[-1]:
+        texts.pop()
+    return "".join(f"[{text}]" for text in texts)
+
+
+def _unknown(name: str, order: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name.upper(), [key.upper() for key in order], 1)
+    hint = f"did you mean {near[0]}?" if near else "conditions on other keywords go into where="
+    return f"{name} is no prime key; the series has {', '.join(order) or 'none'}. {hint[0].upper()}{hint[1:]}"
+
+
+def changed(element: Element, name: str, value: Any, *, bare: bool) -> str:
+    """One element of a set that was read, with one argument changed."""
+    series, filters = element.series, [raw.text for raw in element.filters]
+    if name == "series":
+        series = series_name(value)
+    elif name == "where":
+        kept = [raw.text for raw in element.filters if raw.kind not in (FilterKind.SQL, FilterKind.SQL_ALL)]
+        condition = sql_filter(value)
+        filters = kept if condition is None else [*kept, condition]
+    else:
+        places = [
+            place
+            for place, raw in enumerate(element.filters)
+            if raw.kind is FilterKind.KEY and re.match(rf"\s*{re.escape(name)}\s*=", raw.text, re.IGNORECASE)
+        ]
+        if not places:
+            raise RecordSetError(
+                f"{name} cannot be replaced in {print_element(element, bare=True)}: the set was read from a string and "
+                "does not name it"
+            )
+        text = key_filter(name, value)
+        filters[places[0] : places[0] + 1] = [] if text is None else [f"{name}={apart(text)}"]
+    text = series + "".join(f"[{one}]" for one in filters)
+    if not filters and element.segments is None and not bare:
+        text += "[]"
+    return text if element.segments is None else f"{text}{{{','.join(element.segments)}}}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..errors import RecordSetError
-from ..times.server import scan_time
+from ..times import words
 from .grammar import Element, ElementKind, FatalSetError, FilterKind, RawFilter
 
 #: Characters that one element may have in the server's buffer (64 + 8192 + 128), which nothing there checks.
@@ -31,7 +31,7 @@ def quoted(text: str, position: int) -> int:
     return -1 if match is None else match.end()
 
 
-def scan(text: str) -> tuple[Element, ...]:
+def scan_set(text: str) -> tuple[Element, ...]:
     """
     Cut a record set into elements, filters and segment lists, exactly as the server does.
 
@@ -238,7 +238,7 @@ class _Scanner:
                 closing = text.find(")", found + 2, self.end)
                 if closing < 0 or closing - found > MAX_TIME_MACRO:
                     raise self.error(f"$(time) has to end within {MAX_TIME_MACRO} characters", found)
-                seen.append(f"{scan_time(text[found + 2 : closing]):16.6f}")
+                seen.append(f"{words.scan_time(text[found + 2 : closing]):16.6f}")
                 at = closing + 1
             else:
                 seen.append(special[0])

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..errors import RecordSetError
 from .build import is_time_key, is_time_value, number_text, time_text
-from .language import read_sql, scan
+from .filters import read_sql
+from .scan import scan_set
 
 _HEX = re.compile(r"\b0[xX]([0-9a-fA-F]+)\b")
 _QUOTED = re.compile(r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
@@ -51,7 +52,7 @@ def sql_filter(where: Any, all_versions: bool = False) -> str | None:
         condition = "".join(pieces)
     text = f"{mark} {condition or '1=1'} {mark}"
     try:
-        (element,) = scan(f"x[{text}]")
+        (element,) = scan_set(f"x[{text}]")
         (raw,) = element.filters
         read_sql(raw)
     except ValueError as error:

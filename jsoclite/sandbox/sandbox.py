@@ -20,8 +20,7 @@ from .programs.addresses import Addresses
 from .programs.exp_request import Limits
 from .programs.jsoc_fetch import Fetch
 from .web.app import Answer, App
-from .web.messages import Request, Response
-from .web.requestlog import MAX_LOGGED, MAX_VALUE, LoggedRequest, line
+from .web.messages import MAX_LOGGED, MAX_VALUE, LoggedRequest, Request, Response, line
 from .web.server import HttpServer
 
 if TYPE_CHECKING:

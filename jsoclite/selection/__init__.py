@@ -1,1 +1,13 @@
-"""Rows, the records that they stand for, and the fewest record sets that name these."""
+"""
+Rows, the records that they stand for, and the fewest record sets that name these.
+
+`identify` finds record names and numbers wherever pandas has put them, `selection` keeps them by series, `ranges` folds
+numbers into runs and strides, `packing` fills record sets with these within what the server can hold, and
+`alternatives` are shorter sets that only the server can vouch for. `accessor` is ``df.jsoc``; importing this package
+registers it.
+"""
+
+from .accessor import JsocAccessor
+from .selection import Selection, select, to_record_sets
+
+__all__ = ["JsocAccessor", "Selection", "select", "to_record_sets"]

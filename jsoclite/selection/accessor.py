@@ -5,18 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from ..errors import SelectionError, UnknownName
-from ..times.parse import to_datetime
+from ..recordset import RecordSet
+from ..times import to_datetime
 from .ranges import Numbers
 from .selection import select, to_record_sets
-
-if TYPE_CHECKING:
-    from ..recordset.recordset import RecordSet
 
 # bit 31: there is no image (jsoc_fetch.c adds drms.image_exists(quality), which tests it)
 NO_IMAGE = 0x80000000

@@ -12,23 +12,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..errors import JsocError
-from ..times.parse import to_datetime
+from ..recordset import RecordSet
+from ..series import RecordName, SeriesInfo, Slots
+from ..times import to_datetime
 from .packing import QUALITY_FILTER, fill
 from .ranges import Item, Numbers, cover
 
-if TYPE_CHECKING:
-    from drms import SeriesInfo
+Verify: TypeAlias = Callable[[RecordSet], Iterable[int]]
 
-    from ..recordset.recordset import RecordSet
-
-Verify: TypeAlias = "Callable[[RecordSet], Iterable[int]]"
-
-_UNIT_SECONDS = {"tenthsecs": 0.1, "secs": 1.0, "mins": 60.0, "days": 86400.0}
 # For each chosen record the server may be asked about so many slots.
 _MOST_SLOTS = 2
 
@@ -73,8 +69,6 @@ def shortest(
 
 
 def _is_confirmed(texts: Sequence[str], wanted: Numbers, verify: Verify) -> bool:
-    from ..recordset.recordset import RecordSet
-
     found: list[Numbers] = []
     for text in texts:
         try:
@@ -125,7 +119,7 @@ def by_slot(names: Sequence[str], info: SeriesInfo, braces: str, room: int) -> I
     ----------
     names : sequence of str
         Record names.
-    info : drms.SeriesInfo
+    info : SeriesInfo
         Definition of the series.
     braces : str
         Segments in braces, or nothing.
@@ -142,7 +136,7 @@ def by_slot(names: Sequence[str], info: SeriesInfo, braces: str, room: int) -> I
         return
     place, epoch, step = grid
     keys = [str(key) for key in info.primekeys]
-    split = [name.partition("[")[2].removesuffix("]").split("][") for name in names]
+    split = [RecordName.parse(name).values for name in names]
     if any(len(values) != len(keys) or not all(map(_PLAIN.fullmatch, values)) for values in split):
         return  # values that the server would read differently
     moments = to_datetime(np.array([values[place] for values in split]), scale="tai", errors="coerce")
@@ -152,7 +146,7 @@ def by_slot(names: Sequence[str], info: SeriesInfo, braces: str, room: int) -> I
     groups: dict[tuple[str, ...], list[int]] = {}
     for values, slot in zip(split, slots.tolist(), strict=True):
         groups.setdefault((*values[:place], *values[place + 1 :]), []).append(slot)
-    series = names[0].partition("[")[0]
+    series = RecordName.parse(names[0]).series
     for choose in (_hull, cover):
         parts = [(rest, choose(np.unique(np.array(slots, dtype=np.int64)))) for rest, slots in groups.items()]
         if sum(len(item) for _, items in parts for item in items) > _MOST_SLOTS * len(names):
@@ -168,21 +162,13 @@ def by_slot(names: Sequence[str], info: SeriesInfo, braces: str, room: int) -> I
 
 def _grid(info: SeriesInfo) -> tuple[int, Any, Any] | None:
     """Find the place of the time among the prime keys, its epoch and its step; None if it is not slotted."""
-    keywords = info.keywords
-    for place, key in enumerate(info.primekeys or ()):
-        constants = [f"{key}_{what}" for what in ("epoch", "step", "unit")]
-        if key not in keywords.index or keywords.loc[key, "recscope"] != "ts_eq":
+    for key in info.primekeys or ():
+        slots = Slots.of(info, str(key))
+        if slots is None or slots.scope != "ts_eq" or not slots.step or not slots.epoch:
             continue
-        if not all(name in keywords.index for name in constants):
-            continue
-        epoch, step, unit = (str(keywords.loc[name, "defval"]) for name in constants)
-        start = to_datetime([epoch], scale="tai", errors="coerce")[0]
-        try:
-            seconds = float(step) * _UNIT_SECONDS[unit]
-        except (KeyError, ValueError):
-            continue
-        if not np.isnat(start) and seconds > 0:
-            return place, start, np.timedelta64(round(seconds * 1e9), "ns")
+        start = to_datetime([slots.epoch], scale="tai", errors="coerce")[0]
+        if not np.isnat(start):
+            return slots.place, start, np.timedelta64(round(slots.step * 1e9), "ns")
     return None
 
 

@@ -9,23 +9,22 @@ and they fold into runs and strides. A name alone means the newest version of th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import SelectionError
-from ..times.parse import parse_time
+from ..recordset import RecordSet
+from ..times import parse_time
 from .alternatives import Verify, by_offset, by_slot, shortest
 from .identify import NO_NUMBER, Names, Rows, identify
 from .packing import MAX_CHARACTERS, MAX_ROWS, QUALITY_FILTER, fill, pack_recnums
 from .ranges import Numbers
 
 if TYPE_CHECKING:
-    from drms import SeriesInfo
-
-    from ..recordset.recordset import RecordSet
+    from ..series import SeriesInfo
 
 __all__ = ["Selection", "select", "to_record_sets"]
 
@@ -72,9 +71,24 @@ class Selection:
         verify: Verify | None = None,
         info: SeriesInfo | None = None,
     ) -> list[RecordSet]:
-        """See `to_record_sets`; `info` is the definition of this series."""
-        from ..recordset.recordset import RecordSet
+        """
+        Name exactly these records in the fewest and shortest record sets.
 
+        Parameters
+        ----------
+        segments : sequence of str, optional
+            Segments to name in braces, by default none: all of them.
+        max_characters : int
+            Most characters of one set, counting the 32 that the server adds to each of its elements.
+        max_rows : int
+            Most records of one set.
+        verify : callable, optional
+            Takes a `RecordSet` and returns the record numbers that the server lists for it. With it, rows that take
+            several sets are tried in other forms (slots and values of prime keys, offsets), and the fewest sets that
+            mean the same rows are taken. The server is asked only where that can save an export request.
+        info : SeriesInfo, optional
+            Definition of the series; needed for slots.
+        """
         texts = self.texts(segments, max_characters=max_characters, max_rows=max_rows)
         if verify is not None and len(self) <= max_rows and len(texts) > 1:
             texts = self._verified(texts, _braces(segments), max_characters - QUALITY_FILTER, verify, info)
@@ -162,15 +176,7 @@ def _check_room(word: str, room: int) -> None:
         raise SelectionError(f"{word!r} has {len(word)} characters, there is room for {room} in one record set")
 
 
-def to_record_sets(
-    rows: Rows,
-    *,
-    segments: Sequence[str] | None = None,
-    max_characters: int = MAX_CHARACTERS,
-    max_rows: int = MAX_ROWS,
-    verify: Verify | None = None,
-    info: Callable[[str], SeriesInfo] | None = None,
-) -> list[RecordSet]:
+def to_record_sets(rows: Rows, *, segments: Sequence[str] | None = None) -> list[RecordSet]:
     """
     Name exactly these rows in the fewest and shortest record sets.
 
@@ -180,16 +186,6 @@ def to_record_sets(
         See `select`. A `RecordSet` or a record-set string comes back as it is.
     segments : sequence of str, optional
         Segments to name in braces, by default none: all of them.
-    max_characters : int
-        Most characters of one set, counting the 32 that the server adds to each of its elements.
-    max_rows : int
-        Most records of one set.
-    verify : callable, optional
-        Takes a `RecordSet` and returns the record numbers that the server lists for it. With it, rows that take
-        several sets are tried in other forms (slots and values of prime keys, offsets), and the fewest sets that mean
-        the same rows are taken. The server is asked only where that can save an export request.
-    info : callable, optional
-        Takes the name of a series and returns its `drms.SeriesInfo`; needed for slots.
 
     Returns
     -------
@@ -209,19 +205,11 @@ def to_record_sets(
     >>> [str(rs) for rs in to_record_sets(rows, segments=["magnetogram"])]
     ['hmi.M_720s[:#10-#30@4,#50]{magnetogram}']
     """
-    from ..recordset.recordset import RecordSet
-
     if isinstance(rows, str):
         rows = RecordSet.parse(rows)
     if isinstance(rows, RecordSet):
         return [rows if segments is None else rows.with_segments(segments)]
-    found = []
-    for chosen in select(rows):
-        definition = info(chosen.series) if info is not None and verify is not None else None
-        found += chosen.record_sets(
-            segments, max_characters=max_characters, max_rows=max_rows, verify=verify, info=definition
-        )
-    return found
+    return [one for chosen in select(rows) for one in chosen.record_sets(segments)]
 
 
 def select(rows: Rows) -> list[Selection]:

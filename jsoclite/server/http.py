@@ -1,9 +1,8 @@
 """
 The one place that talks HTTP.
 
-`Transport` is a `drms.HttpJsonClient` whose request hook is ours, so the endpoint methods of drms (`series_struct`,
-`rs_list`, `exp_status`, …) run over one `requests.Session`, with time-outs on connecting and on silence, a floor on
-speed, retries with back-off, and a decoding that survives JSOC's Latin-1.
+`Transport` asks over one `requests.Session`, with time-outs on connecting and on silence, a floor on speed, retries
+with back-off, and a decoding that survives JSOC's Latin-1.
 
 What may hold an e-mail address (`checkAddress`, `exp_request`) always goes by POST: a URL ends up in the logs of
 servers, proxies and libraries.
@@ -16,20 +15,16 @@ import json
 import logging
 import platform
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from ..errors import ServerError  # before drms: importing errors keeps drms away from the root logger
+from ..errors import ServerError
+from . import _drms
+from ._drms import ServerConfig
 from .retry import TRANSIENT_STATUS, Clock, Speedometer, backoff, is_transient, never_sent, redact, retry_after
-
-# isort: split
-import drms
-
-if TYPE_CHECKING:
-    from drms import ServerConfig
 
 __all__ = ["AmbiguousRequest", "Reply", "Transport", "resolve_server"]
 
@@ -108,26 +103,16 @@ def resolve_server(server: str | ServerConfig) -> ServerConfig:
     ValueError
         If it is neither.
     """
-    if isinstance(server, drms.ServerConfig):
+    if not isinstance(server, str):
         return server
     if "://" in server:
         parts = urlsplit(server)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"server {redact(server)!r} is no http or https URL")
         base = server if server.endswith("/") else server + "/"
-        return drms.ServerConfig(
-            name=parts.netloc.rpartition("@")[2],
-            cgi_baseurl=urljoin(base, "cgi-bin/ajax/"),
-            cgi_show_series="show_series",
-            cgi_jsoc_info="jsoc_info",
-            cgi_jsoc_fetch="jsoc_fetch",
-            cgi_check_address="checkAddress.sh",
-            cgi_show_series_wrapper="showextseries",
-            show_series_wrapper_dbhost="hmidb2",
-            http_download_baseurl=base,
-        )
+        return _drms.config(base, parts.netloc.rpartition("@")[2])
     try:
-        return drms.HttpJsonClient(server).server
+        return _drms.registered(server)
     except KeyError:
         if "@" in server:
             raise ValueError("an e-mail address is no server: write Client(email=…)") from None
@@ -137,7 +122,7 @@ def resolve_server(server: str | ServerConfig) -> ServerConfig:
         ) from None
 
 
-class Transport(drms.HttpJsonClient):  # type: ignore[misc]
+class Transport:
     """
     HTTP to one JSOC-like server.
 
@@ -167,7 +152,7 @@ class Transport(drms.HttpJsonClient):  # type: ignore[misc]
         session: requests.Session | None = None,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(server)
+        self.server = server
         self.timeout, self.retries, self.connections = timeout, retries, connections
         self.clock = clock or Clock()
         self._own_session = session is None
@@ -193,35 +178,6 @@ class Transport(drms.HttpJsonClient):  # type: ignore[misc]
         if self._own_session and self._session is not None:
             self._session.close()
             self._session = None
-
-    # -- the hook of drms -----------------------------------------------------------------------------------------
-
-    def _json_request(self, url: str) -> Reply:
-        """Answer what the endpoint methods of drms ask for."""
-        base, _, query = url.partition("?")
-        private = "notify=" in query or "address=" in query
-        return self.request(base, query, post=private, once="op=exp_request" in query)
-
-    def show_series(self, ds_filter: str | None = None) -> Any:
-        """
-        List series.
-
-        Parameters
-        ----------
-        ds_filter : str, optional
-            POSIX regular expression.
-
-        Notes
-        -----
-        show_series.c decodes ``%xx`` but takes ``+`` as it is, so blanks must not become one. A pattern that begins
-        with ``^ns\\.`` is taken for a namespace there, and ends the program; ``[.]`` means the same and does not.
-        """
-        url = self.server.url_show_series
-        if ds_filter is None:
-            return self.request(url, "").data
-        if ds_filter.startswith("^"):
-            ds_filter = ds_filter.replace("\\.", "[.]")
-        return self.request(url, "filter=" + quote(ds_filter, safe="")).data
 
     # -- what jsoclite asks for ---------------------------------------------------------------------------------------
 

@@ -1,1 +1,28 @@
-"""What the server's time words mean."""
+"""
+What the server's time words mean, and what users write for them.
+
+A time is a number of TAI seconds since 1977.01.01_00:00:00_TAI, as DRMS stores it (`scale` knows leap seconds and
+calendars). `words` is the server's own reader and printer, operation by operation (timeio.c, drms_names.c),
+misreadings included. What users write goes through `parse_time`, `tai`, `utc`, which refuse what the server would
+misread and give a `DrmsTime`; durations through `parse_duration`. Whole columns of time strings become ``datetime64``
+by `to_datetime`.
+"""
+
+from . import server as words
+from .columns import to_datetime
+from .durations import format_duration, parse_duration
+from .grammar import read_time_string
+from .parse import DrmsTime, is_time, parse_time, tai, utc
+
+__all__ = [
+    "DrmsTime",
+    "format_duration",
+    "is_time",
+    "parse_duration",
+    "parse_time",
+    "read_time_string",
+    "tai",
+    "to_datetime",
+    "utc",
+    "words",
+]

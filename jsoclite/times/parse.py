@@ -22,8 +22,7 @@ from .columns import to_datetime
 from .durations import format_duration, parse_duration
 from .grammar import read_time_string
 from .scale import BEGINS, BEGINS_UTC
-from .server import scan_duration, scan_time, scan_time_ext
-from .timeprint import format_time
+from .server import format_time, scan_duration, scan_time, scan_time_ext
 
 __all__ = [
     "DrmsTime",

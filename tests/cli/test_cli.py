@@ -1,4 +1,4 @@
-"""The command line, run as a person would."""
+"""The command line, run as a person would; `table` and `complete` alone where no line shows what matters."""
 
 import io
 import json
@@ -7,6 +7,8 @@ import shlex
 import signal
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
 
 import click
 import pandas as pd
@@ -14,7 +16,7 @@ import pytest
 from click.shell_completion import get_completion_class
 
 import jsoclite
-from jsoclite.cli import main
+from jsoclite.cli import complete, main
 from jsoclite.cli.program import program
 from jsoclite.cli.tables import table
 from jsoclite.sandbox import Fault, Sandbox
@@ -459,6 +461,13 @@ def test_completion_of_an_unknown_shell(capsys, monkeypatch):
 def test_completions(words, begun, expected):
     complete = get_completion_class("bash")(program, {}, "jsoclite", "_JSOCLITE_COMPLETE")
     assert {item.value for item in complete.get_completions(words, begun)} == expected
+
+
+def test_the_series_that_are_completed_are_those_of_the_sandbox(capsys):
+    """The list is what the line in the module's docstring prints."""
+    line = re.search(r"python -c '\n(.*?)' > jsoclite/cli/series.txt", complete.__doc__, re.DOTALL)
+    exec(textwrap.dedent(line[1]))
+    assert capsys.readouterr().out == Path(complete.__file__).with_name("series.txt").read_text()
 
 
 def test_sandbox_until_interrupted():

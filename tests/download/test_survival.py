@@ -11,8 +11,7 @@ from collections import Counter
 import pytest
 from conftest import GOLDEN
 
-from jsoclite.download.claim import Claim
-from jsoclite.download.ledger import Ledger
+from jsoclite.download.ledger import Claim, Ledger
 from jsoclite.fits.files import looks_like_fits
 from jsoclite.sandbox import Sandbox
 

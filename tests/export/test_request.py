@@ -17,6 +17,7 @@ from jsoclite.export.export import Export
 from jsoclite.export.reply import ExportStatus, read_reply, reply_error
 from jsoclite.export.request import made_lately, poll_delay
 from jsoclite.server.http import Transport, resolve_server
+from jsoclite.server.jsoc import Jsoc
 
 BASE = "http://jsoc.test/"
 FETCH = BASE + "cgi-bin/ajax/jsoc_fetch"
@@ -26,7 +27,7 @@ ADDRESS = "someone@example.org"
 SET = "hmi.M_720s[2014.01.01_TAI]{magnetogram}"
 
 
-class Jsoc:
+class Answers:
     """Answers export requests from a script, and remembers what it was asked."""
 
     def __init__(self, mock, hand_clock):
@@ -38,7 +39,7 @@ class Jsoc:
         mock.add_callback(responses.POST, MANAGE, self._manage)
         mock.post(CHECK, json={"status": 2, "msg": "Email address is valid and registered."})
         transport = Transport(resolve_server(BASE), clock=hand_clock.clock, retries=1)
-        self.orders = Orders(transport, ADDRESS, lambda *_, **__: None)
+        self.orders = Orders(Jsoc(transport), ADDRESS, lambda *_, **__: None)
 
     def export(self, *sets) -> Export:
         return self.orders.export([self.orders.request(one) for one in sets])
@@ -84,7 +85,7 @@ def pending(request_id, status=1):
 @pytest.fixture
 def jsoc(hand_clock):
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield Jsoc(mock, hand_clock)
+        yield Answers(mock, hand_clock)
 
 
 def test_submit_poll_done(jsoc, hand_clock):
@@ -350,7 +351,7 @@ def test_cancel(jsoc):
 
 def test_no_address_no_export(jsoc, hand_clock):
     transport = Transport(resolve_server(BASE), clock=hand_clock.clock)
-    orders = Orders(transport, None, lambda *_, **__: None)
+    orders = Orders(Jsoc(transport), None, lambda *_, **__: None)
     with pytest.raises(errors.EmailError, match="JSOC_EMAIL"):
         orders.export([orders.request(SET)]).wait()
     assert jsoc.submitted == []

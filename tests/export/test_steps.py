@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import jsoclite
 from jsoclite.errors import ProcessingError
-from jsoclite.export.steps.processing import AIAScale, Cutout, MapProject, Rebin, Resize, VectorToPtr, chain
+from jsoclite.export.steps import AIAScale, Cutout, MapProject, Rebin, Resize, VectorToPtr, chain
 from jsoclite.export.steps.units import number
 
 T_REF = "2014.01.01_00:00:35_TAI"

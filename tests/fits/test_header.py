@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from jsoclite.errors import JsocError
 from jsoclite.fits import cards as fitscard
-from jsoclite.fits import header as headers
-from jsoclite.fits.header import cards, header_keywords, keyword_names, time_text
+from jsoclite.fits.header import header_cards as cards
+from jsoclite.fits.header import time_text
+from jsoclite.fits.keywords import header_keywords, keyword_names
 
 
 def one(keyword, value, **record):
@@ -422,9 +423,3 @@ def test_comments_with_slashes_and_quotes():
     assert fitscard.comment_of("KEY     =                    1") == ""
     assert fitscard.with_unit("[old] text", "new") == "[new] text"
     assert fitscard.split_comment("[m/s] (MISSING) text") == ("m/s", "text")
-
-
-def test_read_is_here_too():
-    from jsoclite.fits.read import read
-
-    assert headers.read is read

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from jsoclite import JsocWarning, RecordSetError, ServerError, UnknownName
 from jsoclite.query import digits
 from jsoclite.query import reply as scan
-from jsoclite.query.cells import UnexpectedShape
 from jsoclite.query.columns import STRING
+from jsoclite.query.reply import UnexpectedShape
 from jsoclite.query.table import from_reply
 
 GOLDEN = [json.loads(line) for line in (RECORDED / "jsoc_info.jsonl").read_text().splitlines()]

@@ -17,7 +17,7 @@ from jsoclite import QueryError
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
 from jsoclite.sandbox.engine.engine import Engine, EngineError
 from jsoclite.selection.alternatives import by_offset, by_slot
-from jsoclite.selection.selection import Selection, to_record_sets
+from jsoclite.selection.selection import Selection, select
 
 CATALOG = StoredCatalog(GOLDEN / "catalog")
 ENGINE = Engine(CATALOG)
@@ -59,7 +59,9 @@ def rows(ds):
 
 def sets_of(df, characters, verify=None):
     # braces that the engine has not to know
-    return [str(one) for one in to_record_sets(df, max_characters=characters, verify=verify, info=INFO.__getitem__)]
+    (chosen,) = select(df)
+    sets = chosen.record_sets(max_characters=characters, verify=verify, info=INFO[chosen.series])
+    return [str(one) for one in sets]
 
 
 @pytest.mark.parametrize(

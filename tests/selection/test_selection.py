@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jsoclite import RecordSet, SelectionError
-from jsoclite.query import table as _table  # noqa: F401  registers df.jsoc
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
 from jsoclite.sandbox.engine.engine import Engine
 from jsoclite.selection.ranges import cover
@@ -84,10 +83,9 @@ def test_the_server_returns_the_selection(name, data):
     step, start = data.draw(st.integers(1, 9)), data.draw(st.integers(0, 20))
     extra = data.draw(st.lists(st.sampled_from(every.tolist()), max_size=60))
     chosen = sorted({*every[start::step].tolist(), *extra}) or [int(every[0])]
-    sets = to_record_sets(
-        frame(chosen, series.definition.name), max_rows=data.draw(st.just(50_000) | st.integers(1, 50))
-    )
-    found = np.concatenate([opened.recnums for one in sets for opened in ENGINE.open(str(one))])
+    (selection,) = select(frame(chosen, series.definition.name))
+    sets = selection.texts(max_rows=data.draw(st.just(50_000) | st.integers(1, 50)))
+    found = np.concatenate([opened.recnums for one in sets for opened in ENGINE.open(one)])
     assert sorted(found.tolist()) == chosen  # versions that were superseded included
 
 
@@ -201,7 +199,7 @@ def test_names_in_one_list():
         "hmi.M_720s[2014.01.01_00:00:00_TAI,2014.01.01_00:12:00_TAI][3]{magnetogram},"
         "hmi.M_720s[2014.01.01_00:12:00_TAI][1]{magnetogram}"
     ]
-    assert len(to_record_sets(names, max_rows=1)) == 3
+    assert len(select(names)[0].texts(max_rows=1)) == 3
     assert len(to_record_sets(names + names)) == 1
 
 
@@ -232,6 +230,6 @@ def test_nothing_is_no_request():
 
 def test_impossible_limits():
     with pytest.raises(ValueError, match="max_rows=0"):
-        to_record_sets(frame([1]), max_rows=0)
+        select(frame([1]))[0].texts(max_rows=0)
     with pytest.raises(SelectionError, match="room for"):
-        to_record_sets(frame([10**9]), max_characters=50)
+        select(frame([10**9]))[0].texts(max_characters=50)

@@ -10,6 +10,7 @@ import responses
 
 from jsoclite.errors import ServerError
 from jsoclite.server.http import AmbiguousRequest, Transport, resolve_server
+from jsoclite.server.jsoc import Jsoc
 from jsoclite.server.retry import SlowAnswer, Speedometer, backoff, redact, retry_after
 
 BASE = "http://jsoc.test/"
@@ -19,128 +20,127 @@ ADDRESS = "someone@example.org"
 
 
 @pytest.fixture
-def transport(hand_clock):
-    made = Transport(resolve_server(BASE), clock=hand_clock.clock)
+def jsoc(hand_clock):
+    made = Jsoc(Transport(resolve_server(BASE), clock=hand_clock.clock))
     yield made
-    made.close()
+    made.transport.close()
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 @responses.activate
-def test_a_passing_fault_is_tried_again(transport, hand_clock, status):
+def test_a_passing_fault_is_tried_again(jsoc, hand_clock, status):
     responses.get(INFO, status=status)
     responses.get(INFO, json={"status": 0, "count": 3})
-    assert transport.rs_summary("hmi.M_720s[]") == {"status": 0, "count": 3}
+    assert jsoc.rs_summary("hmi.M_720s[]") == {"status": 0, "count": 3}
     assert hand_clock.slept == [0.5]
 
 
 @responses.activate
-def test_retry_after_is_honoured(transport, hand_clock):
+def test_retry_after_is_honoured(jsoc, hand_clock):
     responses.get(INFO, status=503, headers={"Retry-After": "7"})
     responses.get(INFO, json={"status": 0})
-    transport.rs_summary("hmi.M_720s[]")
+    jsoc.rs_summary("hmi.M_720s[]")
     assert hand_clock.slept == [7.0]
 
 
 @responses.activate
-def test_it_gives_up_in_the_end_and_names_the_server(transport, hand_clock):
+def test_it_gives_up_in_the_end_and_names_the_server(jsoc, hand_clock):
     responses.get(INFO, status=503, body="down for maintenance")
     with pytest.raises(
         ServerError, match="HTTP 503 from http://jsoc.test/cgi-bin/ajax/jsoc_info.*maintenance"
     ) as caught:
-        transport.rs_summary("hmi.M_720s[]")
+        jsoc.rs_summary("hmi.M_720s[]")
     assert caught.value.status == 503
     assert hand_clock.slept == [0.5, 1.0, 2.0, 4.0]
 
 
 @responses.activate
-def test_what_will_not_pass_is_not_repeated(transport, hand_clock):
+def test_what_will_not_pass_is_not_repeated(jsoc, hand_clock):
     responses.get(INFO, status=404)
     with pytest.raises(ServerError, match="404"):
-        transport.rs_summary("hmi.M_720s[]")
+        jsoc.rs_summary("hmi.M_720s[]")
     responses.get(BASE + "cgi-bin/ajax/show_series", body=requests.exceptions.SSLError("bad certificate"))
     with pytest.raises(ServerError, match="CA bundle"):
-        transport.show_series("x")
+        jsoc.show_series("x")
     assert hand_clock.slept == []
 
 
 @pytest.mark.parametrize("body", ["", "<html>busy</html>", '{"status":0,"count":12'], ids=["empty", "page", "cut"])
 @responses.activate
-def test_a_body_that_is_no_json_is_asked_for_again(transport, body):
+def test_a_body_that_is_no_json_is_asked_for_again(jsoc, body):
     responses.get(INFO, body=body)
     responses.get(INFO, json={"status": 0, "count": 1})
-    assert transport.rs_summary("hmi.M_720s[]")["count"] == 1
+    assert jsoc.rs_summary("hmi.M_720s[]")["count"] == 1
 
 
 @responses.activate
-def test_latin_1_and_control_characters_survive(transport):
+def test_latin_1_and_control_characters_survive(jsoc):
     responses.get(INFO, body='{"status":0,"note":"6173 Å\tline"}'.encode("latin-1"))
-    assert transport.series_struct("hmi.V_avg120")["note"] == "6173 Å\tline"
+    assert jsoc.series_struct("hmi.V_avg120")["note"] == "6173 Å\tline"
     responses.replace("GET", INFO, body='{"status":0,"note":"6173 Å"}'.encode())
-    assert transport.series_struct("hmi.V_avg120")["note"] == "6173 Å"
+    assert jsoc.series_struct("hmi.V_avg120")["note"] == "6173 Å"
 
 
 @responses.activate
-def test_an_export_is_sent_once_if_the_connection_breaks(transport, hand_clock):
+def test_an_export_is_sent_once_if_the_connection_breaks(jsoc, hand_clock):
     responses.post(FETCH, body=requests.exceptions.ReadTimeout("gone"))
     with pytest.raises(AmbiguousRequest):
-        transport.ask(FETCH, {"op": "exp_request", "notify": ADDRESS}, private=True, once=True)
+        jsoc.exp_request({"notify": ADDRESS})
     assert len(responses.calls) == 1
     assert hand_clock.slept == []
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
 @responses.activate
-def test_an_export_that_may_have_been_taken_is_not_repeated(transport, status):
+def test_an_export_that_may_have_been_taken_is_not_repeated(jsoc, status):
     responses.post(FETCH, status=status)
     with pytest.raises(AmbiguousRequest):
-        transport.ask(FETCH, {"op": "exp_request", "notify": ADDRESS}, private=True, once=True)
+        jsoc.exp_request({"notify": ADDRESS})
     assert len(responses.calls) == 1
 
 
 @responses.activate
-def test_an_export_that_was_turned_away_is_offered_again(transport):
+def test_an_export_that_was_turned_away_is_offered_again(jsoc):
     responses.post(FETCH, status=503)
     responses.post(FETCH, json={"status": 2, "requestid": "JSOC_20260101_001"})
-    reply = transport.ask(FETCH, {"op": "exp_request", "notify": ADDRESS}, private=True, once=True)
-    assert reply.data["status"] == 2
+    reply = jsoc.exp_request({"notify": ADDRESS})
+    assert reply["status"] == 2
 
 
 def test_an_export_that_never_left_is_sent_again(hand_clock):
     # nothing listens on the discard port
     transport = Transport(resolve_server("http://127.0.0.1:9/"), clock=hand_clock.clock, retries=2)
-    url = transport.server.url_jsoc_fetch
     with pytest.raises(ServerError, match="no answer from 127.0.0.1:9 after 3 tries") as caught:
-        transport.ask(url, {"op": "exp_request", "notify": ADDRESS}, private=True, once=True)
+        Jsoc(transport).exp_request({"notify": ADDRESS})
     assert not isinstance(caught.value, AmbiguousRequest)
     assert hand_clock.slept == [0.5, 1.0]
 
 
 @responses.activate
-def test_addresses_travel_in_bodies_and_reach_no_text(transport, caplog):
+def test_addresses_travel_in_bodies_and_reach_no_text(jsoc, caplog):
     caplog.set_level(logging.DEBUG)
     responses.post(BASE + "cgi-bin/ajax/checkAddress.sh", json={"status": 2, "msg": "ok"})
-    assert transport.check_address(ADDRESS)["status"] == 2
+    assert jsoc.check_address(ADDRESS)["status"] == 2
     assert "example.org" not in responses.calls[0].request.url
     assert "example.org" in responses.calls[0].request.body
     responses.replace("POST", BASE + "cgi-bin/ajax/checkAddress.sh", body=f"<p>no such user {ADDRESS}</p>")
     with pytest.raises(ServerError) as caught:
-        transport.check_address(ADDRESS)
+        jsoc.check_address(ADDRESS)
     assert "example.org" not in str(caught.value)
     assert "example.org" not in caplog.text
 
 
 @responses.activate
-def test_long_queries_go_by_post(transport):
+def test_long_queries_go_by_post(jsoc):
     responses.post(INFO, json={"status": 0, "count": 1})
-    transport.rs_summary("hmi.M_720s[:" + ",".join(f"#{n}" for n in range(100_000_000, 100_000_400)) + "]")
+    jsoc.rs_summary("hmi.M_720s[:" + ",".join(f"#{n}" for n in range(100_000_000, 100_000_400)) + "]")
     assert responses.calls[0].request.method == "POST"
 
 
 @responses.activate
-def test_the_client_says_who_it_is(transport):
+def test_the_client_says_who_it_is(jsoc):
     responses.get(INFO, json={"status": 0, "count": 1})
-    transport.rs_summary("hmi.M_720s[]")
+    jsoc.rs_summary("hmi.M_720s[]")
     assert responses.calls[0].request.headers["User-Agent"].startswith("jsoclite/")
 
 

@@ -298,7 +298,7 @@ def _bound(value: Any, name: str) -> str | None:
 
 def _cadence(value: Any) -> str:
     """Read a cadence."""
-    from ...times.parse import format_duration, parse_duration
+    from ...times import format_duration, parse_duration
 
     try:
         seconds, text = parse_duration(value), format_duration(value)

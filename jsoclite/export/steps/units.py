@@ -105,7 +105,7 @@ def square_or_pair(value: Any, name: str) -> tuple[Any, Any]:
 
 def time_of(value: Any, name: str) -> str:
     """Print any time as TAI, ``2014.01.01_00:00:35_TAI``."""
-    from ...times.parse import parse_time
+    from ...times import parse_time
 
     try:
         return str(parse_time(value))

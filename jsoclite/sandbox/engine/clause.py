@@ -7,50 +7,32 @@ begins with one of them the values of a slotted key are never turned into slots;
 through ``printf`` once.
 
 The text is evaluated by `jsoclite.sandbox.sql`, which can do nothing but read; there is no database.
+
+What C's ``printf`` makes of a text that was never meant to be a format.
+
+The statement that the server sends to PostgreSQL, of which messages quote a part.
 """
 
-# ruff: noqa: S608 - the SQL built here is never sent anywhere
 from __future__ import annotations
 
 import math
+import re
 import struct
 from dataclasses import dataclass
 from typing import Final
 
 from ...errors import RecordSetError
-from ...recordset.language import (
-    Duration,
-    Element,
-    FilterKind,
-    First,
-    KeyFilter,
-    Kind,
-    Last,
-    Missing,
-    Range,
-    RawFilter,
-    Single,
-    Slot,
-    SlotFirst,
-    SlotItem,
-    SlotLast,
-    SlotRange,
-    Span,
-    Value,
-    ValueItem,
-    filter_name,
-    read_filter,
-    read_recnums,
-    read_sql,
-)
+from ...recordset import filter_name, language, read_filter, read_recnums, read_sql
 from ..catalog.definition import Keyword, SeriesDefinition, Slotting
-from .printf import through_printf
+
+# ruff: noqa: S608 - the SQL built here is never sent anywhere
+
 
 _KINDS: Final = {
-    **dict.fromkeys(("char", "short", "int", "longlong"), Kind.INTEGER),
-    **dict.fromkeys(("float", "double"), Kind.REAL),
-    "time": Kind.TIME,
-    "string": Kind.STRING,
+    **dict.fromkeys(("char", "short", "int", "longlong"), language.Kind.INTEGER),
+    **dict.fromkeys(("float", "double"), language.Kind.REAL),
+    "time": language.Kind.TIME,
+    "string": language.Kind.STRING,
 }
 _BITS: Final = {"char": 8, "short": 16, "int": 32, "longlong": 64, "float": 32, "double": 64}
 _REAL_FORMATS: Final = {"float": ".9g", "time": "f"}
@@ -79,7 +61,7 @@ class Clause:
     by_recnum: bool = False
 
 
-def clause(definition: SeriesDefinition, element: Element, shadow: bool = False) -> Clause:
+def clause(definition: SeriesDefinition, element: language.Element, shadow: bool = False) -> Clause:
     """
     Build the condition of an element.
 
@@ -101,15 +83,15 @@ def clause(definition: SeriesDefinition, element: Element, shadow: bool = False)
     """
     text, all_versions, sql, by_recnum, position = "", False, False, False, 0
     for raw in element.filters:
-        if raw.kind in (FilterKind.SQL, FilterKind.SQL_ALL):
+        if raw.kind in (language.FilterKind.SQL, language.FilterKind.SQL_ALL):
             read = read_sql(raw)
             sql, all_versions = True, all_versions or read.all_versions
             condition, first_last = read.sql + " ", False
-        elif raw.kind is FilterKind.RECNUM:
+        elif raw.kind is language.FilterKind.RECNUM:
             by_recnum = True
             condition, first_last = _recnums(read_recnums(raw).items, definition.name), False
         else:
-            if raw.kind is FilterKind.EMPTY:  # takes a position, and does no harm behind the last one
+            if raw.kind is language.FilterKind.EMPTY:  # takes a position, and does no harm behind the last one
                 position += 1
                 continue
             key, position = _key(definition, raw, position)
@@ -130,7 +112,7 @@ def _append(text: str, condition: str, first_last: bool) -> str:
     return f"{text} AND {part}" if text else part
 
 
-def _key(definition: SeriesDefinition, raw: RawFilter, position: int) -> tuple[Keyword, int]:
+def _key(definition: SeriesDefinition, raw: language.RawFilter, position: int) -> tuple[Keyword, int]:
     """The prime key that a filter addresses, as users name it, and the position of the next unnamed one."""
     name = filter_name(raw)
     if name is not None:
@@ -147,11 +129,11 @@ def _key(definition: SeriesDefinition, raw: RawFilter, position: int) -> tuple[K
     return definition.primekeys[position], position + 1
 
 
-def _key_condition(definition: SeriesDefinition, key: Keyword, raw: RawFilter) -> tuple[str, bool]:
+def _key_condition(definition: SeriesDefinition, key: Keyword, raw: language.RawFilter) -> tuple[str, bool]:
     column = key
     if key.slotted:
         column = definition.keywords[f"{key.column}_index"]
-    read: KeyFilter = read_filter(
+    read: language.KeyFilter = read_filter(
         raw,
         _KINDS[key.type],
         key.slotted,
@@ -159,15 +141,15 @@ def _key_condition(definition: SeriesDefinition, key: Keyword, raw: RawFilter) -
         generic_slots=key.recscope == "slot",
     )
     items = read.items
-    first_last = isinstance(items[0], (First, Last, SlotFirst, SlotLast))
+    first_last = isinstance(items[0], (language.First, language.Last, language.SlotFirst, language.SlotLast))
     slots = definition.slotting.get(key.column)
-    raw_bits = slots is not None and isinstance(items[0], (First, Last))
+    raw_bits = slots is not None and isinstance(items[0], (language.First, language.Last))
     parts = []
     for item in items:
-        if isinstance(item, (First, Last, SlotFirst, SlotLast)):
-            which = "min" if isinstance(item, (First, SlotFirst)) else "max"
+        if isinstance(item, (language.First, language.Last, language.SlotFirst, language.SlotLast)):
+            which = "min" if isinstance(item, (language.First, language.SlotFirst)) else "max"
             parts.append(f"( {column.name}=(select {which}({column.name}) from {definition.name}) )")
-        elif isinstance(item, (Single, Range, Span)):
+        elif isinstance(item, (language.Single, language.Range, language.Span)):
             parts.append(f"( {_value_condition(column, item, slots, raw_bits)} )")
         else:
             parts.append(f"( {_index_condition(definition, column, key, item)} )")
@@ -175,26 +157,26 @@ def _key_condition(definition: SeriesDefinition, key: Keyword, raw: RawFilter) -
 
 
 # ------------------------------------------------------------------------------------------------- items by value
-def _value_condition(column: Keyword, item: ValueItem, slots: Slotting | None, raw_bits: bool) -> str:
+def _value_condition(column: Keyword, item: language.ValueItem, slots: Slotting | None, raw_bits: bool) -> str:
     name = column.name
 
-    def number(value: Value) -> str:
+    def number(value: language.Value) -> str:
         if slots is None:
-            return _literal(column, _length(value, None) if isinstance(value, Duration) else value)
-        seconds = slots.epoch + value.seconds(slots.step) if isinstance(value, Duration) else _real(value)
+            return _literal(column, _length(value, None) if isinstance(value, language.Duration) else value)
+        seconds = slots.epoch + value.seconds(slots.step) if isinstance(value, language.Duration) else _real(value)
         return str(_bits(seconds) if raw_bits else slots.slot(seconds))
 
-    def length(value: Value) -> str:
+    def length(value: language.Value) -> str:
         if slots is None:
-            return _literal(column, _length(value, None) if isinstance(value, Duration) else value)
+            return _literal(column, _length(value, None) if isinstance(value, language.Duration) else value)
         seconds = _length(value, slots)
         return str(_bits(seconds) if raw_bits else slots.slots(seconds))
 
-    if isinstance(item, Single):
+    if isinstance(item, language.Single):
         return f"{name}={number(item.value)}"
-    assert isinstance(item, (Range, Span))
+    assert isinstance(item, (language.Range, language.Span))
     start = number(item.start)
-    if isinstance(item, Range):
+    if isinstance(item, language.Range):
         text = f"{start}<={name} AND {name}<={number(item.end)}"
     else:
         text = f"{start}<={name} AND {name}<( {start} + {length(item.length)} )"
@@ -204,21 +186,21 @@ def _value_condition(column: Keyword, item: ValueItem, slots: Slotting | None, r
         seconds = _length(item.step, slots)
         step = str(_bits(seconds) if raw_bits else _half_away(seconds / slots.step))
         return f"{text} AND (cast(({name} - {start}) as integer) % {step}) = 0"
-    if _KINDS[column.type] is Kind.INTEGER:
+    if _KINDS[column.type] is language.Kind.INTEGER:
         return f"{text} AND (cast(({name} - {start}) as integer) % {_literal(column, item.step)}) = 0"
     begin, step_size = _real(item.start), _length(item.step, None)
     quotient = f"(({name} - {begin:g}) / {step_size:g})"
     return f"{text} AND (abs({quotient} - (round({quotient[1:-1]}))) < {2e-11 * begin:g})"
 
 
-def _real(value: Value) -> float:
+def _real(value: language.Value) -> float:
     if isinstance(value, (int, float)):
         return float(value)
     return math.nan
 
 
-def _length(value: Value, slots: Slotting | None) -> float:
-    if isinstance(value, Duration):
+def _length(value: language.Value, slots: Slotting | None) -> float:
+    if isinstance(value, language.Duration):
         return value.seconds(slots.step if slots else None)
     return _real(value)
 
@@ -232,20 +214,22 @@ def _bits(value: float) -> int:
     return int(struct.unpack("<q", struct.pack("<d", value))[0])
 
 
-def _literal(column: Keyword, value: Value) -> str:
+def _literal(column: Keyword, value: language.Value) -> str:
     """A value as `drms_sprintfval` writes it into SQL."""
-    if isinstance(value, Missing):
+    if isinstance(value, language.Missing):
         value = column.missing
     if isinstance(value, str):
         return f"'{value}'"
-    assert not isinstance(value, (Duration, Missing))
-    if _KINDS[column.type] is Kind.INTEGER:
+    assert not isinstance(value, (language.Duration, language.Missing))
+    if _KINDS[column.type] is language.Kind.INTEGER:
         return str(int(value))
     return f"{value:{_REAL_FORMATS.get(column.type, '.17g')}}"
 
 
 # ------------------------------------------------------------------------------------------------ items by number
-def _index_condition(definition: SeriesDefinition, column: Keyword, key: Keyword, item: SlotItem | ValueItem) -> str:
+def _index_condition(
+    definition: SeriesDefinition, column: Keyword, key: Keyword, item: language.SlotItem | language.ValueItem
+) -> str:
     base, step = 0.0, 1.0
     if not key.slotted and column.scope != 100:
         base = _constant(definition, f"{key.column}_base", 0.0)
@@ -255,9 +239,9 @@ def _index_condition(definition: SeriesDefinition, column: Keyword, key: Keyword
     def at(number: int) -> str:
         return f"(({number}*{step_text})+{_step_text(column, base)})"
 
-    if isinstance(item, Slot):
+    if isinstance(item, language.Slot):
         return f"{name}={at(item.number)}"
-    if isinstance(item, SlotRange):
+    if isinstance(item, language.SlotRange):
         ends = [f"{name}>={at(item.start)}" if item.start is not None else ""]
         ends += [f"{name}<={at(item.end)}" if item.end is not None else ""]
         text = " AND ".join(end for end in ends if end) or "1 = 1 "
@@ -265,7 +249,18 @@ def _index_condition(definition: SeriesDefinition, column: Keyword, key: Keyword
             text = text.rstrip() + " "
         start = item.start
     else:
-        assert not isinstance(item, (First, Last, Single, Range, Span, SlotFirst, SlotLast))
+        assert not isinstance(
+            item,
+            (
+                language.First,
+                language.Last,
+                language.Single,
+                language.Range,
+                language.Span,
+                language.SlotFirst,
+                language.SlotLast,
+            ),
+        )
         text = f"{name}>={at(item.start)} AND {name}<{at(item.start + item.count)}"
         start = item.start
     if item.step is None or item.step == 1:
@@ -283,26 +278,26 @@ def _constant(definition: SeriesDefinition, name: str, default: float) -> float:
 
 
 def _step_text(column: Keyword, value: float) -> str:
-    return _literal(column, f"{value:g}" if _KINDS[column.type] is Kind.STRING else value)
+    return _literal(column, f"{value:g}" if _KINDS[column.type] is language.Kind.STRING else value)
 
 
-def _recnums(items: tuple[SlotItem, ...], series: str) -> str:
-    if all(isinstance(item, (Slot, SlotFirst, SlotLast)) for item in items):
+def _recnums(items: tuple[language.SlotItem, ...], series: str) -> str:
+    if all(isinstance(item, (language.Slot, language.SlotFirst, language.SlotLast)) for item in items):
         return f"recnum in ({', '.join(_recnum(item, series) for item in items)})"
     return " OR ".join(f"( {_recnum_condition(item, series)} )" for item in items)
 
 
-def _recnum(item: SlotItem, series: str) -> str:
-    if isinstance(item, Slot):
+def _recnum(item: language.SlotItem, series: str) -> str:
+    if isinstance(item, language.Slot):
         return str(item.number)
-    which = "min" if isinstance(item, SlotFirst) else "max"
+    which = "min" if isinstance(item, language.SlotFirst) else "max"
     return f"(select {which}(recnum) from {series})"
 
 
-def _recnum_condition(item: SlotItem, series: str) -> str:
-    if isinstance(item, (Slot, SlotFirst, SlotLast)):
+def _recnum_condition(item: language.SlotItem, series: str) -> str:
+    if isinstance(item, (language.Slot, language.SlotFirst, language.SlotLast)):
         return f"recnum={_recnum(item, series)}"
-    if isinstance(item, SlotRange):
+    if isinstance(item, language.SlotRange):
         start = item.start
         if item.start is None:
             text = "1 = 1 " if item.end is None else f"recnum<={item.end}"
@@ -315,3 +310,87 @@ def _recnum_condition(item: SlotItem, series: str) -> str:
         return text
     origin = f"(select min(recnum) from {series})" if start is None else str(start)
     return f"{text} AND (recnum-{origin})%{item.step}=0 "
+
+
+_DIRECTIVE: Final = re.compile(r"%([-+ #0']*)(\d*)((?:\.\d*)?)((?:hh|h|ll|l|L|q|j|z|t)?)(.?)", re.DOTALL)
+
+
+def through_printf(text: str) -> str:
+    """
+    What ``sprintf(buffer, text)`` makes of a clause.
+
+    Conversions print whatever lies on the stack; here they print zeros. What is no conversion stays as it is.
+    """
+    return _DIRECTIVE.sub(_directive, text) if "%" in text else text
+
+
+def _directive(found: re.Match[str]) -> str:
+    flags, width, precision, _, conversion = found.groups()
+    if conversion == "%":
+        return "%"
+    if conversion in tuple("diouxXc"):
+        return "0".rjust(min(int(width or 0), 4096))
+    if conversion in tuple("eEfFgGaA"):
+        return f"{0.0:f}".rjust(min(int(width or 0), 4096))
+    if conversion in ("s", "n", "p"):
+        raise language.FatalSetError(
+            f"the server uses the filter as a printf format, and {found[0]!r} ends its program; double the %"
+        )
+    del flags, precision
+    return found[0]
+
+
+# ruff: noqa: S608 - the SQL built here is never sent anywhere
+
+
+def statement(definition: SeriesDefinition, condition: Clause, limit: int, n: int = 0) -> tuple[str, int, int]:
+    """
+    The query that the server sends for a condition, as `drms_query_string` (drms_record.c) writes it.
+
+    Parameters
+    ----------
+    definition : SeriesDefinition
+        The series.
+    condition : Clause
+        Its WHERE clause.
+    limit : int
+        Most records that a query gives.
+    n : int
+        How many records are wanted, the last ones where negative; 0 for all.
+
+    Returns
+    -------
+    query : str
+        The statement; its list of columns is shortened, everything that a message can quote is exact.
+    start, end : int
+        Where the condition stands in it.
+    """
+    table = definition.name.lower()
+    keys = ", ".join(f"{table}.{key.name}" for key in definition.prime)
+    down = " DESC" if n < 0 else ""
+    order = ", ".join(f"{table}.{key.name}{down}" for key in definition.prime)
+    limit = min(abs(n) or limit, limit)
+    order = f" order by {order} limit {limit}" if keys else f" limit {limit}"
+    if condition.all_versions or not keys:
+        head = f"select * from {table} where 1 = 1 and "
+        tail = order
+    elif n:
+        bare = ", ".join(key.name + down for key in definition.prime)
+        head = f"select recnum,{', '.join(key.name for key in definition.prime)} from {table} where 1=1 and "
+        tail = f" order by {bare} limit {4 * limit}) as limited group by {keys}{order}"
+    elif condition.sql:
+        first = definition.prime[0].name
+        head = (
+            f"select * from {table}, (select q2.max1 as max from  (select max(recnum) as max1, min(q1.max) as max2"
+            f" from {table}, (select {keys}, max(recnum) from {table} where "
+        )
+        joined = f"{table}.{first} = q1.{first}"
+        joined += "".join(f" and {table}.{key.name} = q1.{key.name}" for key in definition.prime[1:])
+        tail = (
+            f" group by {keys}) as q1 where {joined} group by {keys}) as q2 where max1 = max2) as q3"
+            f" where {table}.recnum = q3.max{order}"
+        )
+    else:
+        head = f"select * from {table} where recnum in (select max(recnum) from {table} where 1=1  and "
+        tail = f" group by {keys} ){order}"
+    return head + condition.text + tail, len(head), len(head) + len(condition.text)

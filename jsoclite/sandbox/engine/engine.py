@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from ...errors import RecordSetError
-from ...recordset.language import Element, ElementKind, FatalSetError, scan
+from ...recordset import language, scan_set
 from ..catalog.catalog import Recnums, Series
 from ..postgres.compiler import parse_condition
 from ..postgres.lexer import SqlError
 from ..postgres.terms import Term
-from .clause import Clause, clause
+from .clause import Clause, clause, statement
 from .handle import EngineCrash, EngineError, Opened, TooManyRecords
 from .records import Reader
-from .search import Search, as_postgres_leaves_them
-from .statement import statement
-from .subselect import Subselects
+from .search import Search, Subselects, as_postgres_leaves_them
 
 if TYPE_CHECKING:
     from ..catalog.definition import SeriesDefinition
@@ -65,7 +63,7 @@ class Engine:
         self._subselects = Subselects(catalog)
 
     # ---- record sets
-    def scan(self, ds: str) -> tuple[Element, ...]:
+    def scan(self, ds: str) -> tuple[language.Element, ...]:
         """
         Cut a record set into elements.
 
@@ -77,8 +75,8 @@ class Engine:
             For what ends the server's program.
         """
         try:
-            return scan(ds)
-        except FatalSetError as error:
+            return scan_set(ds)
+        except language.FatalSetError as error:
             raise EngineCrash(str(error)) from None
         except RecordSetError:
             raise EngineError(f"invalid record-set specification `{ds}`") from None
@@ -127,11 +125,11 @@ class Engine:
                 total += self._guarded(condition, series, lambda found: sum(len(part) for part in found.chunks()))
         return total
 
-    def _drms(self, elements: Sequence[Element]) -> Iterator[Element]:
+    def _drms(self, elements: Sequence[language.Element]) -> Iterator[language.Element]:
         for element in elements:
-            if element.kind is ElementKind.AT_FILE and not element.series.strip("@ "):
+            if element.kind is language.ElementKind.AT_FILE and not element.series.strip("@ "):
                 continue  # an empty list of record sets
-            if element.kind is not ElementKind.DRMS or (len(elements) > 1 and not element.filters):
+            if element.kind is not language.ElementKind.DRMS or (len(elements) > 1 and not element.filters):
                 raise EngineError(NOT_FOUND)
             yield element
 
@@ -142,16 +140,16 @@ class Engine:
             raise EngineError(NOT_FOUND)
         return found
 
-    def _condition(self, element: Element) -> tuple[Series, Clause]:
+    def _condition(self, element: language.Element) -> tuple[Series, Clause]:
         series = self.series(element.series)
         try:
             return series, clause(series.definition, element, has_shadow(series))
-        except FatalSetError as error:
+        except language.FatalSetError as error:
             raise EngineCrash(str(error)) from None
         except RecordSetError:
             raise EngineError(NOT_FOUND) from None
 
-    def _open(self, element: Element, n: int | None) -> Opened:
+    def _open(self, element: language.Element, n: int | None) -> Opened:
         series, condition = self._condition(element)
         recnums = self._find(series, condition, n or 0)
         if len(recnums) >= self.record_limit:
@@ -291,7 +289,7 @@ def has_shadow(series: Series) -> bool:
     return bool(getattr(series, "shadow", True))
 
 
-def _segments(definition: SeriesDefinition, element: Element) -> tuple[str, ...] | None:
+def _segments(definition: SeriesDefinition, element: language.Element) -> tuple[str, ...] | None:
     if element.segments is None:
         return None
     wanted = {name.lower() for name in element.segments}

@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import JsocError
-from ...recordset.language import Element
-from ..catalog.protocol import Recnums, Series
+from ...recordset import language
+from ..catalog.catalog import Recnums, Series
 
 
 class EngineError(JsocError):
@@ -43,4 +43,4 @@ class Opened:
     series: Series
     recnums: Recnums
     segments: tuple[str, ...] | None
-    element: Element
+    element: language.Element

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from ...times.timeprint import format_time
+from ...times import words
 from ..catalog.definition import REALS, Keyword
 from ..catalog.printing import fits_name
 from ..processing import quiet
@@ -134,7 +134,7 @@ def _converted(value: Value, own: Keyword, unit: str, cast: str | None) -> bool 
         return None
     shown: int | float | str = value
     if own.type == "time":
-        text = format_time(float(value), unit, 3)
+        text = words.format_time(float(value), unit, 3)
         shown = text.removesuffix("Z") if unit == "ISO" else text
     elif own.type == "float":
         # the server prints nine digits, all that a float has, and reads them back as a double

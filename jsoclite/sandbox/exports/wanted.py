@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from ...times.timeprint import format_time
+from ...times import words
 from ..catalog.definition import REALS, Keyword
 from ..catalog.printing import printed
 from ..engine.records import Values
@@ -217,7 +217,7 @@ def _time(keyword: Keyword, seconds: float, layout: str) -> str:
     style = layout[:1] if layout[:1] in "AD" else ""
     number, _, zone = layout[len(style) :].partition(",")
     digits = re.match(r"\s*[-+]?\d+", number)
-    text = format_time(seconds, zone or keyword.unit, int(digits[0]) if digits else 0)
+    text = words.format_time(seconds, zone or keyword.unit, int(digits[0]) if digits else 0)
     if style == "A":
         return text.replace(".", "").replace(":", "")
     if style == "D":

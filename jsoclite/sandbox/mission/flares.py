@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ...times.server import scan_time
+from ...times import words
 from .ephemeris import DAY, view
 from .noise import FloatArray, IntArray, uniform
 from .regions import EPOCH, STEP, regions
@@ -121,7 +121,7 @@ def _made(peak: FloatArray, rise: FloatArray, fall: FloatArray, size: FloatArray
 def _known() -> Flares:
     numbers, known = regions().number, recorded("flares")
     host = np.array([int(np.searchsorted(numbers, row[0])) for row in known], dtype=np.int64)
-    start, peak, end = (np.array([scan_time(f"{row[n]}_UTC") for row in known]) for n in (1, 2, 3))
+    start, peak, end = (np.array([words.scan_time(f"{row[n]}_UTC") for row in known]) for n in (1, 2, 3))
     return _made(peak, peak - start, end - peak, np.array([row[4] for row in known]), host)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import numpy as np
 
 from ...errors import RecordSetError
-from ...times.server import scan_time
+from ...times import words
 from ..catalog.catalog import Bound, Column, Recnums, StorageUnit
 from ..catalog.definition import JD0, MISSING_INT, REALS, Keyword, Segment, SeriesDefinition
 from .availability import on_tape
@@ -393,7 +393,7 @@ def _typed(key: Keyword, value: Any, count: int) -> Column:
 def _default_real(key: Keyword, text: str) -> float:
     if key.type in REALS:
         return float(text) if text.strip() else float("nan")
-    return JD0 if not text.strip() or text.startswith("-4712") else float(scan_time(text))
+    return JD0 if not text.strip() or text.startswith("-4712") else float(words.scan_time(text))
 
 
 def limits(bounds: Mapping[str, Bound], column: str) -> tuple[float, float]:

@@ -15,10 +15,9 @@ from typing import Any, Final
 import numpy as np
 
 from . import functions as sqlfunctions
+from .functions import TEXT_OPERATORS
 from .lexer import SqlError
-from .parser import Parser
-from .sqltext import TEXT_OPERATORS
-from .sqltree import AnyAll, Binary, Call, Case, Cast, Expression, Is, Literal, Name, Select, Unary
+from .parser import AnyAll, Binary, Call, Case, Cast, Expression, Is, Literal, Name, Parser, Select, Unary
 from .terms import Rows, Term, choose, constant, distinct, folded, junction
 from .values import (
     INTEGERS,

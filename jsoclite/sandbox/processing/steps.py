@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ...times.server import scan_time
+from ...times import words
 from ..catalog.definition import JD0
 from .image import Image, ProcessError, mean, read_image, write_image
 from .pointing import FloatArray, NoPointingError, View, by_rows, rotation, sample
@@ -106,7 +106,7 @@ def _centre(view: View, image: Image, options: Options) -> tuple[float, float]:
     if unit == "carrlong" or _flag(options, "t") or "t_ref" not in options:
         return west, north
     longitude, latitude = (float(value) for value in view.heliographic(west, north))
-    days = (image.seconds - scan_time(options["t_ref"])) / 86400
+    days = (image.seconds - words.scan_time(options["t_ref"])) / 86400
     if math.isnan(longitude) or abs(days) > 20:  # beyond the limb there is nothing to follow
         return west, north
     moved = view.project(longitude + rotation(latitude) * days, latitude)
@@ -255,7 +255,7 @@ def time_span(name: str, options: Options) -> tuple[float, float] | None:
     limits = [-math.inf, math.inf]
     for place, option in enumerate(("t_start", "t_stop")):
         text = options.get(option, "NotSpecified") if name == "im_patch" else "NotSpecified"
-        seconds = scan_time(text)
+        seconds = words.scan_time(text)
         if text != "NotSpecified" and seconds > JD0 + 1:
             limits[place] = seconds
     return (limits[0], limits[1]) if any(map(math.isfinite, limits)) else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from ...recordset.language import Element, FilterKind
+from ...recordset import language
 from ..catalog.json import Json
 from ..engine.engine import Engine, EngineError
 from ..exports.records import RecordTable, Stored
@@ -153,7 +153,7 @@ class Submission:
             ds = _with_quality(ds, elements)
         return ds
 
-    def _elements(self, ds: str) -> tuple[Element, ...]:
+    def _elements(self, ds: str) -> tuple[language.Element, ...]:
         try:
             elements = self.engine.scan(ds)
         except EngineError:
@@ -233,7 +233,7 @@ def _uploaded(content: str) -> str:
     return ds
 
 
-def _with_quality(ds: str, elements: Sequence[Element]) -> str:
+def _with_quality(ds: str, elements: Sequence[language.Element]) -> str:
     """
     The record set with the quality filter of jsoc_fetch.
 
@@ -242,7 +242,7 @@ def _with_quality(ds: str, elements: Sequence[Element]) -> str:
     """
     parts = []
     for element in elements:
-        sql = [raw for raw in element.filters if raw.kind in (FilterKind.SQL, FilterKind.SQL_ALL)]
+        sql = [raw for raw in element.filters if raw.kind in (language.FilterKind.SQL, language.FilterKind.SQL_ALL)]
         if any("quality" in raw.text.lower() for raw in sql):
             continue
         written = ds[element.start : element.end].rstrip(" ,")

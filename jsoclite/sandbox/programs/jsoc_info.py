@@ -11,8 +11,8 @@ from urllib.parse import unquote_to_bytes
 from ..catalog.catalog import Series
 from ..catalog.json import compact, pretty, quote
 from ..engine.engine import NOT_FOUND, Engine, EngineCrash, EngineError, Opened, to_int
+from ..postgres.functions import posix
 from ..postgres.lexer import SqlError
-from ..postgres.sqltext import posix
 from .rs_list import Listing, all_keywords
 from .series_struct import series_structure
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from ..catalog.catalog import StorageUnit
 from ..catalog.definition import Keyword, Segment
 from ..catalog.json import quote
 from ..catalog.printing import fits_name, fits_values
-from ..catalog.protocol import StorageUnit
 from ..engine.handle import Opened
 from ..engine.records import Reader
-from .pseudo import Pseudo, in_record
-from .rs_list import BAD_LINK, NO_SEGMENT, compression, link_texts
+from .rs_list import BAD_LINK, NO_SEGMENT, Pseudo, compression, in_record, link_texts
 
 NOTHING: Final = "???"
 # what a record object calls the keywords between asterisks, in its order

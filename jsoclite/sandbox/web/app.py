@@ -12,8 +12,8 @@ from ..catalog.json import Json, compact
 from ..catalog.sums import Sums
 from ..engine.engine import Engine, EngineCrash
 from ..faults import Fault, Faults, instead, spoil
+from ..postgres.functions import posix
 from ..postgres.lexer import SqlError
-from ..postgres.sqltext import posix
 from ..programs.addresses import Addresses
 from ..programs.jsoc_fetch import Fetch
 from .messages import File, Request, Response, send_file, text

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from jsoclite.recordset.grammar import FatalSetError
 from jsoclite.sandbox.catalog.definition import JD0, Keyword
-from jsoclite.sandbox.catalog.printing import fits_name, fits_values, is_missing, printed
-from jsoclite.sandbox.catalog.timetext import times
+from jsoclite.sandbox.catalog.printing import fits_name, fits_values, is_missing, printed, times
+from jsoclite.sandbox.engine.clause import through_printf
 from jsoclite.sandbox.engine.engine import EngineCrash
-from jsoclite.sandbox.engine.printf import through_printf
 from jsoclite.sandbox.programs.rs_list import quoted
 from jsoclite.times.scale import LEAP_SECONDS
-from jsoclite.times.timeprint import format_time
+from jsoclite.times.server import format_time
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jsoclite.sandbox.web.connection import MAX_BODY, MAX_LINE
 from jsoclite.sandbox.web.messages import (
     Damage,
     File,
@@ -23,7 +22,7 @@ from jsoclite.sandbox.web.messages import (
     send_file,
     text,
 )
-from jsoclite.sandbox.web.server import HttpServer
+from jsoclite.sandbox.web.server import MAX_BODY, MAX_LINE, HttpServer
 
 FILE = File(bytes(range(256)) * 4, 1_300_000_000.0, "image/fits")
 
