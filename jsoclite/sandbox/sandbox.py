@@ -357,5 +357,6 @@ def _catalog(catalog: str | PathLike[str] | Catalog | None) -> Catalog:
 def _mission() -> Catalog:
     """The computed catalogue; it never changes, so all sandboxes of a process share one and what it has worked out."""
     from .mission.mission import MissionCatalog
+    from .sun.files import segment_file
 
-    return MissionCatalog()
+    return MissionCatalog(segment_file)

@@ -7,28 +7,30 @@ for.
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from html import escape
 from typing import Any, Final
+from urllib.parse import quote
 
-from ..catalog.json import Json
+from ..catalog.json import Json, pretty
 from ..catalog.sums import FileCache, Sums, media_type
-from ..processing.image import ProcessError, read_image, write_image
-from ..processing.jpeg import film
-from ..processing.pictures import ENDINGS, Look
-from ..processing.steps import VECTOR_STEPS, apply, process_file, time_span
-from ..processing.vectors import COORDINATES, ERROR_INPUTS, ERRORS, INPUTS, OUTPUTS, components
+from ..processing import Look, ProcessError, component_file, film, process_file, time_span, vector_segments
 from ..web.messages import File
 from .header import header, write
-from .packing import Directory, tar
 from .records import Stored
 from .staging import StagedRequest, Staging, State
-from .wanted import ExportFailedError, Namer, Steps, Wanted
+from .wanted import ExportFailedError, Namer, Wanted
 
+#: Names that lead out of the directory of a client that believes them.
+EVIL: Final = ("../../../../evil.fits", "/etc/evil.fits", "..\\..\\evil.fits", "evil\x00.fits", ".", "~/evil.fits")
 #: Root of the export directories, apart from all storage units of the catalogue.
 ROOT: Final = "/SUM200"
 #: Files in all the directories whose lists of names are kept.
@@ -36,6 +38,66 @@ MAX_ROWS: Final = 50_000
 
 _PATH: Final = re.compile(rf"{ROOT}/D(\d{{1,18}})/S00000/([^\x00-\x1f]+)")
 _NO_FILES: Final = "warning=No FITS files were exported. The requested FITS files no longer exist."
+
+
+@dataclass(slots=True)
+class Directory:
+    """
+    The directory of one export.
+
+    Attributes
+    ----------
+    path : str
+        ``/SUM200/D1/S00000``.
+    header : dict
+        Head of ``index.json``, in order.
+    rows : list of (record, filename)
+        The packing list.
+    files : dict of str to callable
+        What makes each file.
+    """
+
+    path: str
+    header: dict[str, Json] = field(default_factory=dict)
+    rows: list[tuple[str, str]] = field(default_factory=list)
+    files: dict[str, Callable[[], bytes]] = field(default_factory=dict)
+
+    def index(self, *, evil: bool = False) -> bytes:
+        """``index.json``; file names replaced by `EVIL` ones if asked for."""
+        rows: list[Json] = [
+            {"record": record, "filename": EVIL[number % len(EVIL)] if evil else name}
+            for number, (record, name) in enumerate(self.rows)
+        ]
+        return pretty({**self.header, "data": rows})
+
+    def index_text(self) -> bytes:
+        """``index.txt``."""
+        lines = ["# JSOC Export File List"]
+        lines += [f"{name}={value}" for name, value in self.header.items()]
+        lines += ["# DATA"]
+        lines += [f"{record}\t{name}" for record, name in self.rows]
+        return ("\n".join(lines) + "\n").encode("latin-1", "replace")
+
+    def index_page(self) -> bytes:
+        """``index.html``."""
+        rows = "\n".join(
+            f'<tr><td>{escape(record)}</td><td><a href="{quote(name)}">{escape(name)}</a></td></tr>'
+            for record, name in self.rows
+        )
+        head = "<!DOCTYPE html>\n<html><head><title>JSOC Data Export</title></head>"
+        return f"{head}<body><table>\n{rows}\n</table></body></html>\n".encode()
+
+
+def _tar(members: Mapping[str, Callable[[], bytes]], modified: float) -> bytes:
+    """A tar of all members, which are made one after the other."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, make in members.items():
+            content = make()
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime, info.mode = len(content), int(modified), 0o644
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
 
 
 class Exports:
@@ -102,7 +164,7 @@ class Exports:
 
     # ---- building
     def _build(self, request: StagedRequest) -> Directory:
-        wanted: Wanted = request.wanted
+        wanted = request.wanted
         wanted.check(self.longest)
         directory = Directory(f"{ROOT}/D{request.number}/S00000")
         if wanted.look is not None:
@@ -126,57 +188,30 @@ class Exports:
         }
         if packed:
             members = {name: directory.files.pop(name) for _, name in directory.rows if name in directory.files}
-            directory.files[packed] = partial(tar, members, request.ready)
+            directory.files[packed] = partial(_tar, members, request.ready)
         return directory
 
     def _header(self, directory: Directory, request: StagedRequest, count: int) -> dict[str, Json]:
-        wanted: Wanted = request.wanted
-        common: dict[str, Json] = {"requestid": request.id, "method": wanted.method}
-        size: dict[str, Json] = {"count": str(count), "size": str(request.megabytes)}
+        wanted = request.wanted
         finished = time.strftime("%Y.%m.%d_%H:%M:%S_UT", time.gmtime(request.ready))
+        size: dict[str, Json] = {"count": str(count), "size": str(request.megabytes)}
         if wanted.look is not None:
             kind, _, arguments = wanted.protocol.partition(",")
-            return {
-                "reqid": request.id,
-                "expversion": "0.5",
-                "method": wanted.method,
-                "recordset": wanted.ds,
-                "protocol": kind,
-                "dir": directory.path,
-                "filefmt": wanted.template or "",
-                "cparms": arguments,
-                **size,
-                "exptime": finished,
-                "status": "0",
-                **directory.header,
-                "keywords": f"{kind} files",
-            }
+            head: dict[str, Json] = {"reqid": request.id, "expversion": "0.5", "method": wanted.method}
+            head |= {"recordset": wanted.ds, "protocol": kind, "dir": directory.path}
+            head |= {"filefmt": wanted.template or "", "cparms": arguments}
+            return head | size | {"exptime": finished, "status": "0"} | directory.header | {"keywords": f"{kind} files"}
+        head = {"version": "0.5" if wanted.fits else "1", "requestid": request.id, "method": wanted.method}
         if wanted.fits:
-            return {
-                "version": "0.5",
-                **common,
-                "protocol": "fits",
-                **size,
-                "exptime": finished,
-                "dir": directory.path,
-                "status": "0",
-                "keywords": "**IN FITS FILES**",
-            }
-        return {
-            "version": "1",
-            **common,
-            "protocol": wanted.protocol,
-            "wait": "0",
-            **size,
-            "status": "0",
-            "dir": directory.path,
-            "keywords": f"{directory.path}/{request.id}.keywords.txt",
-        }
+            head |= {"protocol": "fits"} | size | {"exptime": finished, "dir": directory.path, "status": "0"}
+            return head | {"keywords": "**IN FITS FILES**"}
+        head |= {"protocol": wanted.protocol, "wait": "0"} | size | {"status": "0", "dir": directory.path}
+        return head | {"keywords": f"{directory.path}/{request.id}.keywords.txt"}
 
     def _add_stored(self, directory: Directory, request: StagedRequest) -> None:
         """``as-is``: the files as they are, and a table of all keywords."""
-        wanted: Wanted = request.wanted
-        records, namer = wanted.records.names(), Namer(wanted)
+        wanted = request.wanted
+        records, namer = wanted.records.names(), Namer(wanted.template, wanted.records)
         for counter, file in enumerate(wanted.records.files()):
             record = f"{records[file.row]}{{{file.segment}}}"
             if not file.path:
@@ -189,10 +224,10 @@ class Exports:
 
     def _add_fits(self, directory: Directory, request: StagedRequest) -> None:
         """``fits``: images with full headers, after processing; other files as they are."""
-        wanted: Wanted = request.wanted
-        records, namer = wanted.records.names(), Namer(wanted)
-        if any(name in VECTOR_STEPS for name, _ in wanted.steps):
-            self._add_vectors(directory, request, records, namer)
+        wanted = request.wanted
+        records, namer = wanted.records.names(), Namer(wanted.template, wanted.records)
+        if (vector := vector_segments(wanted.steps)) is not None:
+            self._add_vectors(directory, request, *vector)
             return
         spans = [span for name, options in wanted.steps if (span := time_span(name, options))]
         for counter, file in enumerate(wanted.records.files()):
@@ -207,12 +242,11 @@ class Exports:
             directory.rows.append((record, name))
             directory.files[name] = partial(self._exported, request, file, counter)
 
-    def _add_vectors(self, directory: Directory, request: StagedRequest, records: list[str], namer: Namer) -> None:
-        """``HmiB2ptr``: three components of each record whose files are there, their errors, and the coordinates."""
-        flags = next(options for name, options in request.wanted.steps if name in VECTOR_STEPS)
-        errors, coordinates = (flags.get(name, "0") == "1" for name in ("e", "l"))
-        inputs = (*INPUTS, *(ERROR_INPUTS if errors else ()))
-        outputs = (*OUTPUTS, *(ERRORS if errors else ()), *(COORDINATES if coordinates else ()))
+    def _add_vectors(
+        self, directory: Directory, request: StagedRequest, inputs: tuple[str, ...], outputs: tuple[str, ...]
+    ) -> None:
+        """``HmiB2ptr``: the components of each record whose files are there, and what else is asked for."""
+        records, namer = request.wanted.records.names(), Namer(request.wanted.template, request.wanted.records)
         found: dict[int, dict[str, Stored]] = {}
         for file in request.wanted.records.files(inputs):
             if file.path:
@@ -228,12 +262,12 @@ class Exports:
 
     def _add_pictures(self, directory: Directory, request: StagedRequest, look: Look) -> None:
         """``jpg``, ``png``: one picture a file; ``mp4``: a film of them and its frames."""
-        wanted: Wanted = request.wanted
-        records, namer = wanted.records.names(), Namer(wanted)
+        wanted = request.wanted
+        records, namer = wanted.records.names(), Namer(wanted.template, wanted.records)
         for counter, file in enumerate(wanted.records.files()):
             if not file.path:
                 continue
-            name = namer.name(file.row, counter, f"{file.name.removesuffix('.fits')}.{ENDINGS[look.kind]}")
+            name = namer.name(file.row, counter, f"{file.name.removesuffix('.fits')}.{look.ending}")
             directory.rows.append((f"{records[file.row]}{{{file.segment}}}", name))
             directory.files[name] = partial(self._picture, request, file, counter, look)
         if look.kind == "mp4" and directory.rows:
@@ -251,18 +285,13 @@ class Exports:
 
     def _with_header(self, wanted: Wanted, file: Stored) -> bytes:
         """A stored file with full header; what is not FITS stays as it is."""
-        records, content = wanted.records, self._stored(file.path)
+        content = self._stored(file.path)
         if not content.startswith(b"SIMPLE"):
             return content
-        segment = records.definition.segments[file.segment.lower()]
-        recnum = int(records.recnums[file.row])
-        cards = header(
-            records.definition, records.values(file.row), segment=segment.name, number=segment.number, recnum=recnum
-        )
-        return write(content, cards)
+        return write(content, header(wanted.records, file.row, file.segment))
 
     def _exported(self, request: StagedRequest, file: Stored, counter: int) -> bytes:
-        wanted: Wanted = request.wanted
+        wanted = request.wanted
         content = self._with_header(wanted, file)
         if not wanted.steps:
             return content
@@ -270,19 +299,10 @@ class Exports:
         return process_file(content, wanted.steps, wanted.records.seconds(file.row), keywords)
 
     def _component(self, request: StagedRequest, files: dict[str, Stored], segment: str, counter: int) -> bytes:
-        wanted: Wanted = request.wanted
+        wanted = request.wanted
+        contents = {name: self._with_header(wanted, file) for name, file in files.items()}
         seconds = wanted.records.seconds(files["field"].row)
-        read = {name: read_image(self._with_header(wanted, file), seconds) for name, file in files.items()}
-        images = {name: image for name, (image, _, _) in read.items()}
-        image, head, compressed = read["field"]
-        before, after = _around(wanted.steps)
-        for one in images.values():
-            apply(one, before)
-        weak = next(options.get("ambweak", "2") for name, options in wanted.steps if name in VECTOR_STEPS)
-        image.data = components(images, int(weak) if weak.isdigit() else -1)[segment]
-        apply(image, after)
-        image.header |= {"BUNIT": "degree" if segment in COORDINATES else "Mx/cm^2", "AMBWEAK": int(weak)}
-        return write_image(image, head, self._new_keywords(request, segment, counter), compressed=compressed)
+        return component_file(contents, segment, wanted.steps, seconds, self._new_keywords(request, segment, counter))
 
     def _new_keywords(self, request: StagedRequest, segment: str, counter: int) -> dict[str, Any]:
         """What the records of the intermediate series ``SERIES_mod`` have of their own."""
@@ -299,20 +319,10 @@ class Exports:
         return look.draw(self._exported(request, file, counter))
 
     def _film(self, directory: Directory, frames: Sequence[str]) -> bytes:
-        pictures = [directory.files[name]() for name in frames]
-        # a JPEG's frame header has its height and width
-        start = pictures[0].index(b"\xff\xc0") + 5
-        height, width = (int.from_bytes(pictures[0][start + place : start + place + 2], "big") for place in (0, 2))
-        return film(pictures, (width, height))
+        return film([directory.files[name]() for name in frames])
 
 
 def _processed(record: str, request_id: str) -> str:
     """Name of a record in the intermediate series."""
     series, _, rest = record.partition("[")
     return f"{series}_mod[{rest}[{request_id}]"
-
-
-def _around(steps: Steps) -> tuple[Steps, Steps]:
-    """Steps before and after the one that joins segments."""
-    place = next(number for number, (name, _) in enumerate(steps) if name in VECTOR_STEPS)
-    return steps[:place], steps[place + 1 :]

@@ -8,18 +8,25 @@ so that the two can be compared.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from io import BytesIO
+from typing import Final
+
+import numpy as np
 
 from ...times import words
-from ..catalog.definition import REALS, Keyword, SeriesDefinition
+from ..catalog.definition import REALS, Keyword
 from ..catalog.printing import fits_name
-from .fitsfile import Unit, card, checksum, commentary, read_units, write_units
+from ..processing import quiet
+from .records import RecordTable, Value
 
-#: Value of a keyword: None where it is missing.
-Value: TypeAlias = int | float | str | None
-
+# what describes the data unit and therefore belongs to the file, not to the record's keywords
+_STRUCTURAL = re.compile(
+    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|TFIELDS|THEAP|T(?:TYPE|FORM|DIM|ZERO|SCAL|NULL|UNIT)\d+"
+    r"|BSCALE|BZERO|BLANK|EXTNAME|Z(?:IMAGE|TABLE|CMPTYPE|BITPIX|NAXIS\d*|TILE\d+|NAME\d+|VAL\d+|MASKCMP|QUANTIZ|DITHER0"
+    r"|SIMPLE|EXTEND|BLANK|SCALE|ZERO|TENSION|PCOUNT|GCOUNT)"
+)
 # names with rules of their own (reserved.h): the image's, never written from keywords, and axes' with FITS defaults
 _OF_IMAGE: Final = frozenset("simple extend bzero bscale blank bitpix naxis end".split())  # noqa: SIM905
 _DEFAULTS: Final = {"crpix": 0.0, "crval": 0.0, "cdelt": 1.0, "crota": 0.0, "crder": 0.0, "csyer": 0.0}
@@ -36,6 +43,8 @@ _STANDARD = [
     "COMMENT   FITS (Flexible Image Transport System) format is defined in 'Astronomy",
     "COMMENT   and Astrophysics', volume 376, page 359; bibcode: 2001A&A...376..359H",
 ]
+# punctuation that a checksum avoids
+_FORBIDDEN = frozenset(b":;<=>?@[\\]^_`")
 _PRIMARY = [
     "SIMPLE  =                    T / file does conform to FITS standard",
     "BITPIX  =                    8 / number of bits per data pixel",
@@ -148,46 +157,23 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", text) is not None
 
 
-def header(
-    definition: SeriesDefinition,
-    values: Mapping[str, tuple[Keyword, Value]],
-    *,
-    segment: str,
-    number: int,
-    recnum: int,
-) -> list[str]:
-    """
-    The cards of one record and segment.
-
-    Parameters
-    ----------
-    definition : SeriesDefinition
-        Series of the exported record.
-    values : mapping of str to (Keyword, value)
-        By lower-case keyword name: the keyword that has the value (of a linked series, too) and the value; a keyword
-        that is not there could not be followed.
-    segment : str
-        Name of the segment.
-    number : int
-        Its number; per-segment keywords of others are left out.
-    recnum : int
-        Record number.
-    """
+def header(records: RecordTable, row: int, segment: str) -> list[str]:
+    """The cards of one record and segment; per-segment keywords of others and links that lead nowhere are left out."""
+    definition, values, recnum = records.definition, records.values(row), int(records.recnums[row])
+    wanted = definition.segments[segment.lower()]
     found: list[Cards] = []
     for name, keyword in definition.keywords.items():
-        if (keyword.per_segment and keyword.segment != number) or name not in values:
-            continue
-        own, value = values[name]
-        found.append(keyword_cards(keyword, own, value))
+        if name in values and not (keyword.per_segment and keyword.segment != wanted.number):
+            found.append(keyword_cards(keyword, *values[name]))
     closing = [
         card("RECNUM", recnum, "Recnum"),
-        card("DRMS_ID", f"{definition.name}:{recnum}:{segment}", "DRMS ID"),
+        card("DRMS_ID", f"{definition.name}:{recnum}:{wanted.name}", "DRMS ID"),
         card("PRIMARYK", ", ".join(key.name for key in definition.primekeys), "DRMS primary key"),
         card("LICENSE", "LICENSE", "CC0 1.0"),
     ]
     found += [Cards(lines, lines) for lines in closing]
     first = [line for one in found for line in one.first]
-    headsum = checksum(Unit([*_PRIMARY, *first], b""))
+    headsum = _checksum([*_PRIMARY, *first])
     final: dict[str, list[str]] = {}
     for one in found:  # each name once, the first one counts
         if one.final:
@@ -198,7 +184,7 @@ def header(
 
 def write(content: bytes, cards: Iterable[str]) -> bytes:
     """
-    Put cards into the header of the first unit that has data.
+    Put cards into the header of the first unit that has data, and checksums into all.
 
     Parameters
     ----------
@@ -209,11 +195,102 @@ def write(content: bytes, cards: Iterable[str]) -> bytes:
 
     Raises
     ------
-    ValueError
+    OSError
         If `content` is not FITS.
     """
-    units = read_units(content)
-    with_data = next((unit for unit in units if unit.data), units[0])
-    units = units[: units.index(with_data) + 1]
-    with_data.cards = [*with_data.structural, *cards]
-    return write_units(units, checksums=True)
+    from astropy.io import fits
+
+    out = BytesIO()
+    with quiet(), fits.open(BytesIO(content), disable_image_compression=True) as units:
+        last = next((place for place, unit in enumerate(units) if unit.fileinfo()["datSpan"]), 0)
+        unit = units[last]
+        structure = [one.image for one in unit.header.cards if _STRUCTURAL.fullmatch(one.keyword)]
+        # astropy would put the sums in front of the comments
+        sums = [f"{name:<8}= '{0:>016}'" for name in ("CHECKSUM", "DATASUM")]
+        text = "".join(f"{one:<80.80}" for one in [*structure, *cards, *sums])
+        unit.header = fits.Header.fromstring(re.sub(r"[^ -~]", "?", text))
+        for unit in units[: last + 1]:
+            unit.add_datasum("data unit checksum")
+            unit.add_checksum("HDU checksum", override_datasum=True)
+        units[: last + 1].writeto(out, output_verify="ignore")
+    return out.getvalue()
+
+
+def _checksum(cards: Iterable[str]) -> str:
+    """Sum of a header as sixteen printable characters that add up to it (FITS standard, appendix J)."""
+    text = "".join(f"{one:<80.80}" for one in [*cards, "END"]).encode("ascii", "replace")
+    total = int(np.frombuffer(text + b" " * (-len(text) % 2880), dtype=">u4").sum(dtype=np.uint64))
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    columns = []
+    for byte in (~total & 0xFFFFFFFF).to_bytes(4, "big"):
+        quarter, rest = divmod(byte, 4)
+        characters = [quarter + rest + 48, quarter + 48, quarter + 48, quarter + 48]
+        while any(character in _FORBIDDEN for character in characters):
+            for first in (0, 2):
+                if characters[first] in _FORBIDDEN or characters[first + 1] in _FORBIDDEN:
+                    characters[first] += 1
+                    characters[first + 1] -= 1
+        columns.append(characters)
+    shown = "".join(chr(columns[column][row]) for row in range(4) for column in range(4))
+    return shown[-1] + shown[:-1]
+
+
+# ---- cards
+def card(name: str, value: bool | int | float | str | None, comment: str = "", *, real: str = "%.17G") -> list[str]:
+    """
+    One card in cfitsio's layout, or several where a string is too long for one.
+
+    Parameters
+    ----------
+    name : str
+        Keyword, at most 8 characters.
+    value : bool, int, float, str or None
+        None for a card without a value.
+    comment : str
+        Cut off at the end of the card.
+    real : str
+        printf format of floating-point numbers.
+    """
+    tail = f" / {comment}" if comment else ""
+    if isinstance(value, str):
+        return _string_cards(name, value, tail)
+    if value is None:
+        shown = ""
+    elif isinstance(value, bool):
+        shown = "T" if value else "F"
+    elif isinstance(value, int):
+        shown = str(value)
+    else:
+        shown = real % value
+        if "." not in shown:  # a point marks the number as a real one
+            shown = f"{value:.1E}" if "E" in shown else f"{shown}."
+    return [f"{name:<8}= {shown:>20}{tail}"[:80]]
+
+
+def _string_cards(name: str, value: str, tail: str) -> list[str]:
+    quoted = value.replace("'", "''")
+    if len(quoted) <= 68:
+        shown = f"'{quoted:<8}'"
+        return [f"{name:<8}= {shown:<20}{tail}"[:80]]
+    pieces = []
+    while quoted:
+        end = 67
+        if quoted[:end].count("'") % 2:  # never part a doubled apostrophe
+            end -= 1
+        pieces.append(quoted[:end])
+        quoted = quoted[end:]
+    tail = re.sub(r"^ / \[[^]]*\] ?", " / ", tail)  # the unit does not survive on a string of several cards
+    lines = [f"{name:<8}= '{pieces[0]}&'"]
+    lines += [f"CONTINUE  '{piece}&'" for piece in pieces[1:-1]]
+    shown = f"'{pieces[-1]:<8}'"
+    return [*lines, f"CONTINUE  {shown:<20}{tail}"[:80]]
+
+
+def commentary(name: str, value: str) -> list[str]:
+    """``HISTORY`` or ``COMMENT`` cards of a text, newlines and length permitting."""
+    return [
+        f"{name:<8}{line[start : start + 72]}"
+        for line in value.splitlines()
+        for start in range(0, max(1, len(line)), 72)
+    ]

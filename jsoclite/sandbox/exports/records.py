@@ -158,20 +158,13 @@ class RecordTable:
         key = self.definition.find(name)
         return None if key is None else self._reader.values(self._series, self.recnums, key)
 
-    def lookup(self, row: int, name: str) -> tuple[Keyword, Any] | None:
-        """A keyword, in any case, of one record as it is stored; None without such a keyword."""
-        key = self.definition.find(name)
-        if key is None:
-            return None
-        own, values, valid = self._reader.values(self._series, self.recnums[row : row + 1], key)
-        return (own, values[0]) if valid[0] else None
-
     def seconds(self, row: int) -> float:
         """Time of a record, TAI seconds since 1977: its time prime key, or T_OBS, or T_REC; NaN without any."""
         for name in [*(key.name for key in self.definition.primekeys if key.type == "time"), "T_OBS", "T_REC"]:
-            found = self.lookup(row, name)
-            if found is not None and found[0].type == "time":
-                return float(found[1])
+            if (key := self.definition.find(name)) is not None:
+                own, values, valid = self._reader.values(self._series, self.recnums[row : row + 1], key)
+                if valid[0] and own.type == "time":
+                    return float(values[0])
         return math.nan
 
     def table(self) -> bytes:

@@ -10,9 +10,11 @@ import enum
 import itertools
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
+
+from .wanted import Wanted
 
 #: Seconds for which an unfinished request counts as pending, an equal one is the same, and results are kept.
 PENDING_S, DUPLICATE_S, KEEP_S = 3600.0, 86400.0, 7 * 86400.0
@@ -48,16 +50,10 @@ class StagedRequest:
         ``JSOC_YYYYMMDD_NNN``.
     address, peer : str
         Who asked, from where.
-    method, protocol : str
-        As sent.
-    wanted : object
-        What to export; the staging does not look into it.
-    records : int
-        Number of records.
+    wanted : Wanted
+        What to export.
     megabytes : int
         Size of the files, at least 1.
-    signature : hashable
-        Equal for requests that ask for the same.
     submitted, ready : float
         Unix time of the submission and of its end.
     number : int
@@ -69,12 +65,8 @@ class StagedRequest:
     id: str
     address: str
     peer: str
-    method: str
-    protocol: str
-    wanted: Any
-    records: int
+    wanted: Wanted
     megabytes: int
-    signature: Hashable
     submitted: float
     ready: float
     number: int
@@ -108,7 +100,7 @@ class Staging:
         self.clock, self.seconds = clock, seconds
         self.pending_limit, self.host_limit = pending_limit, host_limit
         self._requests: dict[str, StagedRequest] = {}
-        self._same: dict[Hashable, str] = {}
+        self._same: dict[str, str] = {}
         self._numbers: dict[int, StagedRequest] = {}
         self._next_number = itertools.count(FIRST_NUMBER)
         self._counter, self._day = itertools.count(1), ""
@@ -137,12 +129,12 @@ class Staging:
                 "before submitting a new one."
             )
 
-    def same(self, signature: Hashable) -> StagedRequest | None:
+    def same(self, wanted: Wanted) -> StagedRequest | None:
         """The request of the last 24 hours that asked for the same, None without one."""
         with self._lock:
-            request = self._requests.get(self._same.get(signature, ""))
+            request = self._requests.get(self._same.get(wanted.signature, ""))
             if request is None or self.clock() - request.submitted > DUPLICATE_S:
-                self._same.pop(signature, None)
+                self._same.pop(wanted.signature, None)
                 return None
             return request
 
@@ -154,56 +146,32 @@ class Staging:
                 self._day, self._counter = day, itertools.count(1)
             return f"JSOC_{day}_{next(self._counter):03d}"
 
-    def submit(
-        self,
-        *,
-        address: str,
-        peer: str,
-        method: str,
-        protocol: str,
-        wanted: Any,
-        records: int,
-        megabytes: int,
-        signature: Hashable,
-        suffix: str = "",
-    ) -> StagedRequest:
+    def submit(self, address: str, peer: str, wanted: Wanted, megabytes: int) -> StagedRequest:
         """Take a request in, after checking the limits on pending requests once more."""
         with self._lock:
             self.admit(address, peer)
-            now = self.clock()
-            request = StagedRequest(
-                self.new_id() + suffix,
-                address,
-                peer,
-                method,
-                protocol,
-                wanted,
-                records,
-                megabytes,
-                signature,
-                now,
-                now + self.seconds,
-                next(self._next_number),
-            )
-            self._requests[request.id] = self._numbers[request.number] = request
-            self._same[signature] = request.id
+            now, number = self.clock(), next(self._next_number)
+            request = StagedRequest(self.new_id(), address, peer, wanted, megabytes, now, now + self.seconds, number)
+            self._requests[request.id] = self._numbers[number] = request
+            self._same[wanted.signature] = request.id
             self._forget()
             return request
 
     def _forget(self) -> None:
         """Drop the oldest finished requests where too many are remembered."""
-        total = sum(request.records for request in self._requests.values())
+        total = sum(len(request.wanted.records) for request in self._requests.values())
         for request in list(self._requests.values()):
             if len(self._requests) <= MAX_REQUESTS and total <= MAX_RECORDS:
                 return
             if self.state(request) not in (State.RUNNING, State.QUEUED):
-                total -= request.records
+                total -= len(request.wanted.records)
                 del self._requests[request.id], self._numbers[request.number]
                 self._disown(request)
 
     def _disown(self, request: StagedRequest) -> None:
-        if self._same.get(request.signature) == request.id:
-            del self._same[request.signature]
+        signature = request.wanted.signature
+        if self._same.get(signature) == request.id:
+            del self._same[signature]
 
     # ---- looking
     def get(self, id: str) -> StagedRequest | None:
@@ -238,13 +206,8 @@ class Staging:
         """Requests that are not finished, not cancelled and younger than an hour."""
         with self._lock:
             now = self.clock()
-            return [
-                request
-                for request in self._requests.values()
-                if not request.cancelled
-                and now - request.submitted < PENDING_S
-                and self.state(request) in (State.RUNNING, State.QUEUED)
-            ]
+            young = [one for one in self._chosen(None) if now - one.submitted < PENDING_S]
+            return [request for request in young if not request.cancelled]
 
     def __len__(self) -> int:
         return len(self._requests)

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from datetime import date
 from functools import cache
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from .ephemeris import eclipsed
-from .noise import salt, uniform
+from .ephemeris import DAY, eclipsed
+from .noise import BoolArray, FloatArray, IntArray, salt, uniform
+from .spec import recorded
 
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-BoolArray: TypeAlias = npt.NDArray[np.bool_]
-
-DAY: Final = 86400.0
 _ORIGIN: Final = date(1977, 1, 1)
 
 
@@ -40,54 +36,14 @@ def moment(text: str) -> float:
 #: The archive's "now": no record is younger, whenever it is asked.
 END: Final = moment("2026.11.01")
 
-# Days of which print-outs of the archive were published (first, last).
-_WHOLE: Final = (
-    ("2010.05.01", "2010.05.01"),
-    ("2010.06.25", "2010.06.25"),
-    ("2010.10.15", "2010.10.15"),
-    ("2011.02.10", "2011.02.21"),
-    ("2011.04.14", "2011.04.14"),
-    ("2012.01.01", "2012.01.01"),
-    ("2012.03.06", "2012.03.07"),
-    ("2012.07.01", "2012.07.15"),
-    ("2012.07.22", "2012.07.22"),
-    ("2012.07.30", "2012.07.30"),
-    ("2012.09.17", "2012.09.17"),
-    ("2013.04.26", "2013.04.26"),
-    ("2013.06.12", "2013.06.12"),
-    ("2013.07.03", "2013.07.03"),
-    ("2013.12.30", "2014.01.20"),
-    ("2014.02.21", "2014.02.21"),
-    ("2014.03.01", "2014.03.01"),
-    ("2014.03.14", "2014.03.14"),
-    ("2014.04.10", "2014.04.10"),
-    ("2014.06.09", "2014.06.09"),
-    ("2014.07.27", "2014.07.27"),
-    ("2014.11.25", "2014.12.05"),
-    ("2014.12.09", "2014.12.09"),
-    ("2015.06.17", "2015.06.17"),
-    ("2015.08.26", "2015.08.28"),
-    ("2015.10.17", "2015.10.17"),
-    ("2016.04.01", "2016.04.01"),
-    ("2016.09.22", "2016.09.22"),
-    ("2017.01.07", "2017.01.08"),
-    ("2017.02.08", "2017.02.09"),
-    ("2017.09.06", "2017.09.06"),
-    ("2020.01.01", "2020.01.01"),
-    ("2020.10.17", "2020.10.17"),
-    ("2023.12.07", "2023.12.07"),
-    ("2024.01.01", "2024.01.01"),
-    ("2024.06.28", "2024.06.28"),
-    ("2024.09.19", "2024.09.19"),
-    ("2025.01.01", "2025.01.01"),
-)
 _FIRST_DAY: Final = day_number("1996.01.01")
 _LAST_DAY: Final = day_number("2026.11.01")
 
 
 @cache
-def _whole_days() -> npt.NDArray[np.int64]:
-    return np.concatenate([np.arange(day_number(first), day_number(last) + 1) for first, last in _WHOLE])
+def _whole_days() -> IntArray:
+    spans = recorded("whole_days")
+    return np.concatenate([np.arange(day_number(first), day_number(last) + 1) for first, last in spans])
 
 
 def published(times: FloatArray) -> BoolArray:
@@ -113,6 +69,7 @@ def intervals(instrument: str, purpose: str, chance: float, shortest: float, lon
     return np.stack([start, start + length], axis=1)
 
 
+@cache
 def outages(instrument: str) -> FloatArray:
     """Stretches without any record: manoeuvres, calibrations, lost telemetry (SOHO also lost 1998's summer)."""
     found = intervals(instrument, "outage", 0.03, 240.0, 7200.0)
@@ -136,11 +93,7 @@ def inside(times: FloatArray, stretches: FloatArray) -> BoolArray:
     return np.asarray((which >= 0) & (times < stretches[np.maximum(which, 0), 1]))
 
 
-def _eclipsed(instrument: str, times: FloatArray) -> BoolArray:
-    return eclipsed(times) if instrument in ("hmi", "aia") else np.zeros(len(times), dtype=bool)
-
-
-def quality(instrument: str, times: FloatArray) -> npt.NDArray[np.int64]:
+def quality(instrument: str, times: FloatArray) -> IntArray:
     """
     QUALITY as the signed 32-bit number of the database.
 
@@ -149,7 +102,7 @@ def quality(instrument: str, times: FloatArray) -> npt.NDArray[np.int64]:
     """
     key = np.floor(times).astype(np.int64)
     chance = uniform(key, instrument + " quality")
-    dark = _eclipsed(instrument, times)
+    dark = eclipsed(times) if instrument in ("hmi", "aia") else np.zeros(len(times), dtype=bool)
     word = np.zeros(len(times), dtype=np.int64)
     word[chance < 0.004] = 0x400
     word[chance < 0.001] = 0x10000

@@ -1,34 +1,47 @@
 """
-How the Sun looks from SDO, SOHO and the Earth: distance, heliographic coordinates, velocities, eclipses.
+Where the Earth, SDO and SOHO are, and how the Sun looks from them: distance, coordinates, velocities, eclipses.
 
-Times are TAI seconds since 1977.01.01_00:00:00_TAI; everything is vectorised and needs numpy only.
+The Earth follows a short Fourier series fitted to the planetary theory of ERFA over 1996-2027 (1" in longitude, 1000 km
+in distance). SDO is on an inclined geosynchronous circle whose elements were fitted to the OBS_VR, OBS_VW, OBS_VN,
+CRLT_OBS and GAEX_OBS of published headers from 2011 to 2024 (velocities to about 100 m/s, CRLT_OBS to 0.002 degrees).
+Times are TAI seconds since 1977.01.01_00:00:00_TAI, positions metres on ecliptic axes of J2000; everything is
+vectorised.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from .orbits import (
-    AU,
-    DAY_SECONDS,
-    DEGREE,
-    J2000,
-    KNOTS,
-    KNOTS_FROM,
-    SDO_AXIS,
-    TO_ECLIPTIC,
-    FloatArray,
-    Observatory,
-    earth_state,
-    sdo_state,
-    state,
+from .noise import BoolArray, FloatArray, IntArray
+from .spec import data
+
+Observatory: TypeAlias = Literal["earth", "sdo", "soho"]
+
+#: Astronomical unit, metres, as in DSUN_REF.
+AU: Final = 149597870691.0
+DAY: Final = 86400.0
+#: J2000.0 (TT) and 2011.01.01_00:00:00_TAI in seconds of the internal scale.
+_J2000: Final = 8400.5 * DAY - 32.184
+_Y2011: Final = 12418.0 * DAY
+_DEGREE: Final = np.pi / 180
+_OBLIQUITY: Final = 23.43928 * _DEGREE
+#: Equatorial to ecliptic axes of J2000.
+_TO_ECLIPTIC: Final = np.array(
+    [[1, 0, 0], [0, np.cos(_OBLIQUITY), np.sin(_OBLIQUITY)], [0, -np.sin(_OBLIQUITY), np.cos(_OBLIQUITY)]]
 )
 
+# SDO: node, inclination and sidereal longitude in degrees since 2011.0 (per year), semi-major axis in metres. The
+# fitted longitude is moved by 0.35 degrees, within its error, to meet the published CRLT_OBS of 2013.07.03.
+_SDO_NODE: Final = (184.862599, -6.58176)
+_SDO_INCLINATION: Final = (24.359124, 0.646443)
+_SDO_LONGITUDE: Final = (357.589, 0.307529, -0.018237)
+_SDO_AXIS: Final = 42_164_170.0
+_SIDEREAL: Final = 7.2921150e-5
 #: Reference radius of the Sun, metres, as in RSUN_REF.
 RSUN: Final = 696000000.0
 #: Radius of the Earth's shadow cylinder, metres.
@@ -36,9 +49,101 @@ _EARTH_RADIUS: Final = 6_400_000.0
 _LIGHT: Final = 299792458.0
 _JD_ORIGIN: Final = 2443144.5
 # The Sun's axis: right ascension and declination of its north pole.
-_POLE: Final = (286.13 * DEGREE, 63.87 * DEGREE)
+_POLE: Final = (286.13 * _DEGREE, 63.87 * _DEGREE)
 #: CRLN_OBS of the archive's headers lies this far above the IAU prime meridian seen with light time (degrees).
 _MERIDIAN: Final = 0.081
+
+
+def _sum(what: str, century: FloatArray) -> FloatArray:
+    """The Fourier series of ``longitude`` or ``distance``."""
+    table = data("earth")
+    angle = {name: (start + rate * century) * _DEGREE for name, (start, rate) in table["arguments"].items()}
+    zero, linear, square, sine, cosine = table[what]
+    total: FloatArray = zero + century * (
+        linear + century * square + sine * np.sin(angle["E"]) + cosine * np.cos(angle["E"])
+    )
+    for first, body, second, sine, cosine in table[f"{what}_terms"]:
+        argument = first * angle[body] + second * angle["E"]
+        total += sine * np.sin(argument) + cosine * np.cos(argument)
+    return total
+
+
+def _earth_exact(times: FloatArray) -> FloatArray:
+    """Heliocentric position of the Earth on ecliptic axes of J2000, metres, shape (n, 3)."""
+    century = (times - _J2000) / (36525 * DAY)
+    longitude = _sum("longitude", century)
+    distance = _sum("distance", century) * AU
+    latitude = -0.00022828 * century * np.sin(longitude) - 0.00002164 * century * np.cos(longitude)
+    flat = distance * np.cos(latitude)
+    return np.stack([flat * np.cos(longitude), flat * np.sin(longitude), distance * np.sin(latitude)], axis=-1)
+
+
+_KNOTS_FROM: Final = 18.0 * 365.25 * DAY  # 1995
+_KNOTS: Final = 12_800  # one a day, to 2030
+
+
+@cache
+def _knots() -> FloatArray:
+    """
+    Cubic Hermite polynomials between midnights, exact to 100 m.
+
+    Returns
+    -------
+    ndarray
+        Shape (days, 4, 3): coefficients of rising powers of the day's fraction, metres on three axes.
+    """
+    times = np.asarray(_KNOTS_FROM + DAY * np.arange(_KNOTS + 1), dtype=np.float64)
+    half = 0.05 * DAY
+    place = _earth_exact(times)
+    slope = (_earth_exact(times + half) - _earth_exact(times - half)) * (DAY / (2 * half))
+    rise = place[1:] - place[:-1] - slope[:-1]
+    bend = slope[1:] - slope[:-1]
+    return np.stack([place[:-1], slope[:-1], 3 * rise - bend, bend - 2 * rise], axis=1)
+
+
+def _earth(times: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Position and velocity (m, m/s) of the Earth, shape (n, 3) each."""
+    day = (times - _KNOTS_FROM) / DAY
+    knot = np.clip(day.astype(np.int64), 0, _KNOTS - 1)
+    x = (day - knot)[:, None]
+    power = _knots()[knot]
+    position = power[:, 0] + x * (power[:, 1] + x * (power[:, 2] + x * power[:, 3]))
+    velocity = (power[:, 1] + x * (2 * power[:, 2] + 3 * x * power[:, 3])) / DAY
+    return position, velocity
+
+
+def _sdo(times: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Geocentric position and velocity (m, m/s) of SDO, shape (n, 3) each."""
+    elapsed = times - _Y2011
+    year = elapsed / (365.25 * DAY)
+    node = (_SDO_NODE[0] + _SDO_NODE[1] * year) * _DEGREE
+    tilt = (_SDO_INCLINATION[0] + _SDO_INCLINATION[1] * year) * _DEGREE
+    zero, linear, square = _SDO_LONGITUDE
+    angle = (zero + year * (linear + year * square)) * _DEGREE + _SIDEREAL * elapsed - node
+    ascending = np.stack([np.cos(node), np.sin(node), np.zeros_like(node)], axis=-1)
+    quarter = np.stack([-np.sin(node) * np.cos(tilt), np.cos(node) * np.cos(tilt), np.sin(tilt)], axis=-1)
+    cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    position = _SDO_AXIS * (ascending * cosine + quarter * sine)
+    velocity = _SDO_AXIS * _SIDEREAL * (quarter * cosine - ascending * sine)
+    return position @ _TO_ECLIPTIC.T, velocity @ _TO_ECLIPTIC.T
+
+
+def _state(times: FloatArray, observatory: Observatory) -> tuple[FloatArray, FloatArray]:
+    """Heliocentric position and velocity (m, m/s) of an observatory, shape (n, 3) each."""
+    position, velocity = _earth(times)
+    if observatory == "sdo":
+        offset, motion = _sdo(times)
+        return position + offset, velocity + motion
+    if observatory == "soho":
+        # L1, a hundredth of the way to the Sun, with the half-year halo of 650,000 km by 200,000 km
+        rate = 2 * np.pi / (178 * DAY)
+        phase = rate * times
+        radial = position / np.linalg.norm(position, axis=1, keepdims=True)
+        along = np.stack([-radial[:, 1], radial[:, 0], np.zeros(len(times))], axis=-1)
+        halo = 2.0e8 * np.sin(phase)[:, None] * radial + 6.5e8 * np.cos(phase)[:, None] * along
+        drift = 2.0e8 * rate * np.cos(phase)[:, None] * radial - 6.5e8 * rate * np.sin(phase)[:, None] * along
+        return 0.99 * position + halo, 0.99 * velocity + drift
+    return position, velocity
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +169,7 @@ class View:
     radius: FloatArray
     longitude: FloatArray
     latitude: FloatArray
-    rotation: npt.NDArray[np.int64]
+    rotation: IntArray
     radial: FloatArray
     westward: FloatArray
     northward: FloatArray
@@ -74,10 +179,10 @@ class View:
 def _axes() -> tuple[FloatArray, FloatArray, FloatArray]:
     """The Sun's axis, its equator's node on the Earth's equator of J2000, and the direction 90 degrees east of it."""
     ascension, declination = _POLE
-    pole = TO_ECLIPTIC @ np.array(
+    pole = _TO_ECLIPTIC @ np.array(
         [np.cos(declination) * np.cos(ascension), np.cos(declination) * np.sin(ascension), np.sin(declination)]
     )
-    node = TO_ECLIPTIC @ np.array([-np.sin(ascension), np.cos(ascension), 0.0])
+    node = _TO_ECLIPTIC @ np.array([-np.sin(ascension), np.cos(ascension), 0.0])
     return pole, node, np.cross(pole, node)
 
 
@@ -98,7 +203,7 @@ def view(times: npt.ArrayLike, observatory: Observatory = "sdo") -> View:
         Arrays of shape (n,).
     """
     when = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    position, velocity = state(when, observatory)
+    position, velocity = _state(when, observatory)
     pole, node, east = _axes()
     distance = np.sqrt(np.einsum("ij,ij->i", position, position))
     out = position / distance[:, None]
@@ -106,54 +211,46 @@ def view(times: npt.ArrayLike, observatory: Observatory = "sdo") -> View:
     latitude = np.arcsin(sine)
     west = np.cross(pole, out) / np.sqrt(1 - sine**2)[:, None]
     north = np.cross(out, west)
-    days = (when - J2000) / DAY_SECONDS - 500.0 / DAY_SECONDS
+    days = (when - _J2000) / DAY - 500.0 / DAY
     prime = 84.176 + 14.1844 * days
-    longitude = (np.arctan2(out @ east, out @ node) / DEGREE - prime + _MERIDIAN) % 360.0
+    longitude = (np.arctan2(out @ east, out @ node) / _DEGREE - prime + _MERIDIAN) % 360.0
     # mean count of rotations, made exact by the longitude itself
-    count = (when / DAY_SECONDS + _JD_ORIGIN - 2398140.2270) / 27.2752316
+    count = (when / DAY + _JD_ORIGIN - 2398140.2270) / 27.2752316
     rotation = np.rint(count - (1 - longitude / 360.0)).astype(np.int64)
-    dot = np.einsum
-    return View(
-        distance,
-        np.arcsin(RSUN / distance) / DEGREE * 3600,
-        longitude,
-        latitude / DEGREE,
-        rotation,
-        dot("ij,ij->i", velocity, out),
-        dot("ij,ij->i", velocity, west),
-        dot("ij,ij->i", velocity, north),
-    )
+    radius = np.arcsin(RSUN / distance) / _DEGREE * 3600
+    velocities = (np.einsum("ij,ij->i", velocity, axis) for axis in (out, west, north))
+    return View(distance, radius, longitude, latitude / _DEGREE, rotation, *velocities)
 
 
 def place(times: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Heliocentric and geocentric position of SDO on ecliptic axes of J2000, metres, shape (n, 3) each."""
     when = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    position, _ = state(when, "sdo")
-    return position, sdo_state(when)[0]
+    position, _ = _state(when, "sdo")
+    return position, _sdo(when)[0]
 
 
 @cache
-def _eclipse_days() -> npt.NDArray[np.bool_]:
+def _eclipse_days() -> BoolArray:
     """Days, counted from the first knot, on which SDO's orbit touches the Earth's shadow."""
-    noon = np.asarray(KNOTS_FROM + DAY_SECONDS * (np.arange(KNOTS) + 0.5), dtype=np.float64)
-    earth, _ = earth_state(noon)
+    noon = np.asarray(_KNOTS_FROM + DAY * (np.arange(_KNOTS) + 0.5), dtype=np.float64)
+    earth, _ = _earth(noon)
     outward = earth / np.linalg.norm(earth, axis=1, keepdims=True)
-    craft, motion = sdo_state(noon)
+    craft, motion = _sdo(noon)
     normal = np.cross(craft, motion)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     # the Sun moves by a degree a day, 0.018
-    return np.asarray(np.abs(np.einsum("ij,ij->i", normal, outward)) < _EARTH_RADIUS / SDO_AXIS + 0.02)
+    return np.asarray(np.abs(np.einsum("ij,ij->i", normal, outward)) < _EARTH_RADIUS / _SDO_AXIS + 0.02)
 
 
-def eclipsed(times: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+def eclipsed(times: npt.ArrayLike) -> BoolArray:
     """Whether SDO is in the Earth's shadow: some 70 minutes a day around the local midnight of two seasons a year."""
     when = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    day = np.clip((when - KNOTS_FROM) / DAY_SECONDS, 0, KNOTS - 1).astype(np.int64)
+    day = np.clip((when - _KNOTS_FROM) / DAY, 0, _KNOTS - 1).astype(np.int64)
     dark = _eclipse_days()[day]
     place = np.flatnonzero(dark)
     if len(place):
-        earth, _ = earth_state(when[place])
-        craft, _ = sdo_state(when[place])
+        earth, _ = _earth(when[place])
+        craft, _ = _sdo(when[place])
         outward = earth / np.linalg.norm(earth, axis=1, keepdims=True)
         along = np.einsum("ij,ij->i", craft, outward)
         aside = np.einsum("ij,ij->i", craft, craft) - along**2
@@ -169,9 +266,9 @@ def light_shift(distance: FloatArray) -> FloatArray:
 def rotation_start(rotation: npt.ArrayLike) -> FloatArray:
     """Time at which each Carrington rotation begins, as seen from the Earth (to about a minute)."""
     number = np.atleast_1d(np.asarray(rotation, dtype=np.float64))
-    times = (number * 27.2752316 + 2398140.2270 - _JD_ORIGIN) * DAY_SECONDS
+    times = (number * 27.2752316 + 2398140.2270 - _JD_ORIGIN) * DAY
     for _ in range(4):
         longitude = view(times, "earth").longitude
         # the longitude falls through zero at the start
-        times = times + ((longitude + 180) % 360 - 180) / 13.2 * DAY_SECONDS
+        times = times + ((longitude + 180) % 360 - 180) / 13.2 * DAY
     return times

@@ -21,12 +21,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ...times import words
-from .availability import DAY
-from .ephemeris import view
-from .harps import EPOCH, STEP
-from .noise import uniform
-from .regions import regions
-from .rows import FloatArray, IntArray
+from .ephemeris import DAY, view
+from .noise import FloatArray, IntArray, uniform
+from .regions import EPOCH, STEP, regions
+from .spec import recorded
 
 #: The longest that a flare is seen, s.
 LASTING: Final = 7 * 3600.0
@@ -35,18 +33,6 @@ KERNEL: Final = 2 * np.pi * 1.5**2
 CORE: Final = 0.7
 _PIXELS: Final = 65536
 
-# HARP, start, peak and end (UTC), GOES flux in units of X1.
-_KNOWN: Final = (
-    (377, "2011.02.15_01:44", "2011.02.15_01:56", "2011.02.15_02:06", 2.2),
-    (753, "2011.08.09_07:48", "2011.08.09_08:05", "2011.08.09_08:08", 6.9),
-    (1449, "2012.03.07_00:02", "2012.03.07_00:24", "2012.03.07_00:40", 5.4),
-    (2748, "2013.05.14_00:00", "2013.05.14_01:11", "2013.05.14_01:20", 3.2),
-    (3894, "2014.03.29_17:35", "2014.03.29_17:48", "2014.03.29_17:54", 1.0),
-    (4698, "2014.10.24_21:07", "2014.10.24_21:41", "2014.10.24_22:13", 3.1),
-    (7115, "2017.09.06_11:53", "2017.09.06_12:02", "2017.09.06_12:10", 9.3),
-    (7115, "2017.09.10_15:35", "2017.09.10_16:06", "2017.09.10_16:31", 8.2),
-    (11149, "2024.05.14_16:46", "2024.05.14_16:51", "2024.05.14_17:02", 8.7),
-)
 # The smallest flare that is drawn (B4) and the greatest of those that are not known (M9), in units of X1.
 _LEAST, _MOST = 0.004, 0.9
 _SLOT: Final = 4 * 3600.0
@@ -99,7 +85,7 @@ class Flares(NamedTuple):
     size : ndarray
         GOES flux in units of X1.
     host : ndarray of int64
-        Row of the region in `population.regions`.
+        Row of the region in `regions`.
     """
 
     begin: FloatArray
@@ -133,10 +119,10 @@ def _made(peak: FloatArray, rise: FloatArray, fall: FloatArray, size: FloatArray
 
 
 def _known() -> Flares:
-    numbers = regions().number
-    host = np.array([int(np.searchsorted(numbers, row[0])) for row in _KNOWN], dtype=np.int64)
-    start, peak, end = (np.array([words.scan_time(f"{row[n]}_UTC") for row in _KNOWN]) for n in (1, 2, 3))
-    return _made(peak, peak - start, end - peak, np.array([row[4] for row in _KNOWN]), host)
+    numbers, known = regions().number, recorded("flares")
+    host = np.array([int(np.searchsorted(numbers, row[0])) for row in known], dtype=np.int64)
+    start, peak, end = (np.array([words.scan_time(f"{row[n]}_UTC") for row in known]) for n in (1, 2, 3))
+    return _made(peak, peak - start, end - peak, np.array([row[4] for row in known]), host)
 
 
 def _drawn() -> Flares:
@@ -237,11 +223,28 @@ def peak_pixel(flash: FloatArray, glow: FloatArray) -> FloatArray:
 
 
 class Burning(NamedTuple):
-    """A flare seen in one image: its place in `flares`, and what it adds, DN summed over the image."""
+    """
+    A flare seen in one image; light is DN summed over the image.
+
+    Attributes
+    ----------
+    which, host : int
+        Its place in `flares`, and that of its region in `regions`.
+    light : float
+        All that it adds.
+    ribbon, core, arcade : float
+        Light of each of the two ribbons, of the kernel above them, and of the loops from ribbon to ribbon.
+    area : float
+        Of ribbons and kernel, Gaussians, pixels.
+    """
 
     which: int
-    flash: float
-    glow: float
+    host: int
+    light: float
+    ribbon: float
+    core: float
+    arcade: float
+    area: float = KERNEL
 
 
 def burning(time: float, wavelength: int) -> list[Burning]:
@@ -252,4 +255,6 @@ def burning(time: float, wavelength: int) -> list[Burning]:
     which = which[time < found.end[which]]
     response = np.broadcast_to(np.array(RESPONSES[wavelength]), (len(which), 4))
     flash, glow = _phases(which, np.full(len(which), time), response)
-    return [Burning(*row) for row in zip(which.tolist(), *(_PIXELS * part for part in (flash, glow)), strict=True)]
+    flash, glow = _PIXELS * flash, _PIXELS * glow
+    columns = (which, found.host[which], flash + glow, 0.5 * flash, CORE * glow, (1 - CORE) * glow)
+    return [Burning(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]

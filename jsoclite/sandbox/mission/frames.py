@@ -13,10 +13,9 @@ import numpy as np
 
 from ..catalog.catalog import Bound, Column
 from ..catalog.definition import Segment
-from .availability import END, inside, moment, quality
-from .noise import uniform
-from .rows import BoolArray, FloatArray, IntArray, Rows, Value, limits
-from .series import ComputedSeries
+from .availability import END, inside, moment, outages, quality, reprocessed
+from .noise import BoolArray, FloatArray, IntArray, uniform
+from .series import Rows, Value, limits
 from .slots import Grid
 from .spec import Spec
 
@@ -39,18 +38,20 @@ FRAMES: Final = (
     (4500, 10.84),
 )
 #: FSN of the first record.
-FIRST_FSN: Final = {"aia": 1_000_000, "iris": 1_000_000}
-_AIA_EPOCH: Final = 0.0
-_AIA_STEP: Final = 12.0
+FIRST_FSN: Final = 1_000_000
+_STEP: Final = 12.0
+#: Number of the first 12 s of aia.lev1, and how many there are.
+_FIRST: Final = math.ceil(moment("2010.05.13") / _STEP)
+_MOMENTS: Final = math.floor(END / _STEP) - _FIRST
 
 
 class Channels(Grid):
     """AIA's slotted series: T_REC and WAVELNTH; each record points to its frame in aia.lev1."""
 
-    def __init__(self, spec: Spec, first_unit: int, values: Mapping[str, Value]) -> None:
+    def __init__(self, spec: Spec, values: Mapping[str, Value]) -> None:
         self.wavelengths = np.array(CHANNELS[spec.options["channels"]], dtype=np.int64)
         self.cells = len(self.wavelengths)
-        super().__init__(spec, first_unit, values)
+        super().__init__(spec, values)
         self.exact = (self.outer, "wavelnth")
 
     def prime_values(self, column: str, index: IntArray) -> Column:
@@ -69,32 +70,24 @@ class Channels(Grid):
         order = [wavelength for wavelength, _ in FRAMES]
         return np.array([order.index(w if w in order else 0) for w in self.wavelengths.tolist()], dtype=np.int64)
 
-    def _frames(self, index: IntArray) -> IntArray:
+    def frames(self, index: IntArray) -> IntArray:
         """Place of each record's frame in aia.lev1."""
         cell = index % self.cells
-        slot = np.rint((self.times(index) - _AIA_EPOCH) / _AIA_STEP).astype(np.int64)
+        slot = np.rint(self.times(index) / _STEP).astype(np.int64)
         slot += self.wavelengths[cell] == 1700
-        return np.asarray((slot - _lev1_first()) * len(FRAMES) + self._frame[cell], dtype=np.int64)
-
-    def frame_number(self, index: IntArray) -> IntArray:
-        """FSN of each record's frame."""
-        return FIRST_FSN["aia"] + self._frames(index)
-
-    def observed(self, index: IntArray) -> FloatArray:
-        """T_OBS of each record."""
-        return frame_times(self._frames(index))
+        return np.asarray((slot - _FIRST) * len(FRAMES) + self._frame[cell], dtype=np.int64)
 
     def qualities(self, rows: Rows) -> IntArray:
         """See `ComputedSeries.qualities`: that of the frame."""
-        return quality("aia", _frame_slots(self._frames(rows.index)))
+        return quality("aia", _frame_slots(self.frames(rows.index)))
 
     def link(self, rows: Rows, target: str) -> IntArray:
         """See `ComputedSeries.link`: the newest version of the frame in aia.lev1."""
-        frames = self._frames(rows.index)
-        size = _lev1_moments() * len(FRAMES)
+        frames = self.frames(rows.index)
+        size = _MOMENTS * len(FRAMES)
         moments = _frame_slots(frames)
-        there = (frames >= 0) & (frames < size) & ~inside(moments, self._outages)
-        newest = frames + 1 + np.where(inside(moments, self._reprocessed), size, 0)
+        there = (frames >= 0) & (frames < size) & ~inside(moments, outages("aia"))
+        newest = frames + 1 + np.where(inside(moments, reprocessed("aia")), size, 0)
         return np.where(there, newest, -1)
 
 
@@ -103,12 +96,10 @@ class Frames(Grid):
 
     cells = len(FRAMES)
 
-    def __init__(self, spec: Spec, first_unit: int, values: Mapping[str, Value]) -> None:
-        super().__init__(spec, first_unit, values)
-        self.step, self.epoch = _AIA_STEP, _AIA_EPOCH
-        self.first, self.moments = _lev1_first(), _lev1_moments()
-        self.size = self.moments * self.cells
-        self.exact = ()
+    def _lay_out(self) -> None:
+        self.step, self.epoch = _STEP, 0.0
+        self.first, self.moments = _FIRST, _MOMENTS
+        self.outer = "t_rec_index"
 
     def times(self, index: IntArray) -> FloatArray:
         """T_REC, the nearest whole second to T_OBS."""
@@ -116,26 +107,13 @@ class Frames(Grid):
 
     def prime_values(self, column: str, index: IntArray) -> Column:
         """See `ComputedSeries.prime_values`."""
-        if column == "t_rec_index":
-            return self.times(index).astype(np.int64)
         if column == "fsn":
-            return FIRST_FSN["aia"] + index
-        if column == "t_rec":
-            return self.times(index)
-        raise KeyError(column)
+            return FIRST_FSN + index
+        # slots of one second
+        return self.times(index).astype(np.int64) if column == "t_rec_index" else super().prime_values(column, index)
 
     def _moments(self, bounds: Mapping[str, Bound]) -> tuple[int, int]:
-        first, last = 0, self.moments - 1
-        for column, scale, zero in (
-            ("t_rec_index", _AIA_STEP, _AIA_STEP * self.first),
-            ("fsn", float(self.cells), float(FIRST_FSN["aia"])),
-        ):
-            low, high = limits(bounds, column)
-            if low > -math.inf:
-                first = max(first, math.floor((low - zero) / scale) - 1)
-            if high < math.inf:
-                last = min(last, math.floor((high - zero) / scale) + 1)
-        return first, last
+        return self._near(bounds, ("t_rec_index", _STEP, _STEP * self.first), ("fsn", self.cells, FIRST_FSN))
 
     def qualities(self, rows: Rows) -> IntArray:
         """See `ComputedSeries.qualities`: one word for all frames of 12 s."""
@@ -156,14 +134,11 @@ class Exposures(Grid):
 
     cells = 3
 
-    def __init__(self, spec: Spec, first_unit: int, values: Mapping[str, Value]) -> None:
-        ComputedSeries.__init__(self, spec, first_unit, values)  # there are no slots to take from the definition
-        self.step, self.epoch = 9.6, moment("2013.07.17")
-        self.first = 0
+    def _lay_out(self) -> None:
+        # there are no slots to take from the definition
+        self.step, self.epoch, self.first = 9.6, moment("2013.07.17"), 0
         self.moments = int((END - self.epoch) / self.step)
-        self.size = self.moments * self.cells
-        self.outer = "t_obs"
-        self.exact = ()
+        self.outer = "t_obs_index"
 
     def times(self, index: IntArray) -> FloatArray:
         """Middle of the exposure; the three cameras a hundredth of a second apart."""
@@ -171,37 +146,15 @@ class Exposures(Grid):
 
     def prime_values(self, column: str, index: IntArray) -> Column:
         """See `ComputedSeries.prime_values`."""
-        if column == "t_obs":
-            return self.times(index)
-        if column == "fsn":
-            return FIRST_FSN["iris"] + index
-        raise KeyError(column)
+        return FIRST_FSN + index if column == "fsn" else super().prime_values(column, index)
 
     def _moments(self, bounds: Mapping[str, Bound]) -> tuple[int, int]:
-        first, last = 0, self.moments - 1
-        for column, scale, zero in (
-            ("t_obs", self.step, self.epoch),
-            ("fsn", float(self.cells), float(FIRST_FSN["iris"])),
-        ):
-            low, high = limits(bounds, column)
-            if low > -math.inf:
-                first = max(first, math.floor((low - zero) / scale) - 1)
-            if high < math.inf:
-                last = min(last, math.floor((high - zero) / scale) + 1)
-        return first, last
-
-
-def _lev1_first() -> int:
-    return math.ceil(moment("2010.05.13") / _AIA_STEP)
-
-
-def _lev1_moments() -> int:
-    return math.floor(END / _AIA_STEP) - _lev1_first()
+        return self._near(bounds, ("t_obs", self.step, self.epoch), ("fsn", self.cells, FIRST_FSN))
 
 
 def _frame_slots(index: IntArray) -> FloatArray:
     """Start of the 12 s that each frame of aia.lev1 belongs to."""
-    return np.asarray(_AIA_EPOCH + _AIA_STEP * (_lev1_first() + index // len(FRAMES)), dtype=np.float64)
+    return np.asarray(_STEP * (_FIRST + index // len(FRAMES)), dtype=np.float64)
 
 
 def frame_times(index: IntArray) -> FloatArray:
@@ -213,7 +166,7 @@ def frame_times(index: IntArray) -> FloatArray:
 def frame_wavelengths(index: IntArray) -> IntArray:
     """WAVELNTH of the frames of aia.lev1: 1600 and 1700 take turns."""
     channel = np.array([wavelength for wavelength, _ in FRAMES], dtype=np.int64)[index % len(FRAMES)]
-    odd = (_lev1_first() + index // len(FRAMES)) % 2 == 1
+    odd = (_FIRST + index // len(FRAMES)) % 2 == 1
     return np.where(channel == 0, np.where(odd, 1700, 1600), channel)
 
 

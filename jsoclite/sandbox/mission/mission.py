@@ -2,7 +2,7 @@
 The catalogue that the sandbox has without being given one: HMI, AIA, MDI, SHARPs and charts for the whole mission.
 
 Every record, storage unit and file is computed when it is asked for, from nothing but its number; see
-`jsoclite.sandbox.computed` for how.
+`jsoclite.sandbox.mission.series` for how.
 """
 
 from __future__ import annotations
@@ -11,51 +11,50 @@ import re
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..catalog.catalog import Catalog
+from ..catalog.definition import Segment
 from .frames import Channels, Exposures, Frames
 from .patches import Patches
-from .rows import Value
-from .series import ComputedSeries
+from .series import ComputedSeries, Rows, Value, file_name
 from .slots import Grid
-from .spec import Spec, specs
+from .spec import specs
 from .tables import Table
-from .units import file_name
 from .values_aia import AIA
 from .values_disk import HMI, MDI
-from .values_sharp import SHARP
+from .values_harp import HARP
 from .values_tables import AIA_TABLES, CHARTS, HOUSEKEEPING, IRIS, MEAN_FIELD, MODES, POINTING
 
-#: Number of the first storage unit.
-_FIRST_UNIT: Final = 100_000_000
+#: Makes the content of the file of one record's segment.
+FileMaker: TypeAlias = Callable[[Rows, Segment], bytes]
+
 #: Files kept in memory, some 15 MB.
 _FILES_KEPT: Final = 128
 _PATH: Final = re.compile(r"/SUM\d{1,3}/D(\d{1,18})/S(\d{5})/([^/]+)")
 
+# by the kind of a series; of tables by the kind of table
 _KINDS: Final[Mapping[str, tuple[type[ComputedSeries], Mapping[str, Value]]]] = {
     "hmi": (Grid, HMI),
     "mdi": (Grid, MDI),
     "aia": (Channels, AIA),
     "aia_lev1": (Frames, AIA),
     "iris": (Exposures, IRIS),
-    "harp": (Patches, SHARP),
+    "harp": (Patches, HARP),
     "pointing": (Grid, POINTING),
     "housekeeping": (Grid, HOUSEKEEPING),
     "daily": (Grid, CHARTS),
     "meanpf": (Grid, MEAN_FIELD),
     "synoptic": (Table, CHARTS),
-}
-_TABLE_VALUES: Final[Mapping[str, Mapping[str, Value]]] = {
-    "flatfield": AIA_TABLES,
-    "response": AIA_TABLES,
-    "modes": MODES,
-    "rls": MODES,
-    "avg120": MODES,
+    "flatfield": (Table, AIA_TABLES),
+    "response": (Table, AIA_TABLES),
+    "modes": (Table, MODES),
+    "rls": (Table, MODES),
+    "avg120": (Table, MODES),
 }
 
 
@@ -73,9 +72,15 @@ class MissionCatalog(Catalog):
 
     Series are made on first use and shared by all catalogues of the process. The catalogue also makes the files that
     the series' paths lead to.
+
+    Parameters
+    ----------
+    make_file : callable
+        Content of a file of one record (`Rows`) and segment, which is the series' own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, make_file: FileMaker) -> None:
+        self._make_file = make_file
         self._files: OrderedDict[tuple[str, int, str], bytes] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -83,13 +88,13 @@ class MissionCatalog(Catalog):
         return _series(name.lower())
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.lower() in _specs()
+        return isinstance(name, str) and name.lower() in specs()
 
     def __iter__(self) -> Iterator[str]:
-        return (spec.name for spec in _specs().values())
+        return (spec.name for spec in specs().values())
 
     def __len__(self) -> int:
-        return len(_specs())
+        return len(specs())
 
     def locate(self, path: str) -> Location | None:
         """What a path like ``/SUM12/D123456789/S00000/image_lev1.fits`` leads to, None for nothing."""
@@ -97,12 +102,9 @@ class MissionCatalog(Catalog):
         if not found:
             return None
         sunum, slot, name = int(found[1]), int(found[2]), found[3]
-        starts, names = _ranges()
-        place = bisect_right(starts, sunum) - 1
-        if place < 0:
-            return None
-        series = self[names[place]]
-        if sunum >= series.first_unit + series.unit_count or slot >= series.spec.unitsize:
+        starts, names = _first_units()
+        series = self[names[max(0, bisect_right(starts, sunum) - 1)]]
+        if not 0 <= sunum - series.spec.first_unit < series.unit_count or slot >= series.spec.unitsize:
             return None
         recnum = series.recnum_of(sunum, slot)
         for segment in series.definition.segments.values():
@@ -110,26 +112,15 @@ class MissionCatalog(Catalog):
                 return Location(series.definition.name, recnum, segment.name)
         return None
 
-    def open(self, path: str) -> bytes | None:
-        """
-        Content of a file like ``/SUM12/D123456789/S00000/image_lev1.fits``, None where there is no such file.
-
-        Files are made when they are asked for; the last ones are kept.
-        """
-        location = self.locate(path)
-        return None if location is None else self.open_file(*location)
-
     def open_file(self, series: str, recnum: int, segment: str) -> bytes:
         """
-        Content of one segment's file.
+        Content of one segment's file, made when it is asked for; the last ones are kept.
 
         Raises
         ------
         KeyError
             If there is no such series, record or segment, or the segment belongs to a linked series.
         """
-        from ..sun.files import segment_file
-
         found = self[series]
         wanted = found.definition.segments[segment.lower()]
         if wanted.link or not self.existing(series, recnum):
@@ -139,7 +130,7 @@ class MissionCatalog(Catalog):
             if key in self._files:
                 self._files.move_to_end(key)
                 return self._files[key]
-        content = segment_file(found, recnum, wanted)
+        content = self._make_file(Rows(found, np.array([recnum], dtype=np.int64)), wanted)
         with self._lock:
             self._files[key] = content
             while len(self._files) > _FILES_KEPT:
@@ -152,30 +143,14 @@ class MissionCatalog(Catalog):
 
 
 @cache
-def _specs() -> dict[str, Spec]:
-    """Specifications by lower-case name, sorted by name."""
-    return {spec.name.lower(): spec for spec in sorted(specs(), key=lambda spec: spec.name)}
-
-
-@cache
-def _ranges() -> tuple[list[int], list[str]]:
-    """First storage unit and lower-case name of each series, in the order of the specifications' file."""
-    starts, names, number = [], [], _FIRST_UNIT
-    for spec in specs():
-        starts.append(number)
-        names.append(spec.name.lower())
-        number += _make(spec, 0).unit_count + 1000
-    return starts, names
+def _first_units() -> tuple[list[int], list[str]]:
+    """First storage unit and lower-case name of each series, ascending by unit."""
+    ranked = sorted((spec.first_unit, name) for name, spec in specs().items())
+    return [unit for unit, _ in ranked], [name for _, name in ranked]
 
 
 @cache
 def _series(lower: str) -> ComputedSeries:
-    starts, names = _ranges()
-    return _make(_specs()[lower], starts[names.index(lower)])
-
-
-def _make(spec: Spec, first_unit: int) -> ComputedSeries:
-    if spec.kind == "table":
-        return Table(spec, first_unit, _TABLE_VALUES[spec.options["table"]])
-    kind, values = _KINDS[spec.kind]
-    return kind(spec, first_unit, values)
+    spec = specs()[lower]
+    kind, values = _KINDS[spec.options.get("table", spec.kind)]
+    return kind(spec, values)

@@ -15,10 +15,9 @@ from ..catalog.catalog import Bound, Column
 from ..catalog.definition import Keyword, Segment
 from .availability import inside as within
 from .availability import moment, quality, reprocessed
-from .harps import EPOCH, STEP
-from .regions import in_outage, present_slots, regions
-from .rows import BoolArray, FloatArray, IntArray, Rows, Value, limits
-from .series import ComputedSeries
+from .noise import BoolArray, FloatArray, IntArray
+from .regions import EPOCH, STEP, in_outage, present_slots, regions
+from .series import ComputedSeries, Rows, Value, limits
 from .spec import Spec
 
 #: Scale of the CEA maps (degrees) and of the CCD cut-outs (arcsec): four pixels of the archive in one.
@@ -31,8 +30,8 @@ _HEADER_UNITS: Final = {"Gauss": "Mx/cm^2", "m/s": "cm/s", "Enumerated": "", "no
 class Patches(ComputedSeries):
     """Records under HARPNUM and T_REC; see `ComputedSeries`."""
 
-    def __init__(self, spec: Spec, first_unit: int, values: Mapping[str, Value]) -> None:
-        super().__init__(spec, first_unit, values)
+    def __init__(self, spec: Spec, values: Mapping[str, Value]) -> None:
+        super().__init__(spec, values)
         self.start = math.ceil((moment(spec.options["start"]) - EPOCH) / STEP)
 
     @cached_property
@@ -45,7 +44,7 @@ class Patches(ComputedSeries):
         return int(self._table[1][-1])
 
     def rows_of(self, index: IntArray) -> IntArray:
-        """Row in `harps.regions` of each record."""
+        """Row in `regions` of each record."""
         rows, offsets = self._table
         return rows[np.searchsorted(offsets, index, side="right") - 1]
 
@@ -138,7 +137,7 @@ class Patches(ComputedSeries):
 
     def axes(self, rows: Rows, segment: Segment) -> tuple[Any, ...]:
         """See `ComputedSeries.axes`: the extent of the patch, in pixels of the map or of the camera."""
-        return patch_size(self.spec.options["projection"], self.rows_of(rows.index), rows)
+        return patch_size(self.spec.options["projection"], self.rows_of(rows.index))
 
     def link(self, rows: Rows, target: str) -> IntArray:
         """See `ComputedSeries.link`: hmi.B_720s of the same slot, its newest version."""
@@ -149,7 +148,7 @@ class Patches(ComputedSeries):
         return np.where((slot >= first) & (slot - first < size), slot - first + 1 + np.where(again, size, 0), -1)
 
 
-def patch_size(projection: str, which: IntArray, rows: Rows) -> tuple[IntArray, IntArray]:
+def patch_size(projection: str, which: IntArray) -> tuple[IntArray, IntArray]:
     """Columns and rows of a patch's images; a CCD cut-out keeps the size it has at the central meridian."""
     found = regions()
     width, height = 2 * found.width[which], 2 * found.height[which]

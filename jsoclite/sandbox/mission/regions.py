@@ -9,144 +9,167 @@ Joy's law, and a region crosses the disk with the rotation of its latitude. Regi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .availability import DAY, inside, moment, outages
-from .ephemeris import view
-from .harps import EPOCH, STEP, Regions, activity, cycle
-from .noise import normal, uniform
-from .rows import FloatArray, IntArray
+from .availability import inside, moment, outages
+from .ephemeris import DAY, view
+from .noise import BoolArray, FloatArray, IntArray, normal, smooth, uniform
+from .spec import recorded
 
-# First appearance of HARPs: number and time.
-_ANCHORS: Final = (
-    (1, "2010.05.01"),
-    (377, "2011.02.10_21:00"),
-    (1834, "2012.07.04_03:24"),
-    (1879, "2012.07.22_21:12"),
-    (1907, "2012.07.30_22:24"),
-    (2040, "2012.09.17_23:24"),
-    (2696, "2013.04.26_15:36"),
-    (2852, "2013.06.12_17:24"),
-    (3376, "2013.11.22_14:00"),
-    (3563, "2013.12.30_21:00"),
-    (3604, "2014.01.06_18:00"),
-    (3647, "2014.01.17_09:00"),
-    (3784, "2014.02.21_04:36"),
-    (3856, "2014.03.14_21:24"),
-    (4000, "2014.04.10_23:00"),
-    (4071, "2014.05.01_06:00"),
-    (4225, "2014.06.05_02:00"),
-    (4396, "2014.07.27_01:00"),
-    (4800, "2014.11.05_08:00"),
-    (4864, "2014.11.25_05:00"),
-    (4920, "2014.12.09_05:12"),
-    (5127, "2015.01.27_12:00"),
-    (5692, "2015.06.12_10:00"),
-    (6063, "2015.10.26_17:00"),
-    (10490, "2023.12.03_02:00"),
-    (11465, "2024.06.26_18:00"),
-    (14450, "2026.11.01"),
-)
+#: Length of a slot of the HARP series, seconds.
+STEP: Final = 720.0
+#: Start of slot 0 (1993.01.01_00:00:00_TAI).
+EPOCH: Final = moment("1993.01.01")
+
+# Minimum of each solar cycle and the next, and the sign of the leading polarity in the north.
+_CYCLES: Final = (("1996.06.01", "2008.12.01", 1), ("2008.12.01", "2019.12.01", -1), ("2019.12.01", "2030.10.01", 1))
+# Years in which the north's polar field was strongest (first, third, …; 1985 negative), and in which it was zero.
+_POLES: Final = (1985.8, 1990.8, 1996.4, 2001.0, 2007.8, 2013.5, 2019.2, 2023.8, 2029.8)
 
 
-class _Known(NamedTuple):
-    """A HARP of the archive; latitude and longitude from the central meridian in degrees, largest flux in Mx."""
+class _Harp(NamedTuple):
+    """
+    A HARP of the archive.
+
+    Attributes
+    ----------
+    latitude, meridian : float
+        Degrees, longitude from the central meridian; where it was first seen, or at `time`.
+    flux : float
+        Largest, Mx.
+    records : int
+        0 for as many as it has until it is lost behind the limb.
+    time : str
+        Of a great flare (TAI).
+    """
 
     number: int
     noaa: str
+    latitude: float
+    meridian: float
+    flux: float
     records: int
-    latitude: float
-    meridian: float
-    flux: float
+    time: str = ""
 
 
-_KNOWN: Final = (
-    _Known(377, "11158", 1550, -20.5, -42.0, 2.7e22),
-    _Known(1834, "11519,11520,11521", 1820, -16.5, -76.0, 7.5e22),
-    _Known(1879, "11529,11530,11532,11533,11536", 1883, -19.0, -77.0, 4.5e22),
-    _Known(1907, "11538,11539,11540,11541,11544,11545", 1809, -22.0, -77.0, 3.2e22),
-    _Known(2040, "11575,11577,11583", 1986, 9.0, -77.0, 3.5e22),
-    _Known(2696, "11732,11734", 1846, -18.0, -77.0, 3.8e22),
-    _Known(2852, "11769,11770,11771,11772,11774,11775", 1864, -14.0, -77.0, 4.0e22),
-    _Known(3376, "11904", 820, -16.0, -35.0, 1.1e22),
-    _Known(3563, "11943,11944", 1822, -9.0, -77.0, 7.0e22),
-    _Known(3604, "11946", 1336, 9.0, -68.0, 2.1e22),
-    _Known(3647, "11958,11959,11960,11963,11964", 1813, 8.0, -77.0, 3.0e22),
-    _Known(3784, "11987,11989,11993,11994,12001", 2018, -4.0, -78.0, 3.4e22),
-    _Known(3856, "12008,12010,12012,12015,12019,12023", 1838, -15.0, -77.0, 3.3e22),
-    _Known(4000, "12035,12038,12043,12046", 1878, -15.0, -77.0, 4.1e22),
-    _Known(4071, "12051", 1200, -9.0, -60.0, 4.0e22),
-    _Known(4225, "12085", 1150, -19.0, -45.0, 2.6e22),
-    _Known(4396, "12127,12128,12130,12131,12132", 1927, -10.0, -77.0, 3.6e22),
-    _Known(4800, "12205", 1500, 15.0, -74.0, 4.1e22),
-    _Known(4864, "12219,12221", 1400, 4.0, -72.0, 2.4e22),
-    _Known(4920, "12235,12237,12238,12242", 1841, -16.0, -77.0, 4.2e22),
-    _Known(5127, "12277", 1400, 8.0, -70.0, 4.8e22),
-    _Known(5692, "12367,12371", 1450, 12.0, -72.0, 4.7e22),
-    _Known(6063, "12443", 1450, 7.0, -74.0, 5.4e22),
-    _Known(10490, "13510,13511,13513", 1700, -18.0, -76.0, 3.9e22),
-    _Known(11465, "13733", 1501, 9.0, -71.0, 4.0e21),
-)
-
-
-class _Flaring(NamedTuple):
-    """A HARP of the archive with a great flare: where it was at that time (TAI), degrees, and its largest flux, Mx."""
-
-    number: int
-    noaa: str
-    time: str
-    latitude: float
-    meridian: float
-    flux: float
-
-
-# Places as NOAA's event lists give them (`jsoclite.sandbox.flares` has the flares).
-_FLARING: Final = (
-    _Flaring(753, "11263", "2011.08.09_08:05", 17.0, 69.0, 2.0e22),
-    _Flaring(1449, "11429,11430", "2012.03.07_00:24", 17.0, -27.0, 4.6e22),
-    _Flaring(2748, "11748", "2013.05.14_01:11", 12.0, -77.0, 2.4e22),
-    _Flaring(3894, "12017", "2014.03.29_17:48", 10.0, 32.0, 1.3e22),
-    _Flaring(4698, "12192", "2014.10.24_21:41", -14.0, 21.0, 1.1e23),
-    _Flaring(7115, "12673", "2017.09.06_12:02", -9.0, 34.0, 5.0e22),
-    _Flaring(11149, "13664,13668", "2024.05.14_16:51", -18.0, 88.0, 9.0e22),
-)
-# NOAA's own count of regions.
-_NOAA: Final = (
-    ("1996.01.01", 7945),
-    ("2000.01.01", 8816),
-    ("2002.06.15", 10001),
-    ("2010.05.01", 11065),
-    ("2011.02.11", 11157),
-    ("2012.07.04", 11517),
-    ("2014.01.01", 11940),
-    ("2014.12.10", 12236),
-    ("2015.10.26", 12441),
-    ("2017.01.01", 12620),
-    ("2019.06.01", 12743),
-    ("2020.12.01", 12787),
-    ("2021.12.01", 12900),
-    ("2023.01.01", 13175),
-    ("2023.12.01", 13509),
-    ("2024.06.26", 13731),
-    ("2026.11.01", 14560),
-)
+# Longitude from the meridian at which regions come and go, degrees.
 _EDGE: Final = 78.0
 # Where the archive's strong regions are lost behind the limb, degrees.
 _BEYOND: Final = 93.0
 
 
+@dataclass(frozen=True)
+class Regions:
+    """
+    Active regions; arrays of one value a region, ascending by number.
+
+    Attributes
+    ----------
+    number : ndarray of int64
+        HARP number, negative before HARPs.
+    first, count : ndarray of int64
+        First slot of 720 s, and number of slots of its life.
+    begun : ndarray
+        Time at which it emerged, which may be behind the limb.
+    latitude, longitude : ndarray
+        Degrees; Carrington longitude at the time of `first`.
+    drift : ndarray
+        Degrees a day against Carrington's rotation.
+    width, height : ndarray
+        Half extent in longitude and latitude, degrees.
+    flux : ndarray
+        Largest unsigned flux, Mx.
+    decay : ndarray
+        Days in which the flux falls to a third.
+    leading : ndarray
+        Sign of the leading polarity.
+    tilt : ndarray
+        Angle of the axis towards the equator, degrees.
+    noaa : ndarray of str
+        NOAA numbers, comma separated, empty for none.
+    """
+
+    number: IntArray
+    first: IntArray
+    count: IntArray
+    begun: FloatArray
+    latitude: FloatArray
+    longitude: FloatArray
+    drift: FloatArray
+    width: FloatArray
+    height: FloatArray
+    flux: FloatArray
+    decay: FloatArray
+    leading: FloatArray
+    tilt: FloatArray
+    noaa: npt.NDArray[np.object_]
+
+    @property
+    def last(self) -> IntArray:
+        """Last slot of each region's life."""
+        return self.first + self.count - 1
+
+    def carrington(self, which: IntArray, times: FloatArray) -> FloatArray:
+        """Carrington longitude (degrees, not reduced) of regions `which` at `times`."""
+        start = EPOCH + STEP * self.first[which]
+        return np.asarray(self.longitude[which] + self.drift[which] * (times - start) / DAY)
+
+    def growth(self, which: IntArray, times: FloatArray) -> FloatArray:
+        """Unsigned flux over its largest value: up in two days, down over `decay`, with a few percent of wandering."""
+        age = np.maximum(0.02, (times - self.begun[which]) / DAY)
+        shape = (1 - np.exp(-age / 1.6)) * np.exp(-np.maximum(0, age - 4) / self.decay[which])
+        wander = smooth(times + 7919.0 * self.number[which], 5.0 * 3600, "growth")
+        return np.asarray(shape * (1 + 0.03 * wander))
+
+    def alive(self, time: float) -> IntArray:
+        """Indices of the regions on the disk at `time`."""
+        slot = (time - EPOCH) / STEP
+        return np.flatnonzero((self.first <= slot + 0.5) & (self.last >= slot - 0.5))
+
+
+def cycle(times: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Phase within the solar cycle (0 to 1), and Hale's sign of the north's leading polarity."""
+    phase, sign = np.zeros(len(times)), np.ones(len(times))
+    for first, last, hale in _CYCLES:
+        start, end = moment(first), moment(last)
+        within = (times >= start) & (times < end)
+        phase[within] = (times[within] - start) / (end - start)
+        sign[within] = hale
+    early = times < moment(_CYCLES[0][0])
+    phase[early], sign[early] = 0.99, -1
+    return phase, sign
+
+
+def activity(times: FloatArray) -> FloatArray:
+    """Strength of the cycle, 0 at minimum to 1 at maximum."""
+    phase, _ = cycle(np.asarray(times, dtype=np.float64))
+    return np.asarray(np.exp(-(((phase - 0.42) / 0.25) ** 2)))
+
+
+def polar_field(times: FloatArray, north: bool) -> FloatArray:
+    """Mean radial field of a polar cap, Gauss: reversals in 2001, 2013 and 2023, in the south somewhat later."""
+    years = 1996 + (times - moment("1996.01.01")) / (365.25 * DAY) - (0.0 if north else 0.8)
+    phase = np.interp(years, _POLES, 0.5 * np.arange(len(_POLES)))
+    yearly = 0.25 * np.sin(2 * np.pi * times / (365.25 * DAY))
+    return np.asarray((1 if north else -1) * (-4.2 * np.cos(np.pi * phase) - yearly))
+
+
+def _harps() -> list[_Harp]:
+    return [_Harp(*row) for row in recorded("harps")]
+
+
 @cache
 def regions() -> Regions:
     """All regions from 1996 to the end of the archive."""
-    anchors = np.array([[number, moment(text)] for number, text in _ANCHORS])
+    anchors = np.array([[number, moment(text)] for number, text in recorded("harp_starts")])
     numbers = np.arange(1, int(anchors[-1, 0]) + 1)
-    known = {row.number: row for row in _KNOWN}
-    kept = [*known, *(row.number for row in _FLARING)]
-    numbers = numbers[(uniform(numbers, "harp kept") < 0.5) | np.isin(numbers, kept)]
+    kept = np.isin(numbers, [one.number for one in _harps()])
+    numbers = numbers[(uniform(numbers, "harp kept") < 0.5) | kept]
     spread = (uniform(numbers, "harp time") - 0.5) * 0.8
     times = np.interp(numbers + spread, anchors[:, 0], anchors[:, 1])
     # before the HARPs: one region a day at maximum
@@ -155,10 +178,10 @@ def regions() -> Regions:
     chosen = uniform(early, "region kept") < 0.06 + 0.9 * activity(days)
     numbers = np.concatenate([early[chosen], numbers])
     times = np.concatenate([days[chosen], times])
-    return _build(numbers, times, known)
+    return _build(numbers, times)
 
 
-def _build(numbers: IntArray, times: FloatArray, known: dict[int, _Known]) -> Regions:
+def _build(numbers: IntArray, times: FloatArray) -> Regions:
     draw = uniform
     phase, hale = cycle(times)
     north = draw(numbers, "hemisphere") < 0.5
@@ -173,27 +196,25 @@ def _build(numbers: IntArray, times: FloatArray, known: dict[int, _Known]) -> Re
     place = {int(number): index for index, number in enumerate(numbers)}
     noaa = _noaa(numbers, times, flux)
     first = np.ceil((times - EPOCH) / STEP).astype(np.int64)
-    appeared = {number: moment(text) for number, text in _ANCHORS}
-    for one in known.values():
+    appeared = {number: moment(text) for number, text in recorded("harp_starts")}
+    for one in _harps():
         index = place[one.number]
-        latitude[index], meridian[index], flux[index] = one.latitude, one.meridian, one.flux
-        records[index], noaa[index] = one.records, one.noaa
-        first[index] = round((appeared[one.number] - EPOCH) / STEP)
-        begun[index] = times[index] - (0.1 if one.meridian > -65 else 4.0) * DAY
-    for flaring in _FLARING:
-        index = place[flaring.number]
-        latitude[index], flux[index], noaa[index] = flaring.latitude, flaring.flux, flaring.noaa
-        rate = 13.2 + float(_drift(latitude[index : index + 1])[0])
-        meridian[index] = min(-_EDGE, flaring.meridian - 4.0)
-        crossing = (flaring.meridian - meridian[index]) / rate * DAY
-        first[index] = round((moment(flaring.time) - crossing - EPOCH) / STEP)
-        records[index] = int((_BEYOND - meridian[index]) / rate * DAY / STEP)
-        # at its largest when it flares
-        begun[index] = moment(flaring.time) - 4.5 * DAY
+        latitude[index], meridian[index], flux[index], noaa[index] = one.latitude, one.meridian, one.flux, one.noaa
+        if one.time:
+            rate = 13.2 + float(_drift(latitude[index : index + 1])[0])
+            meridian[index] = min(-_EDGE, one.meridian - 4.0)
+            crossing = (one.meridian - meridian[index]) / rate * DAY
+            first[index] = round((moment(one.time) - crossing - EPOCH) / STEP)
+            records[index] = int((_BEYOND - meridian[index]) / rate * DAY / STEP)
+            # at its largest when it flares
+            begun[index] = moment(one.time) - 4.5 * DAY
+        else:
+            records[index], first[index] = one.records, round((appeared[one.number] - EPOCH) / STEP)
+            begun[index] = times[index] - (0.1 if one.meridian > -65 else 4.0) * DAY
     drift = _drift(latitude)
     # a region that the archive does not know longer leaves at the western limb
     transit = ((_EDGE - meridian) / (13.2 + drift) * DAY / STEP).astype(np.int64)
-    fixed = np.isin(numbers, [*known, *(row.number for row in _FLARING)])
+    fixed = np.isin(numbers, [one.number for one in _harps()])
     count = np.where(fixed, records, np.maximum(1, np.minimum(records, transit)))
     horizon = int((moment("2026.11.01") - EPOCH) / STEP)
     count = np.minimum(count, horizon - first)
@@ -215,7 +236,7 @@ def _build(numbers: IntArray, times: FloatArray, known: dict[int, _Known]) -> Re
         np.clip(4.0 + 6.0 * draw(numbers, "decay") * (flux / 3e21) ** 0.3, 3.0, 30.0),
         np.where(latitude > 0, hale, -hale) * np.where(draw(numbers, "hale") < 0.04, -1, 1),
         0.5 * np.abs(latitude) + 6.0 * normal(numbers, "tilt"),
-        tuple(noaa),
+        np.array(noaa, dtype=object),
     )
     return _as_published(found)
 
@@ -228,12 +249,12 @@ def _drift(latitude: FloatArray) -> FloatArray:
 
 def _noaa(numbers: IntArray, times: FloatArray, flux: FloatArray) -> list[str]:
     """NOAA numbers of the stronger regions, as many a year as NOAA counted; large HARPs span two regions."""
-    table = np.array([[moment(day), number] for day, number in _NOAA])
+    table = np.array([[moment(day), number] for day, number in recorded("noaa")])
     named = flux > 2.5e21
     guess = np.floor(np.interp(times, table[:, 0], table[:, 1])).astype(np.int64)
     names = [""] * len(numbers)
     used = 0
-    taken = {int(number) for row in (*_KNOWN, *_FLARING) for number in row.noaa.split(",")}
+    taken = {int(number) for one in _harps() for number in one.noaa.split(",")}
     for index in np.flatnonzero(named).tolist():
         number = int(guess[index])
         wide = flux[index] > 2.2e22
@@ -253,20 +274,14 @@ def _as_published(found: Regions) -> Regions:
     start, end = (int((moment(text) - EPOCH) / STEP) for text in ("2014.01.01", "2014.01.01_01:00"))
     whole = (found.number > 0) & (found.first <= start) & (found.last >= end)
     part = (found.number > 0) & (found.first <= end) & (found.last >= start) & ~whole
-    known = np.isin(found.number, [row.number for row in _KNOWN])
+    known = np.isin(found.number, [one.number for one in _harps() if not one.time])
     surplus = np.flatnonzero(whole & ~known)[max(0, 10 - int((whole & known).sum())) :]
     drop = np.zeros(len(found.number), dtype=bool)
     drop[surplus] = True
     drop |= (part & ~known) | (found.count < 1)
     late = np.flatnonzero((found.first > end) & (found.number > 3563) & ~known)[0]
-    first, count = found.first.copy(), found.count.copy()
-    first[late] = end
-    kept: dict[str, Any] = {
-        name: value[~drop] if isinstance(value, np.ndarray) else value for name, value in vars(found).items()
-    }
-    kept["first"], kept["count"] = first[~drop], count[~drop]
-    kept["noaa"] = tuple(name for name, gone in zip(found.noaa, drop, strict=True) if not gone)
-    return Regions(**kept)
+    found.first[late] = end
+    return Regions(**{name: column[~drop] for name, column in vars(found).items()})
 
 
 @cache
@@ -286,6 +301,6 @@ def present_slots() -> tuple[IntArray, IntArray]:
     return rows, offsets.astype(np.int64)
 
 
-def in_outage(slots: IntArray) -> npt.NDArray[np.bool_]:
+def in_outage(slots: IntArray) -> BoolArray:
     """Whether HMI made nothing in these slots of 720 s."""
     return inside(np.asarray(EPOCH + STEP * slots, dtype=np.float64), outages("hmi"))

@@ -1,5 +1,5 @@
 """
-Series whose records are computed: record numbers, versions, storage units and columns.
+Series whose records are computed: record numbers, versions, columns, storage units and files.
 
 A record's *index* is its place among all the records that a series could have, in prime-key order. Record number
 ``index + 1`` is the first version; what was made a second time also has ``size + index + 1``. Nothing is stored: a
@@ -8,46 +8,136 @@ record number, a storage unit's number and a path can each be turned back into t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 
 from ...errors import RecordSetError
-from ..catalog.catalog import Bound, Column, Recnums
-from ..catalog.definition import Keyword, Segment
-from .rows import BoolArray, IntArray, Rows, Value, typed
-from .spec import Spec, fixed_values
-from .units import Storage, file_name
+from ...times import words
+from ..catalog.catalog import Bound, Column, Recnums, StorageUnit
+from ..catalog.definition import JD0, MISSING_INT, REALS, Keyword, Segment, SeriesDefinition
+from .availability import on_tape
+from .ephemeris import View, view
+from .noise import BoolArray, FloatArray, IntArray, hashed, uniform
+from .spec import Spec, shared
+
+T = TypeVar("T")
 
 #: Most records that one search may name; an archive's own server would run out of time first.
 MOST_RECORDS: Final = 50_000_000
+#: Bytes that SUMS counts for a file.
+_FILE_BYTES: Final = 120_000
+_GENERIC_FILES: Final = {"split": "splittings.out", "rot": "rot.2d", "err": "err.2d", "mesh": "rmesh.orig"}
 
 
-class ComputedSeries(Storage):
+class Rows:
+    """
+    The records whose columns are asked for.
+
+    Attributes
+    ----------
+    series : ComputedSeries
+        Their series.
+    recnum, index : ndarray of int64
+        Record numbers, and places in prime-key order.
+    version : ndarray of int64
+        1 for what was made a second time, else 0.
+    time : ndarray of float64
+        Nominal time of each record (T_REC), TAI seconds since 1977.
+    """
+
+    def __init__(self, series: ComputedSeries, recnums: Recnums) -> None:
+        self.series = series
+        self.recnum = np.asarray(recnums, dtype=np.int64)
+        self.index = (self.recnum - 1) % series.size
+        self.version = (self.recnum - 1) // series.size
+        self.time = series.times(self.index)
+        self._made: dict[Callable[[Rows], Any], Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.recnum)
+
+    @property
+    def spec(self) -> Spec:
+        """What the series is."""
+        return self.series.spec
+
+    @cached_property
+    def view(self) -> View:
+        """The Sun as the instrument saw it."""
+        return view(self.time, "soho" if self.spec.instrument == "mdi" else "sdo")
+
+    @cached_property
+    def quality(self) -> IntArray:
+        """QUALITY of each record, signed; negative where there is no image."""
+        return self.series.qualities(self)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the first record's images."""
+        first = next(iter(self.series.definition.segments.values()))
+        columns, lines = self.series.axes(self, first)
+        return int(np.ravel(lines)[0]), int(np.ravel(columns)[0])
+
+    def prime(self, column: str) -> Column:
+        """A prime-key column."""
+        return self.series.prime_values(column, self.index)
+
+    def once(self, make: Callable[[Rows], T]) -> T:
+        """`make` of these rows, computed once: many columns follow from the same numbers."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        value: T = self._made[make]
+        return value
+
+    def uniform(self, purpose: str) -> FloatArray:
+        """A number in [0, 1) for each record and version."""
+        return uniform(self.recnum, f"{self.spec.name} {purpose}")
+
+
+#: How a column is computed; keys of such tables are lower-case keyword names.
+Value: TypeAlias = Callable[[Rows], Any]
+_Ends: TypeAlias = tuple[int | float | str, int | float | str]
+
+
+class ComputedSeries:
     """
     A series of computed records; see `jsoclite.sandbox.catalog.Series` for the methods without a description.
+
+    Storage units have ``spec.unitsize`` records each, and are numbered from ``spec.first_unit`` on.
 
     Parameters
     ----------
     spec : Spec
         What the series is.
-    first_unit : int
-        Number of its first storage unit.
     values : mapping
         How to compute the columns that are neither prime keys nor constant.
     """
 
-    def __init__(self, spec: Spec, first_unit: int, values: Mapping[str, Value]) -> None:
-        super().__init__(spec, first_unit)
+    #: Number of places for records, one version each.
+    size: int
+
+    def __init__(self, spec: Spec, values: Mapping[str, Value]) -> None:
+        self.spec = spec
         self._values = values
-        self._known_extremes: dict[str, tuple[int | float | str, int | float | str] | None] = {}
+        self._known_extremes: dict[str, _Ends | None] = {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.spec.name}>"
 
+    @property
+    def definition(self) -> SeriesDefinition:
+        """What the series is."""
+        return self.spec.definition
+
     # --- what a kind of series says ------------------------------------------------------------------------------
+
+    def times(self, index: IntArray) -> FloatArray:
+        """Nominal time of the records at `index`."""
+        raise NotImplementedError
 
     def prime_values(self, column: str, index: IntArray) -> Column:
         """Values of a prime-key column (database name) at `index`; KeyError for another column."""
@@ -71,13 +161,13 @@ class ComputedSeries(Storage):
 
     def axes(self, rows: Rows, segment: Segment) -> tuple[Any, ...]:
         """Size of each record's image along each axis."""
-        return tuple(self.spec.options["axes"])
+        return self.spec.axes
 
     def link(self, rows: Rows, target: str) -> IntArray:
         """Record numbers in the series `target` that a static link leads to, -1 for none."""
         return np.full(len(rows), -1, dtype=np.int64)
 
-    # --- the protocol --------------------------------------------------------------------------------------------
+    # --- records -------------------------------------------------------------------------------------------------
 
     def count(self, bounds: Mapping[str, Bound]) -> int:
         """Number of records within `bounds`, latest versions only."""
@@ -101,13 +191,13 @@ class ComputedSeries(Storage):
         keep[second] &= self.twice(index[second])
         return given[keep]
 
-    def extremes(self, column: str) -> tuple[int | float | str, int | float | str] | None:
+    def extremes(self, column: str) -> _Ends | None:
         """See `Series.extremes`."""
         if column not in self._known_extremes:
             self._known_extremes[column] = self._recnum_extremes if column == "recnum" else self._extremes(column)
         return self._known_extremes[column]
 
-    def _extremes(self, column: str) -> tuple[int | float | str, int | float | str] | None:
+    def _extremes(self, column: str) -> _Ends | None:
         index, _ = self.places({})
         values = self.prime_values(column, index)
         if not len(values):
@@ -120,6 +210,14 @@ class ComputedSeries(Storage):
         index, again = self.places({})
         last = self.size + int(index[again][-1]) + 1 if again.any() else int(index[-1]) + 1
         return int(index[0]) + 1, last
+
+    def refuse_many(self, count: int) -> None:
+        """RecordSetError if a search would name too many records to hold in memory."""
+        if count > MOST_RECORDS:
+            raise RecordSetError(
+                f"{self.spec.name}: the search matches some {count:,} records, more than the {MOST_RECORDS:,} that one "
+                "answer may name; bound the time or another prime key"
+            )
 
     # --- columns -------------------------------------------------------------------------------------------------
 
@@ -135,7 +233,7 @@ class ComputedSeries(Storage):
         key = self.definition.keywords.get(name)
         if key is None or not key.stored:
             raise KeyError(f"{self.spec.name} has no column {name!r}")
-        return typed(key, self._keyword(rows, key), len(rows))
+        return _typed(key, self._keyword(rows, key), len(rows))
 
     def _keyword(self, rows: Rows, key: Keyword) -> Any:
         if key.segment >= 0:
@@ -148,8 +246,7 @@ class ComputedSeries(Storage):
             return self._values[key.column](rows)
         if key.column == "quality":
             return rows.quality
-        fixed = fixed_values().get(key.name)
-        return key.default if fixed is None or key.implicit else fixed
+        return key.default if key.implicit else shared("all").get(key.column, key.default)
 
     def _per_segment(self, rows: Rows, key: Keyword) -> Any:
         base = key.base.lower()
@@ -188,16 +285,62 @@ class ComputedSeries(Storage):
         raise KeyError(f"{self.spec.name} has no column {name!r}")
 
     def _segment_column(self, rows: Rows, name: str) -> Column:
-        found = (one for one in self.definition.segments.values() if name.startswith(f"sg_{one.number:03d}_"))
-        segment = next(found, None)
-        if segment is None or segment.link:
-            raise KeyError(f"{self.spec.name} has no column {name!r}")
-        if name.endswith("_file"):
-            return np.where(rows.quality >= 0, file_name(segment), "").astype(object)
-        if "_axis" in name:
-            axis = self.axes(rows, segment)[int(name[-3:])]
-            return np.broadcast_to(np.asarray(axis, dtype=np.int64), len(rows)).copy()
+        for segment in self.definition.segments.values():
+            if name.startswith(f"sg_{segment.number:03d}_") and not segment.link:
+                if name.endswith("_file"):
+                    return np.where(rows.quality >= 0, file_name(segment), "").astype(object)
+                if "_axis" in name:
+                    axis = self.axes(rows, segment)[int(name[-3:])]
+                    return np.broadcast_to(np.asarray(axis, dtype=np.int64), len(rows)).copy()
         raise KeyError(f"{self.spec.name} has no column {name!r}")
+
+    # --- storage units -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def has_files(self) -> bool:
+        """Whether records have storage units of their own."""
+        return any("link" not in options for options in self.spec.segments.values())
+
+    @property
+    def unit_count(self) -> int:
+        """Storage units that the series may have, all versions included."""
+        return -(-2 * self.size // self.spec.unitsize) if self.has_files else 0
+
+    def sunums(self, recnums: Recnums) -> IntArray:
+        """Storage unit of each record, -1 without one."""
+        if not self.has_files:
+            return np.full(len(recnums), -1, dtype=np.int64)
+        return np.asarray(self.spec.first_unit + (recnums - 1) // self.spec.unitsize, dtype=np.int64)
+
+    def recnum_of(self, sunum: int, slot: int) -> int:
+        """Record number that a storage unit holds in a slot."""
+        return (sunum - self.spec.first_unit) * self.spec.unitsize + slot + 1
+
+    def _unit_states(self, sunums: Recnums) -> tuple[BoolArray, BoolArray, list[str]]:
+        """Which units are this series', which of them are on disk, and the directory of each."""
+        numbers, first = np.asarray(sunums, dtype=np.int64), self.spec.first_unit
+        mine = (numbers >= first) & (numbers < first + self.unit_count)
+        recnums = np.where(mine, (numbers - first) * self.spec.unitsize, 0)
+        # the unit follows its first record
+        online = mine & ~on_tape(self.spec.name, self.times(recnums % self.size))
+        disks = (hashed(numbers, "disk") % np.uint64(90)).tolist()
+        return mine, online, [f"/SUM{disk}/D{sunum}" for disk, sunum in zip(disks, numbers.tolist(), strict=True)]
+
+    def directories(self, sunums: Recnums) -> list[str]:
+        """See `Series.directories`."""
+        _, online, names = self._unit_states(sunums)
+        return [name if there else "" for name, there in zip(names, online.tolist(), strict=True)]
+
+    def units(self, sunums: Recnums) -> list[StorageUnit | None]:
+        """See `Series.units`."""
+        files = [file_name(segment) for segment in self.definition.segments.values() if not segment.link]
+        size = _FILE_BYTES * len(files) * self.spec.unitsize
+        found: list[StorageUnit | None] = []
+        for sunum, ours, there, name in zip(np.asarray(sunums).tolist(), *self._unit_states(sunums), strict=True):
+            held = dict.fromkeys(files, _FILE_BYTES) if there else {}
+            unit = StorageUnit(sunum, name, bool(there), "Y", "209901011234", size, held, "2026-10-31T12:00:00Z")
+            found.append(unit if ours else None)
+        return found
 
     def path(self, recnum: int, segment: str) -> str | None:
         """See `Series.path`."""
@@ -210,10 +353,50 @@ class ComputedSeries(Storage):
             return None
         return f"{directory}/S{(recnum - 1) % self.spec.unitsize:05d}/{file_name(wanted)}"
 
-    def refuse_many(self, count: int) -> None:
-        """RecordSetError if a search would name too many records to hold in memory."""
-        if count > MOST_RECORDS:
-            raise RecordSetError(
-                f"{self.spec.name}: the search matches some {count:,} records, more than the {MOST_RECORDS:,} that one "
-                "answer may name; bound the time or another prime key"
-            )
+
+def file_name(segment: Segment) -> str:
+    """Name of a segment's file in its storage unit."""
+    if segment.protocol == "fits":
+        return f"{segment.name}.fits"
+    return _GENERIC_FILES.get(segment.name, segment.name)
+
+
+def constants(group: str) -> dict[str, Value]:
+    """Values of a group of ``data/series.json`` that all records share."""
+    return {name: constant(value) for name, value in shared(group).items()}
+
+
+def constant(value: Any) -> Value:
+    """A value that all records share."""
+    return lambda rows: value
+
+
+def _typed(key: Keyword, value: Any, count: int) -> Column:
+    """A column of `count` values in the type of the database: int64, float64 (rounded to 32 bits for float) or str."""
+    if key.type == "string":
+        column = np.empty(count, dtype=object)
+        column[:] = value if isinstance(value, np.ndarray) else str(value)
+        return column
+    if key.type in MISSING_INT:
+        if isinstance(value, str):
+            value = int(value, 0) if value.strip() else MISSING_INT[key.type]
+        whole = np.empty(count, dtype=np.int64)
+        whole[:] = np.rint(value) if isinstance(value, float) else value
+        return whole
+    if isinstance(value, str):
+        value = _default_real(key, value)
+    real = np.empty(count, dtype=np.float64)
+    real[:] = value
+    return real.astype(np.float32).astype(np.float64) if key.type == "float" else real
+
+
+def _default_real(key: Keyword, text: str) -> float:
+    if key.type in REALS:
+        return float(text) if text.strip() else float("nan")
+    return JD0 if not text.strip() or text.startswith("-4712") else float(words.scan_time(text))
+
+
+def limits(bounds: Mapping[str, Bound], column: str) -> tuple[float, float]:
+    """Inclusive limits of a column of numbers, infinite where it is not bound."""
+    low, high = bounds.get(column, (None, None))
+    return -math.inf if low is None else float(low), math.inf if high is None else float(high)

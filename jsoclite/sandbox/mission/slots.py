@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..catalog.catalog import Bound, Column
-from ..catalog.definition import Segment
-from .availability import DAY, END, inside, moment, outages, quality, reprocessed
-from .rows import BoolArray, FloatArray, IntArray, Rows, Value, limits
-from .series import ComputedSeries
+from .availability import END, inside, moment, outages, quality, reprocessed
+from .ephemeris import DAY
+from .noise import BoolArray, FloatArray, IntArray
+from .series import ComputedSeries, Rows, Value, limits
 from .spec import Spec
 
 _EPOCHS: Final = {
@@ -39,7 +39,7 @@ class Grid(ComputedSeries):
     ----------
     spec : Spec
         With ``slot``, ``start`` and perhaps ``end``.
-    first_unit, values
+    values
         See `ComputedSeries`.
     """
 
@@ -48,15 +48,19 @@ class Grid(ComputedSeries):
     #: Columns whose limits `_moments` and `_cells` apply in full.
     exact: tuple[str, ...] = ()
 
-    def __init__(self, spec: Spec, first_unit: int, values: Mapping[str, Value]) -> None:
-        super().__init__(spec, first_unit, values)
-        slot = spec.slot
+    def __init__(self, spec: Spec, values: Mapping[str, Value]) -> None:
+        super().__init__(spec, values)
+        self._lay_out()
+        self.size = self.moments * self.cells
+
+    def _lay_out(self) -> None:
+        """Set where the moments are."""
+        slot, options = self.spec.slot, self.spec.options
         self.step = float(slot["step"])
         self.epoch = _EPOCHS[slot["epoch"]]
-        start, end = moment(spec.options["start"]), min(END, moment(spec.options.get("end", "2026.11.01")))
+        start, end = moment(options["start"]), min(END, moment(options.get("end", "2026.11.01")))
         self.first = math.ceil((start - self.epoch) / self.step)
         self.moments = max(1, math.floor((end - self.epoch) / self.step) - self.first)
-        self.size = self.moments * self.cells
         self.outer = f"{slot['key'].lower()}_index"
         self.exact = (self.outer,)
 
@@ -80,9 +84,8 @@ class Grid(ComputedSeries):
 
     def cameras(self, times: FloatArray) -> IntArray:
         """CAMERA of HMI's observables: 2 front; 1 side, and 3 for both combined since 2012."""
-        if self.spec.options.get("camera") == "front":
-            return np.full(len(times), 2, dtype=np.int64)
-        return np.where(times < COMBINED, 1, 3)
+        front = self.spec.options.get("camera") == "front"
+        return np.full(len(times), 2, dtype=np.int64) if front else side_cameras(times)
 
     # --- which records there are ---------------------------------------------------------------------------------
 
@@ -107,24 +110,24 @@ class Grid(ComputedSeries):
                 mark[max(0, low) : high] = True
         return mark
 
+    def _there(self, first: int, last: int) -> IntArray:
+        """The moments from `first` to `last` that are no outage."""
+        return first + np.flatnonzero(~self._marked(first, last, outages(self.spec.instrument)))
+
+    def _indices(self, moments: IntArray) -> IntArray:
+        """Places of all records of some moments."""
+        index = (moments[:, None] * self.cells + np.arange(self.cells)[None, :]).ravel()
+        return np.asarray(index[self._kept(index)], dtype=np.int64)
+
     def _kept(self, index: IntArray) -> BoolArray:
         """Which places of the grid are ever filled, outages aside."""
         return np.ones(len(index), dtype=bool)
-
-    @cached_property
-    def _outages(self) -> FloatArray:
-        return outages(self.spec.instrument)
-
-    @cached_property
-    def _reprocessed(self) -> FloatArray:
-        return reprocessed(self.spec.instrument)
 
     def count(self, bounds: Mapping[str, Bound]) -> int:
         """See `ComputedSeries.count`."""
         first, last = self._moments(bounds)
         if set(bounds) <= set(self.exact) and type(self)._kept is Grid._kept:
-            there = ~self._marked(first, last, self._outages)
-            return int(np.count_nonzero(there)) * len(self._cells(bounds))
+            return len(self._there(first, last)) * len(self._cells(bounds))
         return super().count(bounds)
 
     def places(self, bounds: Mapping[str, Bound]) -> tuple[IntArray, BoolArray]:
@@ -132,39 +135,33 @@ class Grid(ComputedSeries):
         first, last = self._moments(bounds)
         cells = self._cells(bounds)
         self.refuse_many((last - first + 1) * len(cells))
-        number = first + np.flatnonzero(~self._marked(first, last, self._outages))
-        again = self._marked(first, last, self._reprocessed)[number - first]
+        number = self._there(first, last)
+        again = self._marked(first, last, reprocessed(self.spec.instrument))[number - first]
         index = (number[:, None] * self.cells + cells[None, :]).ravel()
         again = np.repeat(again, len(cells))
         keep = self._kept(index)
         for column, (low, high) in bounds.items():
             if column in self.exact:
                 continue
-            values = self.prime_values(column, index)
-            if low is not None:
-                keep &= values >= low
-            if high is not None:
-                keep &= values <= high
+            keep &= within(self.prime_values(column, index), low, high)
         return (index, again) if keep.all() else (index[keep], again[keep])
 
     def present(self, index: IntArray) -> BoolArray:
         """See `ComputedSeries.present`."""
-        return ~inside(self._moment_times(index // self.cells), self._outages) & self._kept(index)
+        return ~inside(self._moment_times(index // self.cells), outages(self.spec.instrument)) & self._kept(index)
 
     def twice(self, index: IntArray) -> BoolArray:
         """See `ComputedSeries.twice`."""
-        return inside(self._moment_times(index // self.cells), self._reprocessed)
+        return inside(self._moment_times(index // self.cells), reprocessed(self.spec.instrument))
 
     @cached_property
     def _recnum_extremes(self) -> tuple[int, int]:
         ends = self._end_places
         # the last moment that was made twice
-        for begin, end in self._reprocessed[::-1].tolist():
+        for begin, end in reprocessed(self.spec.instrument)[::-1].tolist():
             first = max(0, math.ceil((begin - self.epoch) / self.step) - self.first)
             last = min(self.moments, math.ceil((end - self.epoch) / self.step) - self.first) - 1
-            numbers = first + np.flatnonzero(~self._marked(first, last, self._outages))
-            places = (numbers[:, None] * self.cells + np.arange(self.cells)[None, :]).ravel()
-            places = places[self._kept(places)]
+            places = self._indices(self._there(first, last))
             if len(places):
                 return int(ends[0]) + 1, self.size + int(places[-1]) + 1
         return int(ends[0]) + 1, int(ends[-1]) + 1
@@ -174,10 +171,7 @@ class Grid(ComputedSeries):
         """Places of all records of the first and of the last days, more than any outage there lasts."""
         window = min(self.moments, max(400, math.ceil(3 * DAY / self.step)))
         spans = ((0, window - 1), (self.moments - window, self.moments - 1))
-        there = [first + np.flatnonzero(~self._marked(first, last, self._outages)) for first, last in spans]
-        numbers = np.unique(np.concatenate(there))
-        index = (numbers[:, None] * self.cells + np.arange(self.cells)[None, :]).ravel()
-        return np.asarray(index[self._kept(index)], dtype=np.int64)
+        return self._indices(np.unique(np.concatenate([self._there(first, last) for first, last in spans])))
 
     def _extremes(self, column: str) -> tuple[int | float | str, int | float | str] | None:
         values = self.prime_values(column, self._end_places)
@@ -187,10 +181,32 @@ class Grid(ComputedSeries):
         """See `ComputedSeries.qualities`."""
         return quality(self.spec.instrument, rows.time)
 
-    def axes(self, rows: Rows, segment: Segment) -> tuple[Any, ...]:
-        """See `ComputedSeries.axes`."""
-        return tuple(self.spec.options["axes"])
-
     def link(self, rows: Rows, target: str) -> IntArray:
         """See `ComputedSeries.link`: the same slot of the sister series."""
         return rows.index + 1
+
+    def _near(self, bounds: Mapping[str, Bound], *scales: tuple[str, float, float]) -> tuple[int, int]:
+        """First and last moment that may lie within bounds of columns that grow with it: name, growth and start."""
+        first, last = 0, self.moments - 1
+        for column, scale, zero in scales:
+            low, high = limits(bounds, column)
+            if low > -math.inf:
+                first = max(first, math.floor((low - zero) / scale) - 1)
+            if high < math.inf:
+                last = min(last, math.floor((high - zero) / scale) + 1)
+        return first, last
+
+
+def side_cameras(times: FloatArray) -> IntArray:
+    """CAMERA of what the side camera takes part in: 1, and 3 for both combined since 2012."""
+    return np.where(times < COMBINED, 1, 3)
+
+
+def within(values: Column, low: Any, high: Any) -> BoolArray:
+    """Which values lie within inclusive limits, None where open."""
+    keep = np.ones(len(values), dtype=bool)
+    if low is not None:
+        keep &= values >= low
+    if high is not None:
+        keep &= values <= high
+    return keep

@@ -9,7 +9,7 @@ once and used by many series. A segment is ``[name, type, unit, description, {op
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
@@ -20,18 +20,33 @@ from ..catalog.definition import SeriesDefinition
 _SCOPES: Final = {"constant": 1, "ts_eq": 1000, "ts_slot": 1004}
 _MISSING_TIME: Final = "-4712.01.01_11:59:28_UTC"
 _PER_SEGMENT, _IMPLICIT, _INTERNAL_PRIME, _EXTERNAL_PRIME = 1, 2, 4, 8
+_PRIME: Final = _INTERNAL_PRIME | _EXTERNAL_PRIME
 
 
 @cache
-def _data() -> dict[str, Any]:
-    text = resources.files("jsoclite.sandbox").joinpath("data/series.json").read_text(encoding="utf-8")
+def data(name: str) -> dict[str, Any]:
+    """One of the files of ``data/``."""
+    text = resources.files("jsoclite.sandbox").joinpath(f"data/{name}.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
 
 
-def fixed_values() -> Mapping[str, Any]:
-    """Values of keywords that all records share though they are not constants (code versions, inversion settings)."""
-    values: Mapping[str, Any] = _data()["values"]
+def recorded(what: str) -> list[list[Any]]:
+    """A table of ``data/published.json``: what print-outs of the archive and public lists show."""
+    rows: list[list[Any]] = data("published")[what]
+    return rows
+
+
+def shared(group: str) -> Mapping[str, Any]:
+    """
+    What all records of some series share though it is no constant of theirs, by lower-case keyword name.
+
+    Parameters
+    ----------
+    group : str
+        ``all`` (code versions, inversion settings), or one of the groups that the modules of values ask for.
+    """
+    values: Mapping[str, Any] = data("series")["values"][group]
     return values
 
 
@@ -68,16 +83,24 @@ class Spec:
         return found
 
     @property
+    def first_unit(self) -> int:
+        """Number of the first storage unit; written down, so that a series more or less moves no other's files."""
+        return int(self.options["first_unit"])
+
+    @property
     def unitsize(self) -> int:
         """Records of one storage unit."""
         return int(self.options.get("unitsize", 1))
 
-    def segment_option(self, segment: str, option: str, default: Any = None) -> Any:
-        """An option (``bscale``, ``plain``, ``protocol``, ``link``) of a segment."""
-        for row in self.options["segments"]:
-            if row[0].lower() == segment.lower():
-                return row[4].get(option, default) if len(row) > 4 else default
-        return default
+    @cached_property
+    def segments(self) -> Mapping[str, Mapping[str, Any]]:
+        """Options (``bscale``, ``plain``, ``protocol``, ``link``) of each segment by its lower-case name."""
+        return {row[0].lower(): row[4] if len(row) > 4 else {} for row in self.options["segments"]}
+
+    @property
+    def axes(self) -> tuple[Any, ...]:
+        """Columns and rows of the images, where all have the same."""
+        return tuple(self.options["axes"])
 
     @cached_property
     def definition(self) -> SeriesDefinition:
@@ -99,32 +122,26 @@ class Spec:
             "description": options["note"],
             "dbidx": ", ".join(inner),
         }
-        segments = [self._segment(number, row) for number, row in enumerate(options["segments"])]
-        links = [
-            {"seriesname": self.name, "linkname": name, "target_seriesname": target, "type": kind, "description": note}
-            for name, target, kind, note in options.get("links", ())
-        ]
+        columns = ("linkname", "target_seriesname", "type", "description")
         return {
             "drms_series": [series],
             "drms_keyword": self._keywords(),
-            "drms_segment": segments,
-            "drms_link": links,
+            "drms_segment": [self._segment(number, row) for number, row in enumerate(options["segments"])],
+            "drms_link": [dict(zip(columns, row, strict=True)) for row in options.get("links", ())],
         }
 
     def _segment(self, number: int, row: Sequence[Any]) -> dict[str, Any]:
         name, kind, unit, description = row[:4]
-        more = row[4] if len(row) > 4 else {}
+        more = self.segments[name.lower()]
         link, _, target = more.get("link", "").partition(".")
         protocol = "generic" if link else more.get("protocol", "fits")
-        axes = [] if protocol == "generic" and not link else list(self.options.get("axes", (0, 0)))
-        scope = "vardim" if self.options.get("vardim") or more.get("dims") == "vardim" else "variable"
-        if scope == "vardim":
-            axes = [0, 0]
+        generic = protocol == "generic"
+        vardim = self.options.get("vardim") or more.get("dims") == "vardim"
+        axes = [0, 0] if vardim else [] if generic and not link else list(self.options.get("axes", (0, 0)))
         return {
-            "seriesname": self.name,
             "segmentname": name,
             "segnum": number,
-            "scope": "variable" if link or protocol == "generic" else scope,
+            "scope": "vardim" if vardim and not generic else "variable",
             "type": kind,
             "naxis": len(axes),
             "axis": ", ".join(map(str, axes)),
@@ -134,97 +151,91 @@ class Spec:
             "islink": int(bool(link)),
             "linkname": link,
             "targetseg": target,
-            "cseg_recnum": 0,
         }
 
     def _keywords(self) -> list[dict[str, Any]]:
         rows = [*self._implicit(), *self._explicit()]
-        return [
-            {
-                "seriesname": self.name,
-                "keywordname": name,
-                "linkname": link,
-                "targetkeyw": target,
-                "type": kind,
-                "defaultval": default,
-                "format": form,
-                "unit": unit,
-                "islink": int(bool(link)),
-                "isconstant": scope,
-                "persegment": (rank << 16) | flags,
-                "description": description,
-            }
-            for rank, (name, link, target, kind, default, form, unit, scope, flags, description) in enumerate(rows, 1)
-        ]
+        return [row | {"persegment": (rank << 16) | row["persegment"]} for rank, row in enumerate(rows, 1)]
 
-    def _implicit(self) -> list[tuple[Any, ...]]:
+    def _implicit(self) -> Iterator[dict[str, Any]]:
         """Compression and scaling of each segment of its own, which the server adds in front."""
-        rows: list[tuple[Any, ...]] = []
-        for number, row in enumerate(self.options["segments"]):
-            more = row[4] if len(row) > 4 else {}
-            if "link" in more or more.get("protocol") == "generic":
-                continue
-            packed = "" if more.get("plain") else "compress Rice"
-            scale = f"{more.get('bscale', 1):.17g}"
-            rows += [
-                (f"cparms_sg{number:03d}", "", "", "string", packed, "%s", "none", 0, _IMPLICIT, ""),
-                (f"{row[0]}_bzero", "", "", "double", "0", "%g", "none", 0, _IMPLICIT, ""),
-                (f"{row[0]}_bscale", "", "", "double", scale, "%g", "none", 0, _IMPLICIT, ""),
-            ]
-        return rows
+        for number, (name, *_) in enumerate(self.options["segments"]):
+            more = self.segments[name.lower()]
+            if "link" not in more and more.get("protocol") != "generic":
+                packed = "" if more.get("plain") else "compress Rice"
+                scale = f"{more.get('bscale', 1):.17g}"
+                yield _keyword(f"cparms_sg{number:03d}", "string", packed, "%s", flags=_IMPLICIT)
+                yield _keyword(f"{name}_bzero", "double", "0", "%g", flags=_IMPLICIT)
+                yield _keyword(f"{name}_bscale", "double", scale, "%g", flags=_IMPLICIT)
 
-    def _explicit(self) -> list[tuple[Any, ...]]:
+    def _explicit(self) -> Iterator[dict[str, Any]]:
         short: dict[str, Sequence[Any]] = {}
         for entry in self.options["keywords"]:
-            for row in _data()["groups"][entry] if isinstance(entry, str) else [entry]:
+            for row in data("series")["groups"][entry] if isinstance(entry, str) else [entry]:
                 short.setdefault(row[0].lower(), row)
-        if self.slot and "@slot" not in short:
-            short["@slot"] = ["@slot"]
+        key = self.slot.get("key", "")
+        if key:
+            short.setdefault("@slot", ())
         prime = {name.lower() for name in self.options["prime"]}
-        missing = [name for name in self.options["prime"] if name.lower() not in short and name != self.slot.get("key")]
-        rows: list[tuple[Any, ...]] = [_plain(name) for name in missing]
+        for name in self.options["prime"]:
+            if name.lower() not in short and name != key:
+                # a whole-numbered prime key that no group of keywords describes
+                yield _keyword(name, "int", "-2147483648", "%d", flags=_PRIME)
         for lower, row in short.items():
             if lower == "@slot":
-                rows += self._slot_rows()
-                continue
-            if lower == self.slot.get("key", "").lower():
-                continue
-            name, kind, default, form, unit, description, *rest = row
-            special = rest[0] if rest else ""
-            link, _, target = special.partition(".") if "." in special else ("", "", "")
-            flags = (_PER_SEGMENT if special == "per_segment" else 0) | (
-                _INTERNAL_PRIME | _EXTERNAL_PRIME if lower in prime else 0
-            )
-            rows.append((name, link, target, kind, default, form, unit, _SCOPES.get(special, 0), flags, description))
-        if self.slot:
-            key = self.slot["key"]
+                yield from self._slot_rows()
+            elif lower != key.lower():
+                special = row[6] if len(row) > 6 else ""
+                link, _, target = special.partition(".") if "." in special else ("", "", "")
+                flags = _PER_SEGMENT * (special == "per_segment") | _PRIME * (lower in prime)
+                yield _keyword(*row[:6], scope=_SCOPES.get(special, 0), flags=flags, link=link, target=target)
+        if key:
             note = f"Index keyword associated with {key}"
             flags = _IMPLICIT | _INTERNAL_PRIME
-            rows.append((f"{key}_index", "", "", "longlong", "0", "%lld", "none", 100, flags, note))
-        return rows
+            yield _keyword(f"{key}_index", "longlong", "0", "%lld", "none", note, scope=100, flags=flags)
 
-    def _slot_rows(self) -> list[tuple[Any, ...]]:
+    def _slot_rows(self) -> Iterator[dict[str, Any]]:
         slot = self.slot
-        key, scope, step = slot["key"], slot["scope"], f"{slot['step']:g}"
-        form, zone, code = slot["format"], slot["zone"], _SCOPES[scope]
-        rows: list[tuple[Any, ...]] = [
-            (key, "", "", "time", _MISSING_TIME, form, zone, code, _EXTERNAL_PRIME, "Slot time"),
-            (f"{key}_epoch", "", "", "time", slot["epoch"], "0", "TAI", 1, 0, "Time of origin"),
-            (f"{key}_step", "", "", "double", step, "%f", "second", 1, 0, f"{scope} step"),
-            (f"{key}_unit", "", "", "string", slot["unit"], "%s", "none", 1, 0, f"{scope} unit"),
-        ]
+        key, scope, form, zone = slot["key"], slot["scope"], slot["format"], slot["zone"]
+        code, flags = _SCOPES[scope], _EXTERNAL_PRIME
+        yield _keyword(key, "time", _MISSING_TIME, form, zone, "Slot time", scope=code, flags=flags)
+        yield _keyword(f"{key}_epoch", "time", slot["epoch"], "0", "TAI", "Time of origin", scope=1)
+        yield _keyword(f"{key}_step", "double", f"{slot['step']:g}", "%f", "second", f"{scope} step", scope=1)
+        yield _keyword(f"{key}_unit", "string", slot["unit"], "%s", "none", f"{scope} unit", scope=1)
         if "round" in slot:
-            width = f"{slot['round']:g}"
-            rows.append((f"{key}_round", "", "", "double", width, "%f", "second", 1, 0, f"{scope} round"))
-        return rows
+            yield _keyword(f"{key}_round", "double", f"{slot['round']:g}", "%f", "second", f"{scope} round", scope=1)
 
 
-def _plain(name: str) -> tuple[Any, ...]:
-    """A whole-numbered prime key that no group of keywords describes."""
-    flags = _INTERNAL_PRIME | _EXTERNAL_PRIME
-    return (name, "", "", "int", "-2147483648", "%d", "none", 0, flags, "")
+def _keyword(
+    name: str,
+    kind: str,
+    default: str,
+    form: str,
+    unit: str = "none",
+    description: str = "",
+    *,
+    scope: int = 0,
+    flags: int = 0,
+    link: str = "",
+    target: str = "",
+) -> dict[str, Any]:
+    """A row of ``drms_keyword`` without the series' name and the keyword's rank."""
+    return {
+        "keywordname": name,
+        "linkname": link,
+        "targetkeyw": target,
+        "type": kind,
+        "defaultval": default,
+        "format": form,
+        "unit": unit,
+        "islink": int(bool(link)),
+        "isconstant": scope,
+        "persegment": flags,
+        "description": description,
+    }
 
 
-def specs() -> list[Spec]:
-    """All computed series."""
-    return [Spec(name, options) for name, options in _data()["series"].items()]
+@cache
+def specs() -> Mapping[str, Spec]:
+    """All computed series by lower-case name, sorted by name."""
+    return {name.lower(): Spec(name, options) for name, options in sorted(data("series")["series"].items())}

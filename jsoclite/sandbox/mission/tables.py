@@ -4,29 +4,33 @@ Computed series without a long time axis: synoptic charts by Carrington rotation
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from ..catalog.catalog import Bound, Column
-from ..catalog.definition import Segment
-from .availability import DAY, moment
-from .ephemeris import rotation_start
+from .availability import moment
+from .ephemeris import DAY, rotation_start
 from .frames import CHANNELS
-from .noise import uniform
-from .rows import BoolArray, FloatArray, IntArray, Rows, Value
-from .series import ComputedSeries
+from .noise import BoolArray, FloatArray, IntArray, uniform
+from .series import ComputedSeries, Value
+from .slots import within
 from .spec import Spec
 
 #: First and last Carrington rotation of the charts.
 ROTATIONS: Final = {"hmi": (2096, 2302), "mdi": (1909, 2104)}
 #: Length of a run of the p modes, and the first one.
 _RUN: Final = 72 * DAY
+_MODES_FROM: Final = moment("2010.04.30")
+_ORIGIN: Final = moment("1993.01.01")
 #: Mean synodic rotation, seconds.
 _ROTATION: Final = 27.2753 * DAY
-_MODES_FROM: Final = moment("2010.04.30")
+#: Filters of AIA, as WAVE_STR has them.
+_FILTERS: Final = (
+    *(f"{w}_THIN" for w in CHANNELS["euv"]),
+    *(str(w) for w in (*CHANNELS["uv"], *CHANNELS["vis"])),
+)
 
 
 class Table(ComputedSeries):
@@ -37,18 +41,17 @@ class Table(ComputedSeries):
     ----------
     spec : Spec
         With ``table`` or of the kind ``synoptic``.
-    first_unit, values
+    values
         See `ComputedSeries`.
     """
 
-    def __init__(self, spec: Spec, first_unit: int, values: Mapping[str, Value]) -> None:
-        super().__init__(spec, first_unit, values)
-        kind = "synoptic" if spec.kind == "synoptic" else str(spec.options["table"])
-        self._keys, self._when = _TABLES[kind](spec)
-        self.size = len(self._when)
-        order = np.lexsort([*reversed([_rank(column) for column in self._keys.values()])])
-        self._keys = {name: column[order] for name, column in self._keys.items()}
-        self._when = self._when[order]
+    def __init__(self, spec: Spec, values: Mapping[str, Value]) -> None:
+        super().__init__(spec, values)
+        keys, when = _TABLES[str(spec.options.get("table", spec.kind))](spec)
+        self.size = len(when)
+        order = np.lexsort([*reversed([_rank(column) for column in keys.values()])])
+        self._keys = {name: column[order] for name, column in keys.items()}
+        self._when = when[order]
 
     def times(self, index: IntArray) -> FloatArray:
         """See `ComputedSeries.times`."""
@@ -60,13 +63,10 @@ class Table(ComputedSeries):
 
     def places(self, bounds: Mapping[str, Bound]) -> tuple[IntArray, BoolArray]:
         """See `ComputedSeries.places`."""
-        index = np.arange(self.size)
+        keep = np.ones(self.size, dtype=bool)
         for column, (low, high) in bounds.items():
-            values = self._keys[column]
-            if low is not None:
-                index = index[values[index] >= low]
-            if high is not None:
-                index = index[values[index] <= high]
+            keep &= within(self._keys[column], low, high)
+        index = np.flatnonzero(keep)
         return index, self.twice(index)
 
     def present(self, index: IntArray) -> BoolArray:
@@ -77,22 +77,8 @@ class Table(ComputedSeries):
         """See `ComputedSeries.twice`."""
         return np.asarray(uniform(index, self.spec.name + " again") < 0.15)
 
-    def axes(self, rows: Rows, segment: Segment) -> tuple[Any, ...]:
-        """See `ComputedSeries.axes`."""
-        return tuple(self.spec.options["axes"])
 
-    @cached_property
-    def wave_strings(self) -> tuple[str, ...]:
-        """Filters of AIA, as WAVE_STR has them."""
-        return _WAVE_STRINGS
-
-
-_WAVE_STRINGS: Final = (
-    *(f"{w}_THIN" for w in CHANNELS["euv"]),
-    *(str(w) for w in (*CHANNELS["uv"], *CHANNELS["vis"])),
-)
-
-_Keys = tuple[dict[str, Column], FloatArray]
+_Keys: TypeAlias = tuple[dict[str, Column], FloatArray]
 
 
 def _rank(column: Column) -> IntArray:
@@ -117,38 +103,29 @@ def _synoptic(spec: Spec) -> _Keys:
     return {"car_rot": rotations}, rotation_start(rotations) + 0.5 * _ROTATION
 
 
-def _starts(step: float) -> list[float]:
-    return [moment("2010.05.13") + step * number for number in range(int(16.4 * 365.25 * DAY / step))]
+def _calibration(days: int) -> Callable[[Spec], _Keys]:
+    """A record of each filter of AIA every so many days."""
+
+    def keys(spec: Spec) -> _Keys:
+        step = days * DAY
+        starts = [moment("2010.05.13") + step * number for number in range(int(16.4 * 365.25 * DAY / step))]
+        found = _product(t_start=starts, wave_str=_FILTERS)
+        return found, found["t_start"]
+
+    return keys
 
 
-def _flatfield(spec: Spec) -> _Keys:
-    keys = _product(t_start=_starts(180 * DAY), wave_str=_WAVE_STRINGS)
-    return keys, keys["t_start"]
+def _modes(*more: str, **columns: list[int]) -> Callable[[Spec], _Keys]:
+    """A record of each run of the p modes and of each value of the other keys; runs that begin on `more` days, too."""
 
+    def keys(spec: Spec) -> _Keys:
+        runs = {int((_MODES_FROM + _RUN * run - _ORIGIN) / DAY) for run in range(83)}
+        runs |= {int((moment(day) - _ORIGIN) / DAY) for day in more}
+        found = _product(t_start_index=sorted(runs), lmin=[0], lmax=[300], **columns)
+        times = _ORIGIN + DAY * found["t_start_index"].astype(np.float64)
+        return {**found, "t_start": times}, times
 
-def _response(spec: Spec) -> _Keys:
-    keys = _product(t_start=_starts(400 * DAY), wave_str=_WAVE_STRINGS)
-    return keys, keys["t_start"]
-
-
-def _runs() -> list[int]:
-    origin = moment("1993.01.01")
-    return [int((_MODES_FROM + _RUN * run - origin) / DAY) for run in range(83)]
-
-
-def _with_start(keys: dict[str, Column]) -> _Keys:
-    times = moment("1993.01.01") + DAY * keys["t_start_index"].astype(np.float64)
-    return {**keys, "t_start": times}, times
-
-
-def _modes(spec: Spec) -> _Keys:
-    return _with_start(_product(t_start_index=_runs(), lmin=[0], lmax=[300], ndt=[138240, 552960]))
-
-
-def _rls(spec: Spec) -> _Keys:
-    # an inversion for each number of a-coefficients; one run begins on the day that a published example asks for
-    days = sorted({*_runs(), int((moment("2024.09.19") - moment("1993.01.01")) / DAY)})
-    return _with_start(_product(t_start_index=days, lmin=[0], lmax=[300], ndt=[138240], nacoeff=[6, 18, 36]))
+    return keys
 
 
 def _avg120(spec: Spec) -> _Keys:
@@ -156,11 +133,12 @@ def _avg120(spec: Spec) -> _Keys:
     return keys, rotation_start(keys["carrrot"]) + (360 - keys["cmlon"]) / 360 * _ROTATION
 
 
-_TABLES: Final = {
+_TABLES: Final[Mapping[str, Callable[[Spec], _Keys]]] = {
     "synoptic": _synoptic,
-    "flatfield": _flatfield,
-    "response": _response,
-    "modes": _modes,
-    "rls": _rls,
+    "flatfield": _calibration(180),
+    "response": _calibration(400),
+    "modes": _modes(ndt=[138240, 552960]),
+    # an inversion for each number of a-coefficients; one run begins on the day that a published example asks for
+    "rls": _modes("2024.09.19", ndt=[138240], nacoeff=[6, 18, 36]),
     "avg120": _avg120,
 }

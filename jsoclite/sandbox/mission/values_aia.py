@@ -1,51 +1,67 @@
 """
-Keyword values of AIA, IRIS and the tables: frames, channels, pointing, housekeeping, charts, p modes, polar fields.
+Keyword values of AIA's frames and channels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from .availability import DAY, moment
-from .ephemeris import place
+from .availability import moment
+from .ephemeris import DAY, place
 from .flares import KERNEL, Light, light
-from .frames import FRAMES, Channels, Frames, frame_times, frame_wavelengths, spike_counts
-from .harps import activity
-from .noise import smooth, uniform
-from .rows import FloatArray, IntArray, Rows, Value
-from .values_disk import OBSERVER, constant, counted, seen
+from .frames import FIRST_FSN, FRAMES, Channels, Frames, frame_times, frame_wavelengths, spike_counts
+from .noise import FloatArray, IntArray, smooth, uniform
+from .regions import activity
+from .series import Rows, Value, constant, constants
+from .values_disk import OBSERVER, counted, seen
 
-#: Image scale of each channel: the archive's arcsec a pixel for 4096 pixels, in 256 pixels.
-AIA_SCALE: Final = {
-    94: 0.600109 * 16,
-    131: 0.600698 * 16,
-    171: 0.599489 * 16,
-    193: 0.600758 * 16,
-    211: 0.600758 * 16,
-    304: 0.600165 * 16,
-    335: 0.600737 * 16,
-    1600: 0.609373 * 16,
-    1700: 0.612898 * 16,
-    4500: 0.609370 * 16,
-}
-#: Telescope, exposure (s), typical mean (DN) and yearly loss of sensitivity of each channel.
+
+class Channel(NamedTuple):
+    """
+    A channel of AIA.
+
+    Attributes
+    ----------
+    telescope : int
+        Which it belongs to.
+    exposure : float
+        Usual one, s.
+    mean : float
+        Typical mean, DN.
+    loss : float
+        Of sensitivity in a year, parts of one.
+    scale : float
+        Arcsec a pixel: the archive's for 4096 pixels, in 256 pixels.
+    restless : float
+        How much the whole Sun wanders, parts of one: in the hottest channels most.
+    """
+
+    telescope: int
+    exposure: float
+    mean: float
+    loss: float
+    scale: float
+    restless: float = 0.004
+
+
 CHANNEL: Final = {
-    94: (4, 2.901, 0.9, 0.01),
-    131: (1, 2.901, 4.6, 0.05),
-    171: (3, 2.000, 135.0, 0.02),
-    193: (2, 2.000, 185.0, 0.02),
-    211: (2, 2.901, 62.0, 0.03),
-    304: (4, 2.901, 32.0, 0.16),
-    335: (1, 2.901, 2.8, 0.12),
-    1600: (3, 2.901, 80.0, 0.01),
-    1700: (3, 1.001, 630.0, 0.01),
-    4500: (3, 0.501, 3000.0, 0.0),
+    94: Channel(4, 2.901, 0.9, 0.01, 0.600109 * 16, 0.07),
+    131: Channel(1, 2.901, 4.6, 0.05, 0.600698 * 16, 0.05),
+    171: Channel(3, 2.000, 135.0, 0.02, 0.599489 * 16, 0.025),
+    193: Channel(2, 2.000, 185.0, 0.02, 0.600758 * 16, 0.03),
+    211: Channel(2, 2.901, 62.0, 0.03, 0.600758 * 16, 0.035),
+    304: Channel(4, 2.901, 32.0, 0.16, 0.600165 * 16, 0.015),
+    335: Channel(1, 2.901, 2.8, 0.12, 0.600737 * 16, 0.05),
+    1600: Channel(3, 2.901, 80.0, 0.01, 0.609373 * 16),
+    1700: Channel(3, 1.001, 630.0, 0.01, 0.612898 * 16),
+    4500: Channel(3, 0.501, 3000.0, 0.0, 0.609370 * 16),
 }
 _WAVES: Final = np.array(sorted(CHANNEL), dtype=np.int64)
-#: How much the whole Sun wanders in each channel, parts of one: the hottest channels most.
-_RESTLESS: Final = {94: 0.07, 131: 0.05, 171: 0.025, 193: 0.03, 211: 0.035, 304: 0.015, 335: 0.05}
 #: What a pixel holds at most, DN, and the brightest pixel that automatic exposure control aims at.
 FULL: Final = 16383.0
 _AIM: Final = 11000.0
@@ -57,84 +73,84 @@ _BRIGHT: Final = 1.35 * KERNEL
 ROLL: Final = 0.019327
 
 
-def _wave(rows: Rows) -> IntArray:
+def by_channel(waves: IntArray, value: Callable[[int], Any]) -> npt.NDArray[Any]:
+    """What `value` gives for each WAVELNTH."""
+    found = [value(wave) for wave in _WAVES.tolist()]
+    return np.array(found, dtype=object if isinstance(found[0], str) else None)[np.searchsorted(_WAVES, waves)]
+
+
+def wavelengths(rows: Rows) -> IntArray:
+    """WAVELNTH of each record."""
     if isinstance(rows.series, Frames):
         return frame_wavelengths(rows.index)
     return np.asarray(rows.prime("wavelnth"))
 
 
-def _of_channel(rows: Rows, what: int) -> FloatArray:
-    return np.array([CHANNEL[w][what] for w in _WAVES.tolist()])[np.searchsorted(_WAVES, rows.once(_wave))]
+def _of_channel(value: Callable[[int], Any]) -> Value:
+    return lambda rows: by_channel(rows.once(wavelengths), value)
 
 
-def aia_scale(wavelengths: IntArray) -> FloatArray:
+def aia_scale(waves: IntArray) -> FloatArray:
     """CDELT1 of each channel's images, arcsec a pixel."""
-    return np.array([AIA_SCALE[w] for w in _WAVES.tolist()])[np.searchsorted(_WAVES, wavelengths)]
+    return by_channel(waves, lambda wave: CHANNEL[wave].scale)
 
 
-def aia_centre(times: FloatArray, wavelengths: IntArray, axis: int) -> FloatArray:
+def aia_centre(times: FloatArray, waves: IntArray, axis: int) -> FloatArray:
     """CRPIX1 (axis 1) or CRPIX2 of AIA's images, different for each telescope."""
-    telescope = np.array([CHANNEL[w][0] for w in _WAVES.tolist()])[np.searchsorted(_WAVES, wavelengths)]
+    telescope = by_channel(waves, lambda wave: CHANNEL[wave].telescope)
     base = 128.5 + 0.45 * (uniform(telescope, f"telescope {axis}") - 0.5)
     return np.asarray(base + 0.05 * smooth(times, 25 * DAY, f"aia {axis}"))
 
 
+def _frames(rows: Rows) -> IntArray:
+    """Place of each record's frame in aia.lev1."""
+    return rows.series.frames(rows.index) if isinstance(rows.series, Channels) else rows.index
+
+
 def observed(rows: Rows) -> FloatArray:
     """T_OBS of each record, TAI seconds since 1977."""
-    series = rows.series
-    if isinstance(series, Frames):
-        return frame_times(rows.index)
-    return series.observed(rows.index) if isinstance(series, Channels) else rows.time
+    return frame_times(_frames(rows))
 
 
-def _frame_places(rows: Rows) -> IntArray:
-    """Place of each record's frame in aia.lev1."""
-    return rows.series._frames(rows.index) if isinstance(rows.series, Channels) else rows.index
-
-
-def _frame_number(rows: Rows) -> Any:
-    return rows.series.frame_number(rows.index) if isinstance(rows.series, Channels) else rows.prime("fsn")
+def _frame_number(rows: Rows) -> IntArray:
+    return FIRST_FSN + _frames(rows)
 
 
 def _flares(rows: Rows) -> Light:
     """Light of flares at the usual exposure and today's sensitivity."""
-    found, loss = light(rows.once(observed), rows.once(_wave)), rows.once(sensitivity)
+    found, loss = light(rows.once(observed), rows.once(wavelengths)), rows.once(sensitivity)
     return Light(found.mean * loss, found.kernel * loss)
 
 
-def _shortened(rows: Rows) -> FloatArray:
+def exposure_part(rows: Rows) -> FloatArray:
     """
-    Exposure against the usual one.
+    Exposure of each record against the usual one of its channel.
 
     In strong flares AIA shortens every second exposure of the EUV channels, so that each pair has one frame with the
     faint corona and one with the flare.
     """
     bright = rows.once(_flares).kernel
-    every_second = (_frame_places(rows) // len(FRAMES)) % 2 == 1
+    every_second = (_frames(rows) // len(FRAMES)) % 2 == 1
     short = np.maximum(_SHORTEST, _AIM / np.maximum(bright, _AIM))
-    return np.where(every_second & (rows.once(_wave) < 400), short, 1.0)
-
-
-def exposure_part(rows: Rows) -> FloatArray:
-    """Exposure of each record against the usual one of its channel; see `_shortened`."""
-    return rows.once(_shortened)
+    return np.where(every_second & (rows.once(wavelengths) < 400), short, 1.0)
 
 
 def _exposure(rows: Rows) -> FloatArray:
-    usual = _of_channel(rows, 1) + 0.0004 * smooth(rows.once(observed), 600.0, "exposure")
-    return np.asarray(usual * exposure_part(rows))
+    usual = _of_channel(lambda wave: CHANNEL[wave].exposure)(rows)
+    wander = 0.0004 * smooth(rows.once(observed), 600.0, "exposure")
+    return np.asarray((usual + wander) * rows.once(exposure_part))
 
 
 def sensitivity(rows: Rows) -> FloatArray:
     """Sensitivity of each record's channel against that of May 2010."""
     years = (rows.time - moment("2010.05.13")) / (365.25 * DAY)
-    return np.asarray(np.exp(-_of_channel(rows, 3) * years))
+    return np.asarray(np.exp(-_of_channel(lambda wave: CHANNEL[wave].loss)(rows) * years))
 
 
 def wandering(rows: Rows) -> FloatArray:
     """Brightness of the Sun without flares against its mean, for each channel by itself."""
-    waves = rows.once(_wave)
-    size = np.array([_RESTLESS.get(w, 0.004) for w in _WAVES.tolist()])[np.searchsorted(_WAVES, waves)]
+    waves = rows.once(wavelengths)
+    size = by_channel(waves, lambda wave: CHANNEL[wave].restless)
     # one sequence for all channels, each at another place in it
     places = rows.once(observed) + waves * (1000 * DAY)
     slow, quick = smooth(places, 0.5 * DAY, "aia mean"), smooth(places, 3600.0, "aia hour")
@@ -143,8 +159,9 @@ def wandering(rows: Rows) -> FloatArray:
 
 def _quiet(rows: Rows) -> FloatArray:
     """DATAMEAN without flares."""
-    busy = 0.55 + 0.6 * activity(rows.time) * (rows.once(_wave) < 400)
-    return np.asarray(_of_channel(rows, 2) * rows.once(sensitivity) * busy * rows.once(wandering) * exposure_part(rows))
+    busy = 0.55 + 0.6 * activity(rows.time) * (rows.once(wavelengths) < 400)
+    mean = _of_channel(lambda wave: CHANNEL[wave].mean)(rows)
+    return np.asarray(mean * rows.once(sensitivity) * busy * rows.once(wandering) * rows.once(exposure_part))
 
 
 class _Kernel(NamedTuple):
@@ -164,7 +181,7 @@ class _Kernel(NamedTuple):
 
 
 def _kernel(rows: Rows) -> _Kernel:
-    found, part = rows.once(_flares), exposure_part(rows)
+    found, part = rows.once(_flares), rows.once(exposure_part)
     height = found.kernel * part
     return _Kernel(height, np.log(np.maximum(1.0, height / FULL)))
 
@@ -176,16 +193,11 @@ def _power(rows: Rows, order: int) -> FloatArray:
     return np.asarray(_BRIGHT * height**order * (1 / order + kernel.excess) / _PIXELS)
 
 
-def _average(rows: Rows) -> FloatArray:
-    found, part = rows.once(_flares), exposure_part(rows)
-    kernel = rows.once(_kernel)
+def _mean(rows: Rows) -> FloatArray:
+    found, part, kernel = rows.once(_flares), rows.once(exposure_part), rows.once(_kernel)
     # what saturated pixels lose
     lost = _BRIGHT * np.maximum(0.0, kernel.height - FULL * (1 + kernel.excess)) / _PIXELS
     return seen(rows, rows.once(_quiet) + np.maximum(0.0, found.mean * part - lost))
-
-
-def _mean(rows: Rows) -> FloatArray:
-    return rows.once(_average)
 
 
 def _brightest(rows: Rows) -> FloatArray:
@@ -197,85 +209,61 @@ def _spread(rows: Rows) -> FloatArray:
     return seen(rows, np.sqrt((1.7 * rows.once(_quiet)) ** 2 + _power(rows, 2)))
 
 
-def _moment(order: int, usual: float) -> Value:
+def _moment(rows: Rows, order: int, usual: float) -> FloatArray:
     """Skewness (3) and kurtosis (4): what the quiet Sun has, and a few very bright pixels."""
-
-    def value(rows: Rows) -> FloatArray:
-        quiet, spread = 1.7 * rows.once(_quiet), _spread(rows)
-        return np.asarray((usual * quiet**order + _power(rows, order)) / spread**order)
-
-    return value
+    quiet, spread = 1.7 * rows.once(_quiet), _spread(rows)
+    return np.asarray((usual * quiet**order + _power(rows, order)) / spread**order)
 
 
-def _strings(pattern: str) -> Value:
-    def value(rows: Rows) -> Any:
-        names = np.array([pattern.format(CHANNEL[w][0], w) for w in _WAVES.tolist()], dtype=object)
-        return names[np.searchsorted(_WAVES, rows.once(_wave))]
-
-    return value
+def _position(rows: Rows, body: int, axis: int) -> FloatArray:
+    return place(rows.time)[body][:, axis]
 
 
-def _wave_string(rows: Rows) -> Any:
-    names = np.array([f"{w}_THIN" if w < 400 else str(w) for w in _WAVES.tolist()], dtype=object)
-    return names[np.searchsorted(_WAVES, rows.once(_wave))]
-
-
-def _position(body: int, axis: int) -> Value:
-    return lambda rows: place(rows.time)[body][:, axis]
-
-
-def _spikes(rows: Rows) -> IntArray:
-    return spike_counts(_frame_places(rows))
-
-
-AIA: Final[dict[str, Value]] = OBSERVER | {
-    "t_obs": observed,
-    "date__obs": lambda rows: rows.once(observed) - _exposure(rows) / 2,
-    "instrume": _strings("AIA_{0}"),
-    "camera": lambda rows: _of_channel(rows, 0).astype(np.int64),
-    "wavelnth": _wave,
-    "wave_str": _wave_string,
-    "fsn": _frame_number,
-    "exptime": _exposure,
-    "int_time": lambda rows: _exposure(rows) + 0.273,
-    "expsdev": constant(0.000132),
-    "quallev0": lambda rows: np.where(rows.quality < 0, 1, 0),
-    "aectype": constant(0),
-    "nspikes": _spikes,
-    "percentd": lambda rows: np.where(rows.quality < 0, 0.0, 100.0),
-    "totvals": constant(65536),
-    "datavals": lambda rows: np.where(rows.quality < 0, 0, 65536),
-    "missvals": lambda rows: np.where(rows.quality < 0, 65536, 0),
-    "datamin": lambda rows: counted(rows, np.rint(-6 + 3 * smooth(rows.time, 900.0, "aia min"))),
-    "datamax": lambda rows: counted(rows, _brightest(rows)),
-    "datamean": _mean,
-    "datamedn": lambda rows: counted(rows, np.rint(0.7 * rows.once(_quiet))),
-    "datacent": lambda rows: seen(rows, 1.3 * rows.once(_quiet)),
-    "datarms": _spread,
-    "dataskew": _moment(3, 3.3),
-    "datakurt": _moment(4, 21.5),
-    "nsatpix": lambda rows: counted(rows, np.rint(_BRIGHT * rows.once(_kernel).excess)),
-    "crpix1": lambda rows: aia_centre(rows.time, rows.once(_wave), 1),
-    "crpix2": lambda rows: aia_centre(rows.time, rows.once(_wave), 2),
-    "cdelt1": lambda rows: aia_scale(rows.once(_wave)),
-    "cdelt2": lambda rows: aia_scale(rows.once(_wave)),
-    "imscl_mp": lambda rows: aia_scale(rows.once(_wave)),
-    "crota2": lambda rows: ROLL + 0.0001 * smooth(rows.time, 5 * DAY, "aia roll"),
-    "sat_rot": lambda rows: 0.0001 * smooth(rows.time, 5 * DAY, "aia roll"),
-    "inst_rot": constant(ROLL),
-    "sat_y0": lambda rows: -9.6 + smooth(rows.time, 9 * DAY, "sat y"),
-    "sat_z0": lambda rows: 10.1 + smooth(rows.time, 9 * DAY, "sat z"),
-    "r_sun": lambda rows: rows.view.radius / aia_scale(rows.once(_wave)),
-    "hglt_obs": lambda rows: rows.view.latitude,
-    "hgln_obs": constant(0.0),
-    "haex_obs": _position(0, 0),
-    "haey_obs": _position(0, 1),
-    "haez_obs": _position(0, 2),
-    "gaex_obs": _position(1, 0),
-    "gaey_obs": _position(1, 1),
-    "gaez_obs": _position(1, 2),
-    "asqfsn": _frame_number,
-    "bld_vers": constant("V8R5X"),
-    "isppktim": lambda rows: rows.once(observed) - 3.8,
-    "flat_rec": constant("aia.flatfield[:#7]"),
-}
+AIA: Final[dict[str, Value]] = (
+    OBSERVER
+    | constants("aia")
+    | {
+        "t_obs": observed,
+        "date__obs": lambda rows: rows.once(observed) - _exposure(rows) / 2,
+        "instrume": _of_channel(lambda wave: f"AIA_{CHANNEL[wave].telescope}"),
+        "camera": _of_channel(lambda wave: CHANNEL[wave].telescope),
+        "wavelnth": wavelengths,
+        "wave_str": _of_channel(lambda wave: f"{wave}_THIN" if wave < 400 else str(wave)),
+        "fsn": _frame_number,
+        "exptime": _exposure,
+        "int_time": lambda rows: _exposure(rows) + 0.273,
+        "quallev0": lambda rows: np.where(rows.quality < 0, 1, 0),
+        "nspikes": lambda rows: spike_counts(_frames(rows)),
+        "percentd": lambda rows: np.where(rows.quality < 0, 0.0, 100.0),
+        "datavals": lambda rows: np.where(rows.quality < 0, 0, 65536),
+        "missvals": lambda rows: np.where(rows.quality < 0, 65536, 0),
+        "datamin": lambda rows: counted(rows, np.rint(-6 + 3 * smooth(rows.time, 900.0, "aia min"))),
+        "datamax": lambda rows: counted(rows, _brightest(rows)),
+        "datamean": _mean,
+        "datamedn": lambda rows: counted(rows, np.rint(0.7 * rows.once(_quiet))),
+        "datacent": lambda rows: seen(rows, 1.3 * rows.once(_quiet)),
+        "datarms": _spread,
+        "dataskew": lambda rows: _moment(rows, 3, 3.3),
+        "datakurt": lambda rows: _moment(rows, 4, 21.5),
+        "nsatpix": lambda rows: counted(rows, np.rint(_BRIGHT * rows.once(_kernel).excess)),
+        "crpix1": lambda rows: aia_centre(rows.time, rows.once(wavelengths), 1),
+        "crpix2": lambda rows: aia_centre(rows.time, rows.once(wavelengths), 2),
+        "cdelt1": lambda rows: aia_scale(rows.once(wavelengths)),
+        "cdelt2": lambda rows: aia_scale(rows.once(wavelengths)),
+        "imscl_mp": lambda rows: aia_scale(rows.once(wavelengths)),
+        "crota2": lambda rows: ROLL + 0.0001 * smooth(rows.time, 5 * DAY, "aia roll"),
+        "sat_rot": lambda rows: 0.0001 * smooth(rows.time, 5 * DAY, "aia roll"),
+        "inst_rot": constant(ROLL),
+        "sat_y0": lambda rows: -9.6 + smooth(rows.time, 9 * DAY, "sat y"),
+        "sat_z0": lambda rows: 10.1 + smooth(rows.time, 9 * DAY, "sat z"),
+        "r_sun": lambda rows: rows.view.radius / aia_scale(rows.once(wavelengths)),
+        "hglt_obs": lambda rows: rows.view.latitude,
+        "asqfsn": _frame_number,
+        "isppktim": lambda rows: rows.once(observed) - 3.8,
+    }
+    | {
+        f"{origin}{axis}_obs": partial(_position, body=body, axis=number)
+        for body, origin in enumerate(("hae", "gae"))
+        for number, axis in enumerate("xyz")
+    }
+)

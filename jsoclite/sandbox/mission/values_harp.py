@@ -1,26 +1,29 @@
 """
-Keyword values of HARPs: place and size of the patch, its NOAA numbers, and its magnetic flux.
+Keyword values of HARPs: place and size of the patch, NOAA numbers, magnetic flux, and SHARPs' space-weather parameters.
+
+The parameters keep the proportions of published headers (HARPs 377 and 11465) to the unsigned flux, which grows and
+decays with the region; each also wanders by itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 import numpy as np
 
-from .ephemeris import RSUN
-from .harps import EPOCH, STEP
-from .noise import smooth, uniform
-from .orbits import AU
+from .noise import FloatArray, IntArray, smooth, uniform
 from .patches import CCD_SCALE, CEA_SCALE, Patches, patch_size
-from .regions import regions
-from .rows import FloatArray, IntArray, Rows, Value
-from .slots import COMBINED
-from .values_disk import HMI, centre, constant, crota
+from .regions import EPOCH, STEP, regions
+from .series import Rows, Value, constants
+from .slots import side_cameras
+from .spec import shared
+from .values_disk import HMI, centre, crota
 
 
 def which_region(rows: Rows) -> IntArray:
-    """Row of each record's region in `population.regions`."""
+    """Row of each record's region in `regions`."""
     return cast(Patches, rows.series).rows_of(rows.index)
 
 
@@ -48,12 +51,12 @@ def wander(rows: Rows, name: str, amplitude: float) -> FloatArray:
     return np.asarray(1 + amplitude * smooth(shifted, 9000.0, name) + 0.3 * amplitude * smooth(shifted, 1500.0, name))
 
 
-def share(name: str, factor: float, power: float = 1.0, amplitude: float = 0.06) -> Value:
+def _share(name: str, factor: float, power: float = 1.0, amplitude: float = 0.06) -> Value:
     """Proportional to a power of the flux over 1e22 Mx."""
     return lambda rows: factor * (flux(rows) / 1e22) ** power * wander(rows, name, amplitude)
 
 
-def level(name: str, middle: float, spread: float, amplitude: float = 0.05) -> Value:
+def _level(name: str, middle: float, spread: float, amplitude: float = 0.05) -> Value:
     """A value of its own for each HARP, and wandering about it."""
 
     def value(rows: Rows) -> FloatArray:
@@ -63,51 +66,42 @@ def level(name: str, middle: float, spread: float, amplitude: float = 0.05) -> V
     return value
 
 
-def _corner(side: int, axis: int) -> Value:
+def _swing(name: str, amplitude: float) -> Value:
+    """About zero."""
+    return lambda rows: amplitude * (wander(rows, name, 1.0) - 1)
+
+
+def _all(group: str, make: Callable[..., Value]) -> dict[str, Value]:
+    """What `make` gives for each keyword of a group of ``data/series.json`` and its numbers."""
+    return {name: make(name, *numbers) for name, numbers in shared(group).items()}
+
+
+def _corner(rows: Rows, side: int, axis: int) -> FloatArray:
     """Edges of the strong field (LON_MIN, LAT_MAX…)."""
-
-    def value(rows: Rows) -> FloatArray:
-        found, which = regions(), which_region(rows)
-        reach = (found.width if axis == 0 else found.height)[which] * (0.55 + 0.4 * found.growth(which, rows.time))
-        middle = meridian(rows) if axis == 0 else latitude(rows)
-        return np.asarray(middle + side * reach)
-
-    return value
+    found, which = regions(), which_region(rows)
+    reach = (found.height if axis else found.width)[which] * (0.55 + 0.4 * found.growth(which, rows.time))
+    return np.asarray((latitude if axis else meridian)(rows) + side * reach)
 
 
-def _edge(side: int, axis: int) -> Value:
+def _edge(rows: Rows, side: int, axis: int) -> FloatArray:
     """Edges of the patch (LONDTMIN, LATDTMAX…), which stay the same for a HARP's whole life."""
-
-    def value(rows: Rows) -> FloatArray:
-        found, which = regions(), which_region(rows)
-        if axis == 1:
-            return np.asarray(found.latitude[which] + side * found.height[which])
-        return np.asarray(meridian(rows) + side * found.width[which])
-
-    return value
+    found, which = regions(), which_region(rows)
+    return np.asarray((latitude if axis else meridian)(rows) + side * (found.height if axis else found.width)[which])
 
 
-def _weighted(axis: int, polarity: int) -> Value:
+def _weighted(rows: Rows, polarity: int, axis: int) -> FloatArray:
     """Flux-weighted centres (LON_FWTPO…): the leading polarity is further west."""
-
-    def value(rows: Rows) -> FloatArray:
-        found, which = regions(), which_region(rows)
-        west = polarity * found.leading[which] * (0.4 * found.width[which])
-        if axis == 0:
-            return np.asarray(meridian(rows) + west)
-        towards = -np.sign(found.latitude[which]) * np.tan(np.radians(found.tilt[which]))
-        return np.asarray(latitude(rows) + west * towards)
-
-    return value
+    found, which = regions(), which_region(rows)
+    west = polarity * found.leading[which] * (0.4 * found.width[which])
+    if axis == 0:
+        return np.asarray(meridian(rows) + west)
+    towards = -np.sign(found.latitude[which]) * np.tan(np.radians(found.tilt[which]))
+    return np.asarray(latitude(rows) + west * towards)
 
 
 def _slot_time(which: str) -> Value:
-    def value(rows: Rows) -> FloatArray:
-        found, row = regions(), which_region(rows)
-        slot = found.first[row] if which == "first" else found.last[row]
-        return np.asarray(EPOCH + STEP * slot)
-
-    return value
+    """Time of the ``first`` or ``last`` slot of a HARP's life."""
+    return lambda rows: np.asarray(EPOCH + STEP * getattr(regions(), which)[which_region(rows)])
 
 
 def active_area(rows: Rows) -> FloatArray:
@@ -127,8 +121,7 @@ def _foreshortened(rows: Rows, area: FloatArray) -> FloatArray:
 
 
 def _noaa(rows: Rows) -> Any:
-    names = np.array(regions().noaa, dtype=object)[which_region(rows)]
-    return names
+    return regions().noaa[which_region(rows)]
 
 
 def _first_noaa(rows: Rows) -> IntArray:
@@ -139,91 +132,101 @@ def _noaa_count(rows: Rows) -> IntArray:
     return np.array([name.count(",") + 1 if name else 0 for name in _noaa(rows).tolist()], dtype=np.int64)
 
 
-def _crpix(axis: int) -> Value:
-    def value(rows: Rows) -> FloatArray:
-        size = patch_size(rows.spec.options["projection"], which_region(rows), rows)[axis]
-        if rows.spec.options["projection"] == "cea":
-            return np.asarray((size + 1) / 2)
-        # the disk's centre in pixels of the cut-out, whose middle is the patch
-        x, y = ccd_offset(rows)
-        return np.asarray((size + 1) / 2 - (x, y)[axis])
+def _size(rows: Rows) -> tuple[IntArray, IntArray]:
+    """Columns and rows of each patch."""
+    return patch_size(rows.spec.options["projection"], which_region(rows))
 
-    return value
+
+def _crpix(rows: Rows, axis: int) -> FloatArray:
+    middle = (_size(rows)[axis] + 1) / 2
+    # the disk's centre in pixels of the cut-out, whose middle is the patch
+    return middle if _cea(rows, True, False) else np.asarray(middle - ccd_offset(rows)[axis])
 
 
 def ccd_offset(rows: Rows) -> tuple[FloatArray, FloatArray]:
-    """Columns and rows from the disk's centre to the patch's middle in CCD images, which are upside down."""
-    lon, lat, tilt = np.radians(meridian(rows)), np.radians(latitude(rows)), np.radians(rows.view.latitude)
+    """Columns and rows from the disk's centre to the patch's middle in CCD images, whole ones."""
+    x, y = ccd_place(rows, meridian(rows), latitude(rows))
+    return np.rint(x), np.rint(y)
+
+
+def ccd_place(rows: Rows, away: FloatArray, north: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """
+    Columns and rows from the disk's centre to a point in CCD images, which are upside down.
+
+    Parameters
+    ----------
+    rows : Rows
+        The records.
+    away, north : ndarray
+        Longitude of the point from the central meridian, and its latitude, degrees.
+    """
+    lon, lat, tilt = np.radians(away), np.radians(north), np.radians(rows.view.latitude)
     west = np.cos(lat) * np.sin(lon)
     north = np.sin(lat) * np.cos(tilt) - np.cos(lat) * np.cos(lon) * np.sin(tilt)
     turn = np.radians(crota(rows.time))
     scale = rows.view.radius / CCD_SCALE
-    return (
-        np.rint(scale * (west * np.cos(turn) + north * np.sin(turn))),
-        np.rint(scale * (north * np.cos(turn) - west * np.sin(turn))),
-    )
+    x, y = west * np.cos(turn) + north * np.sin(turn), north * np.cos(turn) - west * np.sin(turn)
+    return scale * x, scale * y
 
 
 def _cea(rows: Rows, cea: Any, ccd: Any) -> Any:
     return cea if rows.spec.options["projection"] == "cea" else ccd
 
 
-def _crval(axis: int) -> Value:
-    def value(rows: Rows) -> Any:
-        if rows.spec.options["projection"] != "cea":
-            return 0.0
-        if axis == 1:
-            return latitude(rows)
-        return np.asarray((rows.view.longitude + meridian(rows) + 180) % 360 - 180)
-
-    return value
+def _by_projection(name: str) -> Value:
+    return lambda rows: shared(f"harp_{rows.spec.options['projection']}")[name]
 
 
-_GEOMETRY: Final[dict[str, Value]] = {
-    "crpix1": _crpix(0),
-    "crpix2": _crpix(1),
-    "crval1": _crval(0),
-    "crval2": _crval(1),
-    "cdelt1": lambda rows: _cea(rows, CEA_SCALE, CCD_SCALE),
-    "cdelt2": lambda rows: _cea(rows, CEA_SCALE, CCD_SCALE),
-    "ctype1": lambda rows: _cea(rows, "CRLN-CEA", "HPLN-TAN"),
-    "ctype2": lambda rows: _cea(rows, "CRLT-CEA", "HPLT-TAN"),
-    "cunit1": lambda rows: _cea(rows, "degree", "arcsec"),
-    "cunit2": lambda rows: _cea(rows, "degree", "arcsec"),
-    "wcsname": lambda rows: _cea(rows, "Carrington Heliographic", "Helioprojective-cartesian"),
-    "crota2": lambda rows: _cea(rows, 0.0, crota(rows.time)),
-    "crder1": lambda rows: 0.0,
-    "crder2": lambda rows: 0.0,
-    "imcrpix1": lambda rows: (centre(rows.time, 1) - 0.5) * 16 + 0.5,
-    "imcrpix2": lambda rows: (centre(rows.time, 2) - 0.5) * 16 + 0.5,
-    "imcrval1": constant(0.0),
-    "imcrval2": constant(0.0),
-    "lat_min": _corner(-1, 1),
-    "lat_max": _corner(1, 1),
-    "lon_min": _corner(-1, 0),
-    "lon_max": _corner(1, 0),
-    "latdtmin": _edge(-1, 1),
-    "latdtmax": _edge(1, 1),
-    "londtmin": _edge(-1, 0),
-    "londtmax": _edge(1, 0),
-    "lat_fwt": latitude,
-    "lon_fwt": meridian,
-    "lat_fwtpo": _weighted(1, 1),
-    "lon_fwtp": _weighted(0, 1),
-    "lat_fwtne": _weighted(1, -1),
-    "lon_fwtn": _weighted(0, -1),
-    "omega_dt": lambda rows: 14.1844 - 0.9856 + regions().drift[which_region(rows)],
-    "size": lambda rows: _foreshortened(rows, _patch_area(rows)),
-    "area": _patch_area,
-    "size_acr": lambda rows: _foreshortened(rows, active_area(rows)),
-    "area_acr": active_area,
-    "npix": lambda rows: np.rint(_foreshortened(rows, _patch_area(rows)) * 11.0),
-    "nacr": lambda rows: np.rint(_foreshortened(rows, active_area(rows)) * 11.0),
-}
+def _crval(rows: Rows, axis: int) -> Any:
+    if not _cea(rows, True, False):
+        return 0.0
+    return latitude(rows) if axis else np.asarray((rows.view.longitude + meridian(rows) + 180) % 360 - 180)
+
+
+def _r_value(rows: Rows) -> FloatArray:
+    value = 3.9 + 0.95 * np.log10(flux(rows) / 1e22) + 0.25 * (wander(rows, "r value", 0.5) - 1)
+    return np.where(value < 2.0, 0.0, value)
+
+
+#: All HARP series; what only SHARPs have, others do not ask for.
 HARP: Final[dict[str, Value]] = (
     HMI
-    | _GEOMETRY
+    | constants("harp")
+    | {name: _by_projection(name) for name in shared("harp_cea")}
+    | _all("harp_levels", _level)
+    | _all("harp_shares", _share)
+    | _all("harp_swings", _swing)
     | {
+        "crpix1": partial(_crpix, axis=0),
+        "crpix2": partial(_crpix, axis=1),
+        "crval1": partial(_crval, axis=0),
+        "crval2": partial(_crval, axis=1),
+        "cdelt1": lambda rows: _cea(rows, CEA_SCALE, CCD_SCALE),
+        "cdelt2": lambda rows: _cea(rows, CEA_SCALE, CCD_SCALE),
+        "crota2": lambda rows: _cea(rows, 0.0, crota(rows.time)),
+        "imcrpix1": lambda rows: (centre(rows.time, 1) - 0.5) * 16 + 0.5,
+        "imcrpix2": lambda rows: (centre(rows.time, 2) - 0.5) * 16 + 0.5,
+        "lat_min": partial(_corner, side=-1, axis=1),
+        "lat_max": partial(_corner, side=1, axis=1),
+        "lon_min": partial(_corner, side=-1, axis=0),
+        "lon_max": partial(_corner, side=1, axis=0),
+        "latdtmin": partial(_edge, side=-1, axis=1),
+        "latdtmax": partial(_edge, side=1, axis=1),
+        "londtmin": partial(_edge, side=-1, axis=0),
+        "londtmax": partial(_edge, side=1, axis=0),
+        "lat_fwt": latitude,
+        "lon_fwt": meridian,
+        "lat_fwtpo": partial(_weighted, polarity=1, axis=1),
+        "lon_fwtp": partial(_weighted, polarity=1, axis=0),
+        "lat_fwtne": partial(_weighted, polarity=-1, axis=1),
+        "lon_fwtn": partial(_weighted, polarity=-1, axis=0),
+        "omega_dt": lambda rows: 14.1844 - 0.9856 + regions().drift[which_region(rows)],
+        "size": lambda rows: _foreshortened(rows, _patch_area(rows)),
+        "area": _patch_area,
+        "size_acr": lambda rows: _foreshortened(rows, active_area(rows)),
+        "area_acr": active_area,
+        "npix": lambda rows: np.rint(_foreshortened(rows, _patch_area(rows)) * 11.0),
+        "nacr": lambda rows: np.rint(_foreshortened(rows, active_area(rows)) * 11.0),
         "noaa_ar": _first_noaa,
         "noaa_num": _noaa_count,
         "noaa_ars": _noaa,
@@ -233,32 +236,22 @@ HARP: Final[dict[str, Value]] = (
         "t_last1": _slot_time("last"),
         "n_patch": lambda rows: regions().count[which_region(rows)],
         "n_patch1": lambda rows: regions().count[which_region(rows)],
-        "n_patchm": constant(0),
-        "h_merge": constant(0),
         "h_faint": lambda rows: (regions().flux[which_region(rows)] < 6e20).astype(np.int64),
-        "arm_qual": constant(0),
-        "arm_ncln": constant(0),
-        "camera": lambda rows: np.where(rows.time < COMBINED, 1, 3),
-        "content": constant("HMI observable"),
-        "totvals": lambda rows: _pixels(rows),
-        "datavals": lambda rows: _pixels(rows),
-        "missvals": constant(0),
+        "camera": lambda rows: side_cameras(rows.time),
+        "totvals": lambda rows: np.multiply(*_size(rows)),
+        "datavals": lambda rows: np.multiply(*_size(rows)),
         "datamin": lambda rows: -300.0 - 1300.0 * (flux(rows) / 3e22) ** 0.4,
         "datamax": lambda rows: 320.0 + 1300.0 * (flux(rows) / 3e22) ** 0.4,
-        "datamean": lambda rows: 8.0 * (wander(rows, "datamean", 1.0) - 1),
         "datamedn": lambda rows: 0.6 * (wander(rows, "datamedn", 1.0)),
-        "datarms": share("datarms", 120.0, 0.3),
-        "dataskew": lambda rows: wander(rows, "dataskew", 1.0) - 1,
-        "datakurt": level("datakurt", 40.0, 15.0),
-        "wavelnth": constant(6173.0),
-        "telescop": constant("SDO/HMI"),
-        "origin": constant("SDO/JSOC-SDP"),
-        "dsun_ref": constant(AU),
-        "rsun_ref": constant(RSUN),
+        "usflux": flux,
+        "r_value": _r_value,
+        "gwill": lambda rows: np.full(len(rows), np.nan),
+        "usfluxl": lambda rows: 0.44 * flux(rows),
+        "cmask": lambda rows: np.rint(28.0 * active_area(rows) / 8),
+        "cmaskl": lambda rows: np.rint(100.0 * active_area(rows) / 8),
+        "mtot": lambda rows: flux(rows) / 5.6e15,
+        "mnet": lambda rows: flux(rows) / 5.6e15 * 0.12 * (wander(rows, "mnet", 1.0) - 1),
+        "mpos_tot": lambda rows: flux(rows) / 1.12e16 * wander(rows, "mpos", 0.03),
+        "mneg_tot": lambda rows: flux(rows) / 1.12e16 * wander(rows, "mneg", 0.03),
     }
 )
-
-
-def _pixels(rows: Rows) -> IntArray:
-    columns, lines = patch_size(rows.spec.options["projection"], which_region(rows), rows)
-    return np.asarray(columns * lines)

@@ -27,7 +27,7 @@ _LOCK: Final = threading.RLock()
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without warnings of astropy; one thread at a time, because Python's filters are everybody's."""
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -65,7 +65,7 @@ def read_image(content: bytes, seconds: float) -> tuple[Image, fits.Header, bool
     """
     from astropy.io import fits
 
-    with _quiet():
+    with quiet():
         try:
             with fits.open(BytesIO(content)) as units:
                 unit = next((unit for unit in units if unit.data is not None), None)
@@ -99,7 +99,7 @@ def write_image(image: Image, header: fits.Header, keywords: Mapping[str, Any], 
 
     for name in _OF_PIXELS:
         header.remove(name, ignore_missing=True)
-    with _quiet():
+    with quiet():
         for name, value in (image.header | statistics(image.data, header) | dict(keywords)).items():
             if name not in _OF_PIXELS and not name.startswith("NAXIS") and header.get(name) != value:
                 header[name] = value

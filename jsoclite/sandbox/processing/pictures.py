@@ -1,25 +1,26 @@
 """
 What ``protocol=jpg``, ``png`` and ``mp4`` make of images: scaled to bytes, coloured, smaller if asked for.
+
+Pillow writes the pictures; films are MP4 files of motion JPEG.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from io import BytesIO
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from .image import Image, ProcessError, mean, read_image
-from .jpeg import jpeg, png
 from .steps import upright
 
-#: Endings of the files of each protocol; movies are made of jpg.
-ENDINGS: Final = {"jpg": "jpg", "png": "png", "mp4": "jpg"}
-
-#: Largest picture; the encoder is written for the sandbox's small images.
+#: Largest picture.
 MAX_PIXELS: Final = 2**20
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
@@ -75,7 +76,7 @@ class Look:
             If an argument is not what it should be.
         """
         kind, *words = protocol.split(",")
-        if kind.lower() not in ENDINGS:
+        if kind.lower() not in ("jpg", "png", "mp4"):
             return None
         options = {name.strip().lower(): value.strip() for name, _, value in (word.partition("=") for word in words)}
         limits = [float(options[name]) if options.get(name) else None for name in ("min", "max")]
@@ -84,6 +85,18 @@ class Look:
             raise ValueError(f"protocol {protocol!r} has an impossible size or limit")
         scaling = (options.get("scaling") or "MINMAX").upper()
         return cls(kind.lower(), options.get("ct") or "grey.sao", scaling, limits[0], limits[1], divisor)
+
+    @property
+    def ending(self) -> str:
+        """Ending of the pictures' names; films are made of JPEGs."""
+        return "png" if self.kind == "png" else "jpg"
+
+    @property
+    def lacking(self) -> str:
+        """What to do first where this machine cannot make pictures, else empty."""
+        if find_spec("PIL") is not None:
+            return ""
+        return f"The sandbox needs Pillow for protocol {self.kind}: pip install pillow"
 
     def draw(self, content: bytes) -> bytes:
         """
@@ -94,8 +107,12 @@ class Look:
         ProcessError
             If there is no image in it.
         """
-        pixels = self.pixels(read_image(content, 0.0)[0])
-        return png(pixels) if self.kind == "png" else jpeg(pixels)
+        from PIL import Image as Picture
+
+        out = BytesIO()
+        picture = Picture.fromarray(self.pixels(read_image(content, 0.0)[0]))
+        picture.save(out, "png" if self.kind == "png" else "jpeg", quality=90, subsampling=0)
+        return out.getvalue()
 
     def pixels(self, image: Image) -> Bytes:
         """Bytes to show, the first row on top, solar north up."""
@@ -116,11 +133,65 @@ class Look:
             part = np.sqrt(part)
         elif "LOG" in self.scaling:
             part = np.log1p(part * 999) / np.log(1000)
-        powers = self._powers()
-        if powers is None:
-            return np.asarray(np.rint(part * 255), dtype=np.uint8)
-        return np.asarray(np.rint(np.stack([part**power for power in powers], axis=-1) * 255), dtype=np.uint8)
-
-    def _powers(self) -> tuple[float, float, float] | None:
         words = self.table.lower().replace(".", "_").replace("-", "_").split("_")
-        return next((_COLOURS[word] for word in words if word in _COLOURS), None)
+        powers = next((_COLOURS[word] for word in words if word in _COLOURS), None)
+        if powers is not None:
+            part = np.stack([part**power for power in powers], axis=-1)
+        return np.asarray(np.rint(part * 255), dtype=np.uint8)
+
+
+def film(frames: Sequence[bytes], rate: int = 20) -> bytes:
+    """
+    Join JPEGs to an MP4 file (motion JPEG).
+
+    Parameters
+    ----------
+    frames : sequence of bytes
+        JPEGs of one size.
+    rate : int
+        Frames a second.
+    """
+    from PIL import Image as Picture
+
+    def box(kind: bytes, *content: bytes) -> bytes:
+        body = b"".join(content)
+        return struct.pack(">I", len(body) + 8) + kind + body
+
+    def full(kind: bytes, *content: bytes, flags: int = 0) -> bytes:
+        return box(kind, struct.pack(">I", flags), *content)
+
+    count, (width, height) = len(frames), Picture.open(BytesIO(frames[0])).size
+    matrix = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+    head = box(b"ftyp", b"isom\0\0\2\0isommp41")
+    entry = (
+        bytes(6) + struct.pack(">H", 1) + bytes(16) + struct.pack(">HHIIIH", width, height, 72 << 16, 72 << 16, 0, 1)
+    )
+    sample = box(b"jpeg", entry, bytes(32), struct.pack(">Hh", 24, -1))
+
+    def tracks(offset: int) -> bytes:
+        table = box(
+            b"stbl",
+            full(b"stsd", struct.pack(">I", 1), sample),
+            full(b"stts", struct.pack(">III", 1, count, 1)),
+            full(b"stsc", struct.pack(">IIII", 1, 1, count, 1)),
+            full(b"stsz", struct.pack(">II", 0, count), *(struct.pack(">I", len(frame)) for frame in frames)),
+            full(b"stco", struct.pack(">II", 1, offset)),
+        )
+        data = box(b"dinf", full(b"dref", struct.pack(">I", 1), full(b"url ", flags=1)))
+        media = box(
+            b"mdia",
+            full(b"mdhd", struct.pack(">IIIIHH", 0, 0, rate, count, 0x55C4, 0)),
+            full(b"hdlr", bytes(4), b"vide", bytes(12), b"video\0"),
+            box(b"minf", full(b"vmhd", bytes(8), flags=1), data, table),
+        )
+        shape = struct.pack(">II", width << 16, height << 16)
+        track = full(b"tkhd", struct.pack(">IIIII", 0, 0, 1, 0, count), bytes(16), matrix, shape, flags=3)
+        movie = struct.pack(">IIIIIH", 0, 0, rate, count, 0x10000, 0x100)
+        return box(
+            b"moov",
+            full(b"mvhd", movie, bytes(10), matrix, bytes(24), struct.pack(">I", 2)),
+            box(b"trak", track, media),
+        )
+
+    start = len(head) + len(tracks(0)) + 8
+    return head + tracks(start) + box(b"mdat", *frames)

@@ -79,17 +79,9 @@ class View:
         cdelt = number("CDELT1")
         distance = number("DSUN_OBS", 149597870691.0) / number("RSUN_REF", 149597870691.0 / _AU_RADII)
         radius = number("RSUN_OBS", math.degrees(math.asin(min(1.0, 1 / distance))) * 3600)
-        return cls(
-            number("CRPIX1"),
-            number("CRPIX2"),
-            number("CRVAL1", 0.0),
-            number("CRVAL2", 0.0),
-            cdelt,
-            number("CROTA2", 0.0),
-            radius,
-            number("CRLT_OBS", 0.0),
-            number("CRLN_OBS", 0.0),
-        )
+        reference = number("CRPIX1"), number("CRPIX2"), number("CRVAL1", 0.0), number("CRVAL2", 0.0)
+        roll, latitude, longitude = (number(name, 0.0) for name in ("CROTA2", "CRLT_OBS", "CRLN_OBS"))
+        return cls(*reference, cdelt, roll, radius, latitude, longitude)
 
     def sky(self, x: FloatArray | float, y: FloatArray | float) -> tuple[FloatArray, FloatArray]:
         """Arcseconds west and north of the disk centre, of pixels."""

@@ -5,11 +5,14 @@ Map projections of ``export_as_maproj``: which point of the Sun belongs to a pix
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from .pointing import FloatArray, View, by_rows, sample
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 #: Projection names as the program spells them, with the code that FITS has for each.
 PROJECTIONS: Final = {
@@ -75,86 +78,43 @@ def make_map(
     if scale <= 0 or not -90 <= centre[1] <= 90:
         raise ValueError(f"scale={scale:g} or clat={centre[1]:g} is out of range")
     rows, columns = shape
-    sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
+    middle = (columns + 1) / 2, (rows + 1) / 2
+    system = _system(code, centre, scale, middle, math.radians(angle))
 
     def value(column: FloatArray, row: FloatArray) -> FloatArray:
-        u = np.radians((column - (columns + 1) / 2) * scale)
-        v = np.radians((row - (rows + 1) / 2) * scale)
-        u, v = u * cosine - v * sine, u * sine + v * cosine
-        longitude, latitude = _sphere(code, u, v, math.radians(centre[0]), math.radians(centre[1]))
-        west, north = view.project(np.degrees(longitude), np.degrees(latitude))
+        longitude, latitude = system.wcs_pix2world(column, row, 1)
+        if code == "CAS":
+            longitude, latitude = _cassini(longitude, latitude, centre[0])
+        west, north = view.project(longitude, latitude)
         x, y = view.pixel(np.where(np.isnan(west), 1e9, west), np.where(np.isnan(north), 1e9, north))
         return sample(image, x, y, method)
 
-    cards: dict[str, Any] = {
-        "CTYPE1": f"CRLN-{code}",
-        "CTYPE2": f"CRLT-{code}",
-        "CUNIT1": "degree",
-        "CUNIT2": "degree",
-        "CRPIX1": (columns + 1) / 2,
-        "CRPIX2": (rows + 1) / 2,
-        "CDELT1": scale,
-        "CDELT2": scale,
-        "CROTA2": angle,
-        "MAPPROJ": projection,
-    }
-    return by_rows(shape, value), cards
+    cards = {f"CTYPE{axis}": f"{name}-{code}" for axis, name in ((1, "CRLN"), (2, "CRLT"))}
+    cards |= {"CUNIT1": "degree", "CUNIT2": "degree", "MAPPROJ": projection}
+    numbers = {"CRPIX1": middle[0], "CRPIX2": middle[1], "CDELT1": scale, "CDELT2": scale, "CROTA2": angle}
+    return by_rows(shape, value), cards | numbers
 
 
-def _sphere(
-    code: str, u: FloatArray, v: FloatArray, longitude: float, latitude: float
-) -> tuple[FloatArray, FloatArray]:
-    """Longitude and latitude (radians) of map coordinates; NaN outside the map's range."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        match code:
-            case "CAR":
-                return longitude + u, _within(latitude + v)
-            case "MER":
-                start = math.asinh(math.tan(min(latitude, 1.55)))
-                return longitude + u, np.arctan(np.sinh(v + start))
-            case "CEA":
-                return cea_sphere(u, v, longitude, latitude)
-            case "SFL":
-                there = _within(latitude + v)
-                return longitude + u / np.cos(there), there
-            case "CAS":
-                return longitude + np.arctan2(np.tan(u), np.cos(v + latitude)), np.arcsin(
-                    _unit(np.sin(v + latitude) * np.cos(u))
-                )
-        away = np.hypot(u, v)
-        if code == "TAN":
-            angle = np.arctan(away)
-        elif code == "ARC":
-            angle = np.where(away <= math.pi, away, np.nan)
-        elif code == "STG":
-            angle = 2 * np.arctan(away / 2)
-        elif code == "SIN":
-            angle = np.arcsin(_unit(away))
-        else:
-            angle = 2 * np.arcsin(_unit(away / 2))
-        bearing = np.arctan2(u, v)
-        up = math.sin(latitude) * np.cos(angle) + math.cos(latitude) * np.sin(angle) * np.cos(bearing)
-        right = np.sin(angle) * np.sin(bearing)
-        towards = math.cos(latitude) * np.cos(angle) - math.sin(latitude) * np.sin(angle) * np.cos(bearing)
-        return longitude + np.arctan2(right, towards), np.arcsin(_unit(up))
+def _system(code: str, centre: tuple[float, float], scale: float, middle: tuple[float, float], angle: float) -> WCS:
+    """Coordinates of a map as FITS has them; angles in radians, the rest in degrees and pixels."""
+    from astropy.wcs import WCS
+
+    made = WCS(naxis=2)
+    sine, cosine = math.sin(angle), math.cos(angle)
+    made.wcs.pc = np.array([[cosine, -sine], [sine, cosine]])
+    made.wcs.crpix, made.wcs.cdelt, made.wcs.crval = middle, (scale, scale), centre
+    if code in ("CAR", "CAS", "MER", "SFL"):
+        # the program moves these along the meridian from the equator, where FITS would make oblique ones
+        tangent = math.tan(min(math.radians(centre[1]), 1.55))
+        start = math.degrees(math.asinh(tangent)) if code == "MER" else centre[1]
+        made.wcs.crval = centre[0], 0.0
+        made.wcs.crpix = middle[0] - sine * start / scale, middle[1] - cosine * start / scale
+    if code != "CAS":
+        made.wcs.ctype = [f"CRLN-{code}", f"CRLT-{code}"]
+    return made
 
 
-def cea_sphere(x: FloatArray, y: FloatArray, longitude: float, latitude: float) -> tuple[FloatArray, FloatArray]:
-    """
-    Longitude and latitude (radians) in a cylindrical equal-area map; NaN outside.
-
-    The map is made about its middle (plane2sphere of ``cartography.c``), as FITS understands CEA with a CRVAL2.
-    """
-    sine = _unit(y)
-    cosine = np.sqrt(1 - sine**2)
-    up = sine * math.cos(latitude) + cosine * np.cos(x) * math.sin(latitude)
-    towards = cosine * np.cos(x) * math.cos(latitude) - sine * math.sin(latitude)
-    return longitude + np.arctan2(cosine * np.sin(x), towards), np.arcsin(_unit(up))
-
-
-def _unit(values: FloatArray) -> FloatArray:
-    return np.where(np.abs(values) <= 1 + 1e-12, np.clip(values, -1, 1), np.nan)
-
-
-def _within(latitude: FloatArray) -> FloatArray:
-    return np.where(np.abs(latitude) <= math.pi / 2, latitude, np.nan)
+def _cassini(x: FloatArray, y: FloatArray, longitude: float) -> tuple[FloatArray, FloatArray]:
+    """Longitude and latitude of a plate carrée whose equator is the central meridian; FITS has no code for it."""
+    u, v = np.radians(x - longitude), np.radians(y)
+    return longitude + np.degrees(np.arctan2(np.tan(u), np.cos(v))), np.degrees(np.arcsin(np.sin(v) * np.cos(u)))

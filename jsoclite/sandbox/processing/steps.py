@@ -70,25 +70,22 @@ def im_patch(image: Image, options: Options) -> None:
     upright(image)
     view = View.of(image.header)
     west, north = _centre(view, image, options)
-    x, y = (float(value) for value in view.pixel(west, north))
+    middle, centre = (float(value) for value in view.pixel(west, north))
     unit = options.get("boxunits", "pixels")
     per_unit = {"pixels": 1.0, "arcsec": 1 / view.cdelt, "degrees": view.radius / view.cdelt * math.radians(1)}
     if unit not in per_unit:
         raise ProcessError(f"boxunits={unit} is not one of pixels, arcsec, degrees")
     width = max(1, round(_number(options, "width") * per_unit[unit]))
     height = max(1, round(_number(options, "height") * per_unit[unit]))
-    if width * height > MAX_PIXELS or not (math.isfinite(x) and math.isfinite(y)):
+    if width * height > MAX_PIXELS or not (math.isfinite(middle) and math.isfinite(centre)):
         raise ProcessError("the box is too large, or its centre cannot be seen")
     if _flag(options, "c"):
         crop(image)
-    left, below = round(x - (width + 1) / 2), round(y - (height + 1) / 2)
-    rows, columns = image.data.shape
+    left, below = round(middle - (width + 1) / 2), round(centre - (height + 1) / 2)
+    y, x = np.arange(below, below + height), np.arange(left, left + width)
+    inside = [(place >= 0) & (place < size) for place, size in zip((y, x), image.data.shape, strict=True)]
     box = np.full((height, width), np.nan)
-    rest = max(0, min(rows, below + height)), max(0, min(columns, left + width))
-    inside = image.data[max(0, below) : rest[0], max(0, left) : rest[1]]
-    if inside.size:
-        top, start = max(0, -below), max(0, -left)
-        box[top : top + inside.shape[0], start : start + inside.shape[1]] = inside
+    box[np.ix_(*inside)] = image.data[np.ix_(y[inside[0]], x[inside[1]])]
     image.data = box
     image.header["CRPIX1"] = view.crpix1 - left
     image.header["CRPIX2"] = view.crpix2 - below
@@ -239,9 +236,7 @@ def map_project(image: Image, options: Options) -> None:
     image.header |= cards | {"CRVAL1": carrington % 360, "CRVAL2": centre[1]}
 
 
-#: Steps that join several segments, see `vectors`.
-VECTOR_STEPS: Final = frozenset({"HmiB2ptr", "to_ptr"})
-#: What each of the other steps does.
+#: What each step does; those that join several segments are in `vectors`.
 STEPS: Final[dict[str, Callable[[Image, Options], None]]] = {
     "im_patch": im_patch,
     "rebin": rebin,

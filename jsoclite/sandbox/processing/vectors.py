@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
-from .image import Image, ProcessError
+from .image import Image, ProcessError, read_image, write_image
 from .pointing import FloatArray, View
+from .steps import STEPS, Options, apply
+
+_NAMES: Final = frozenset({"HmiB2ptr", "to_ptr"})
 
 #: Segments that the step reads, and those that it makes: westward, southward and outward.
 INPUTS: Final = ("field", "inclination", "azimuth", "disambig")
@@ -28,6 +31,53 @@ ERRORS: Final = ("Bp_err", "Bt_err", "Br_err")
 COORDINATES: Final = ("lon", "lat")
 
 _Vector = tuple[FloatArray, FloatArray, FloatArray]
+
+
+def possible(steps: Sequence[tuple[str, Options]], segments: Collection[str]) -> bool:
+    """Whether there are such steps for a series with these segments (lower case)."""
+    joining = [name for name, _ in steps if name in _NAMES]
+    fitting = not joining or (len(joining) == 1 and all(name in segments for name in INPUTS))
+    return fitting and all(name in STEPS or name in _NAMES for name, _ in steps)
+
+
+def vector_segments(steps: Sequence[tuple[str, Options]]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Segments that are read and made by the step that joins segments, None without one."""
+    flags = next((options for name, options in steps if name in _NAMES), None)
+    if flags is None:
+        return None
+    errors, coordinates = (flags.get(name, "0") == "1" for name in ("e", "l"))
+    made = (*OUTPUTS, *(ERRORS if errors else ()), *(COORDINATES if coordinates else ()))
+    return (*INPUTS, *(ERROR_INPUTS if errors else ())), made
+
+
+def component_file(
+    contents: Mapping[str, bytes],
+    segment: str,
+    steps: Sequence[tuple[str, Options]],
+    seconds: float,
+    keywords: Mapping[str, Any],
+) -> bytes:
+    """
+    One of the segments made, as a FITS file; parameters else as for `process_file`.
+
+    Parameters
+    ----------
+    contents : mapping of str to bytes
+        Files with full header of the segments that are read.
+    segment : str
+        Which one to make.
+    """
+    read = {name: read_image(content, seconds) for name, content in contents.items()}
+    images = {name: image for name, (image, _, _) in read.items()}
+    place = next(number for number, (name, _) in enumerate(steps) if name in _NAMES)
+    for one in images.values():
+        apply(one, steps[:place])
+    weak = steps[place][1].get("ambweak", "2")
+    image, head, compressed = read["field"]
+    image.data = components(images, int(weak) if weak.isdigit() else -1)[segment]
+    apply(image, steps[place + 1 :])
+    image.header |= {"BUNIT": "degree" if segment in COORDINATES else "Mx/cm^2", "AMBWEAK": int(weak)}
+    return write_image(image, head, keywords, compressed=compressed)
 
 
 def components(images: Mapping[str, Image], weak: int = 2) -> dict[str, FloatArray]:

@@ -104,7 +104,7 @@ class Submission:
             template=params.get("filenamefmt"),
             evil=fault == "evil-name",
         )
-        if (same := self.staging.same(wanted.signature)) is not None:
+        if (same := self.staging.same(wanted)) is not None:
             return _submitted(same)
         files = records.files()
         megabytes = self._survey(records, files, offline_allowed=params.get("o") == "0")
@@ -125,16 +125,7 @@ class Submission:
         if wanted.method == "url_quick" and wanted.protocol in ("as-is", "su-as-is", "su") and online and not steps:
             return _quick(wanted, files, megabytes)
         try:
-            request = self.staging.submit(
-                address=address,
-                peer=peer,
-                method=wanted.method,
-                protocol=wanted.protocol,
-                wanted=wanted,
-                records=count,
-                megabytes=megabytes,
-                signature=wanted.signature,
-            )
+            request = self.staging.submit(address, peer, wanted, megabytes)
         except TooManyPending as pending:
             raise FetchError(str(pending), 7) from None
         if fault == "disk-full":
@@ -290,10 +281,10 @@ def _submitted(request: StagedRequest) -> dict[str, Json]:
     return {
         "status": 2,
         "requestid": request.id,
-        "method": request.method,
-        "protocol": request.protocol,
+        "method": request.wanted.method,
+        "protocol": request.wanted.protocol,
         "wait": 10,
-        "rcount": request.records,
+        "rcount": len(request.wanted.records),
         "size": request.megabytes,
     }
 

@@ -118,8 +118,8 @@ class Fetch:
         answer: dict[str, Json] = {
             "status": int(state),
             "requestid": request.id,
-            "method": request.method,
-            "protocol": request.protocol,
+            "method": request.wanted.method,
+            "protocol": request.wanted.protocol,
             "wait": self.staging.wait(request),
             "rcount": 0,
             "size": request.megabytes,

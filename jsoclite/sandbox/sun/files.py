@@ -15,12 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..catalog.definition import Segment
-from ..mission.noise import uniform
-from ..mission.rows import FloatArray, Rows
-from ..mission.series import ComputedSeries
-from .hmi import hmi_array
-from .images_patch import harp_array
+from ..mission import Rows, noise
+from .hmi import harp_array, hmi_array
 from .other import aia_array, chart_array, iris_array, mdi_array, table_array, zones_array
+from .surface import FloatArray
 
 # FITS has no signed bytes; the archive keeps them in 16 bits
 _INTEGERS: Final[Mapping[str, type[np.signedinteger[Any]]]] = {"char": np.int16, "short": np.int16, "int": np.int32}
@@ -38,15 +36,13 @@ _KINDS: Final[Mapping[str, Callable[[Rows, Segment], FloatArray]]] = {
 }
 
 
-def segment_array(series: ComputedSeries, recnum: int, segment: Segment) -> FloatArray:
+def segment_array(rows: Rows, segment: Segment) -> FloatArray:
     """
     Physical values of one segment of one record.
 
     Parameters
     ----------
-    series : ComputedSeries
-        The series.
-    recnum : int
+    rows : Rows
         An existing record.
     segment : Segment
         A segment of the series' own, with the protocol ``fits``.
@@ -56,11 +52,10 @@ def segment_array(series: ComputedSeries, recnum: int, segment: Segment) -> Floa
     ndarray
         Shape (rows, columns), unit of the segment, NaN where there is nothing.
     """
-    rows = Rows(series, np.array([recnum], dtype=np.int64))
-    return _KINDS[series.spec.kind](rows, segment)
+    return _KINDS[rows.spec.kind](rows, segment)
 
 
-def segment_file(series: ComputedSeries, recnum: int, segment: Segment) -> bytes:
+def segment_file(rows: Rows, segment: Segment) -> bytes:
     """
     The file of one segment of one record, as SUMS keeps it.
 
@@ -70,53 +65,41 @@ def segment_file(series: ComputedSeries, recnum: int, segment: Segment) -> bytes
         FITS for the protocol ``fits``, text for ``generic``; the same bytes whenever it is asked for.
     """
     if segment.protocol != "fits":
-        return _text_file(series, recnum, segment)
-    values = segment_array(series, recnum, segment)
+        return _text_file(rows, segment)
+    values = segment_array(rows, segment)
     if segment.type not in _INTEGERS:
-        return _plain_file(values.astype(">f8" if segment.type == "double" else ">f4"), {})
-    kind = _INTEGERS[segment.type]
-    scale = float(series.spec.segment_option(segment.name, "bscale", 1))
+        return _fits_file(values.astype(">f8" if segment.type == "double" else ">f4"), {})
+    kind, options = _INTEGERS[segment.type], rows.spec.segments[segment.name.lower()]
+    scale = float(options.get("bscale", 1))
     limits = np.iinfo(kind)
     scaled = np.rint(np.where(np.isnan(values), 0, values) / scale)
     stored = np.where(np.isnan(values), limits.min, np.clip(scaled, limits.min + 1, limits.max)).astype(kind)
     cards: dict[str, Any] = {"BLANK": int(limits.min)}
     if segment.type != "char":
         cards |= {"BZERO": 0.0, "BSCALE": scale}
-    if series.spec.segment_option(segment.name, "plain", False):
-        return _plain_file(stored, cards)
-    return _packed_file(stored, cards)
+    return _fits_file(stored, cards, packed=not options.get("plain"))
 
 
-def _write(hdus: list[Any]) -> bytes:
+def _fits_file(stored: npt.NDArray[Any], cards: Mapping[str, Any], *, packed: bool = False) -> bytes:
     from astropy.io import fits
 
+    if packed:
+        # tiles of 16 rows rather than of one: astropy takes its time over each
+        tile = (min(16, stored.shape[0]), stored.shape[1])
+        hdus = [fits.PrimaryHDU(), fits.CompImageHDU(stored, compression_type="RICE_1", tile_shape=tile)]
+    else:
+        hdus = [fits.PrimaryHDU(stored)]
+    hdus[-1].header.update(cards)
     out = BytesIO()
     fits.HDUList(hdus).writeto(out, output_verify="ignore")
     return out.getvalue()
 
 
-def _plain_file(stored: npt.NDArray[Any], cards: Mapping[str, Any]) -> bytes:
-    from astropy.io import fits
-
-    hdu = fits.PrimaryHDU(stored)
-    hdu.header.update(cards)
-    return _write([hdu])
-
-
-def _packed_file(stored: npt.NDArray[Any], cards: Mapping[str, Any]) -> bytes:
-    from astropy.io import fits
-
-    # tiles of 16 rows rather than of one: astropy takes its time over each
-    tile = (min(16, stored.shape[0]), stored.shape[1])
-    hdu = fits.CompImageHDU(stored, compression_type="RICE_1", tile_shape=tile)
-    hdu.header.update(cards)
-    return _write([fits.PrimaryHDU(), hdu])
-
-
-def _text_file(series: ComputedSeries, recnum: int, segment: Segment) -> bytes:
+def _text_file(rows: Rows, segment: Segment) -> bytes:
     """Generic segments: tables of numbers, deterministic like everything else."""
-    lines = [f"# {series.spec.name} {segment.name}: {segment.description}"]
+    lines = [f"# {rows.spec.name} {segment.name}: {segment.description}"]
     for row in range(60):
-        numbers = uniform(np.array([recnum * 4096 + row * 4 + column for column in range(4)]), segment.name)
+        keys = int(rows.recnum[0]) * 4096 + row * 4 + np.arange(4)
+        numbers = noise.uniform(keys, segment.name)
         lines.append(f"{row:4d} " + " ".join(f"{440 + 20 * number - 0.1 * row:12.5f}" for number in numbers))
     return ("\n".join(lines) + "\n").encode("ascii")

@@ -1,9 +1,10 @@
 """
-What HMI's segments hold: full-disk observables, Stokes parameters, inverted vector fields, and maps made of them.
+What HMI's segments hold: full-disk observables, Stokes parameters, inverted vector fields, patches, and maps of them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -11,53 +12,21 @@ from typing import Final
 import numpy as np
 
 from ..catalog.definition import Segment
-from ..mission.ephemeris import view
-from ..mission.patches import CCD_SCALE, CEA_SCALE
-from ..mission.rows import FloatArray, Rows
-from ..mission.values_disk import HMI_SCALE, centre, crota
-from ..processing.projections import cea_sphere
-from .surface import Disk, Field, Surface, grain
+from ..mission import Pointing, Rows, map_centre
+from .surface import DEGREE, Disk, Field, FloatArray, Surface, grain
 
-_DEG: Final = np.pi / 180
 #: Wavelength positions of HMI against the line's centre, mÅ.
 _TUNING: Final = (172.0, 103.0, 34.0, -34.0, -103.0, -172.0)
 
-Scene = tuple[Disk, Surface, Field]
 
-
-def image_shape(rows: Rows) -> tuple[int, int]:
-    """Rows and columns of a series' images."""
-    columns, lines = rows.spec.options["axes"]
-    return int(lines), int(columns)
-
-
-def hmi_disk(rows: Rows) -> Disk:
-    """The disk in HMI's full-disk images."""
-    return _hmi_scene(float(rows.time[0]), image_shape(rows))[0]
+def disk_of(rows: Rows) -> Disk:
+    """The Sun in the first record's image: all segments and series of one time share it."""
+    return _disk(Pointing.of(rows), float(rows.time[0]))
 
 
 @lru_cache(maxsize=6)
-def _hmi_scene(time: float, shape: tuple[int, int]) -> tuple[Disk, Surface]:
-    """The disk and the surface in HMI's images: all segments and series of one time share them."""
-    seen, times = view(np.array([time])), np.array([time])
-    disk = Disk(
-        shape,
-        (float(centre(times, 1)[0]), float(centre(times, 2)[0])),
-        float(seen.radius[0]) / HMI_SCALE,
-        float(crota(times)[0]),
-        float(seen.longitude[0]),
-        float(seen.latitude[0]),
-    )
-    return disk, disk.surface(time)
-
-
-def scene(rows: Rows, disk: Disk) -> Scene:
-    """The surface in the pixels of a disk, and its field."""
-    time, shape = float(rows.time[0]), disk.on.shape
-    known, surface = _hmi_scene(time, (shape[0], shape[1]))
-    if known is not disk:
-        surface = disk.surface(time)
-    return disk, surface, surface.field
+def _disk(pointing: Pointing, time: float) -> Disk:
+    return Disk(pointing, time)
 
 
 def record_noise(rows: Rows, shape: tuple[int, int], purpose: str) -> FloatArray:
@@ -68,23 +37,22 @@ def record_noise(rows: Rows, shape: tuple[int, int], purpose: str) -> FloatArray
 def velocity(rows: Rows, disk: Disk) -> FloatArray:
     """Velocity away from the observer, m/s: orbit, rotation, limb shift, oscillation, supergranules."""
     seen = rows.view
-    sine = np.sin(disk.latitude * _DEG) ** 2
-    rate = (14.713 - 2.396 * sine - 1.787 * sine**2) * _DEG / 86400 * 696.0e6
-    rotation = rate * np.cos(disk.latitude * _DEG) * np.sin(disk.from_meridian * _DEG) * np.cos(disk.tilt)
+    sine = np.sin(disk.latitude * DEGREE) ** 2
+    rate = (14.713 - 2.396 * sine - 1.787 * sine**2) * DEGREE / 86400 * 696.0e6
+    rotation = rate * np.cos(disk.latitude * DEGREE) * np.sin(disk.from_meridian * DEGREE) * np.cos(disk.tilt)
     angle = float(seen.radius[0]) / 206265.0
     across = (seen.westward[0] * disk.west + seen.northward[0] * disk.north)[disk.on] * angle
-    surface = disk.surface(float(rows.time[0]))
-    cells = 180 * surface.sampled("supergranules", 1.6, 1.5) * np.sqrt(1 - disk.mu**2)
-    fivemin = 260 * disk.mu * surface.sampled("oscillation", 2.5, 600.0 / 86400.0)
+    cells = 180 * disk.surface.sampled("supergranules", 1.6, 1.5) * np.sqrt(1 - disk.mu**2)
+    fivemin = 260 * disk.mu * disk.surface.sampled("oscillation", 2.5, 600.0 / 86400.0)
     limb = 420 * (1 - disk.mu) ** 2 - 30
     return np.asarray(seen.radial[0] + rotation - across + limb + cells + fivemin)
 
 
-def continuum(rows: Rows, disk: Disk, surface: Surface) -> FloatArray:
+def _continuum(rows: Rows, disk: Disk) -> FloatArray:
     """Continuum intensity, DN/s: limb darkening, spots, granulation, and the distance of the Sun."""
     nearer = float((1.496e11 / rows.view.distance[0]) ** 2)
-    granules = 1 + 0.012 * surface.sampled("granules", 0.0, 0.01)
-    return np.asarray(62000 * nearer * limb_darkening(disk.mu) * surface.darkening * granules)
+    granules = 1 + 0.012 * disk.surface.sampled("granules", 0.0, 0.01)
+    return np.asarray(62000 * nearer * limb_darkening(disk.mu) * disk.surface.darkening * granules)
 
 
 def limb_darkening(mu: FloatArray) -> FloatArray:
@@ -94,32 +62,32 @@ def limb_darkening(mu: FloatArray) -> FloatArray:
 
 def _observable(rows: Rows, segment: Segment) -> FloatArray:
     """V, M, Ic, Ld, Lw, Ic without limb darkening, and Stokes parameters."""
-    disk = hmi_disk(rows)
+    disk = disk_of(rows)
     product = rows.spec.options["product"]
     noise = record_noise(rows, disk.on.shape, segment.name)[disk.on]
     longer = rows.spec.slot["step"] >= 720
     if product == "V":
         return disk.filled(velocity(rows, disk) + (8 if longer else 20) * noise)
-    _, surface, field = scene(rows, disk)
     if product == "M":
-        along, _, _ = disk.seen(field)
+        along, _, _ = disk.seen(disk.surface.field)
         return disk.filled(along + (4.0 if longer else 8.5) * noise / np.sqrt(disk.mu + 0.1))
     if product == "S":
-        return disk.filled(_stokes(rows, segment.name, disk, surface) + 60 * noise)
+        return disk.filled(_stokes(rows, segment.name, disk) + 60 * noise)
+    darkening = disk.surface.darkening
     values: dict[str, Callable[[], FloatArray]] = {
-        "Ic": lambda: continuum(rows, disk, surface) + 60 * noise,
-        "IcN": lambda: surface.darkening * (1 + 0.006 * noise),
-        "Ld": lambda: 0.43 * continuum(rows, disk, surface) * (0.75 + 0.25 * surface.darkening) + 50 * noise,
-        "Lw": lambda: 132 + 22 * (1 - disk.mu) + 0.035 * np.abs(field.radial) + 1.1 * noise,
+        "Ic": lambda: _continuum(rows, disk) + 60 * noise,
+        "IcN": lambda: darkening * (1 + 0.006 * noise),
+        "Ld": lambda: 0.43 * _continuum(rows, disk) * (0.75 + 0.25 * darkening) + 50 * noise,
+        "Lw": lambda: 132 + 22 * (1 - disk.mu) + 0.035 * np.abs(disk.surface.field.radial) + 1.1 * noise,
     }
     return disk.filled(values[product]())
 
 
-def _stokes(rows: Rows, name: str, disk: Disk, surface: Surface) -> FloatArray:
-    along, columns, lines = disk.seen(surface.field)
+def _stokes(rows: Rows, name: str, disk: Disk) -> FloatArray:
+    along, columns, lines = disk.seen(disk.surface.field)
     offset = _TUNING[int(name[1])] - velocity(rows, disk) * 0.0206
     line = np.exp(-((offset / 75.0) ** 2))
-    bright = continuum(rows, disk, surface)
+    bright = _continuum(rows, disk)
     if name[0] == "I":
         return bright * (1 - 0.55 * line)
     if name[0] == "V":
@@ -143,7 +111,7 @@ def _vector(disk: Disk, field: Field, plain: Field, coin: FloatArray) -> dict[st
     """
     along, columns, lines = disk.seen(field)
     strength = np.sqrt(along**2 + columns**2 + lines**2)
-    azimuth = np.arctan2(-columns, lines) / _DEG % 360
+    azimuth = np.arctan2(-columns, lines) / DEGREE % 360
     # noise alone is not annealed: what counts is where regions are, and what lies beside them
     level = np.sqrt(sum(part**2 for part in disk.seen(plain)))
     confidence = np.where(level > 250, 90.0, np.where(level > 100, 60.0, 50.0))
@@ -160,7 +128,7 @@ def _vector(disk: Disk, field: Field, plain: Field, coin: FloatArray) -> dict[st
     flags = np.where((confidence > 50) | right, azimuth >= 180, azimuth < 180)
     return {
         "field": strength,
-        "inclination": np.arccos(np.clip(along / np.maximum(strength, 1e-6), -1, 1)) / _DEG,
+        "inclination": np.arccos(np.clip(along / np.maximum(strength, 1e-6), -1, 1)) / DEGREE,
         "azimuth": azimuth % 180,
         "disambig": np.array([1.0, 2.0, 4.0]) @ flags,
         "conf_disambig": confidence,
@@ -174,9 +142,9 @@ def _noisy(rows: Rows, disk: Disk, field: Field) -> Field:
     return Field(field.radial + 12 * parts[0], field.west + 55 * parts[1], field.north + 55 * parts[2])
 
 
-def inverted(rows: Rows, disk: Disk, segment: Segment) -> FloatArray:
+def _inverted(rows: Rows, disk: Disk, segment: Segment) -> FloatArray:
     """One segment of a Milne-Eddington inversion or of its disambiguation."""
-    _, surface, plain = scene(rows, disk)
+    plain = disk.surface.field
     field = _noisy(rows, disk, plain)
     name = segment.name
     found = _vector(disk, field, plain, record_noise(rows, disk.on.shape, "coin")[disk.on])
@@ -189,8 +157,8 @@ def inverted(rows: Rows, disk: Disk, segment: Segment) -> FloatArray:
         "dop_width": lambda: 24 + 3 * (1 - disk.mu) + 0.8 * noise,
         "eta_0": lambda: 11 + 2.5 * noise,
         "damping": lambda: 0.5 + 0.0 * noise,
-        "src_continuum": lambda: 0.12 * continuum(rows, disk, surface) + 20 * noise,
-        "src_grad": lambda: 0.5 * continuum(rows, disk, surface) + 60 * noise,
+        "src_continuum": lambda: 0.12 * _continuum(rows, disk) + 20 * noise,
+        "src_grad": lambda: 0.5 * _continuum(rows, disk) + 60 * noise,
         "alpha_mag": lambda: np.ones(len(strength)),
         "chisq": lambda: 900 * np.exp(0.4 * noise),
         "conv_flag": lambda: np.zeros(len(strength)),
@@ -209,31 +177,14 @@ def inverted(rows: Rows, disk: Disk, segment: Segment) -> FloatArray:
 def hmi_array(rows: Rows, segment: Segment) -> FloatArray:
     """A segment of one of HMI's full-disk series, or of a map or cut-out made of it."""
     product = rows.spec.options["product"]
-    if product == "B":
-        return inverted(rows, hmi_disk(rows), segment)
-    if product == "Bcut":
-        return inverted(rows, _region_cutout(rows), segment)
+    if product in ("B", "Bcut"):
+        return _inverted(rows, disk_of(rows), segment)
     if product == "Bcea":
-        return _remapped(rows, segment, 34.0, -20.0)
-    if product in ("Bmap", "Mmap"):
-        return _grid_map(rows, segment)
-    return _observable(rows, segment)
+        return _component(cea_surface(rows), segment.name) + 20 * record_noise(rows, rows.shape, segment.name)
+    return _grid_map(rows, segment) if product == "Bmap" else _observable(rows, segment)
 
 
-def _region_cutout(rows: Rows) -> Disk:
-    """The camera's pixels around Carrington longitude 34, latitude -20: the region of February 2011."""
-    lines, columns = image_shape(rows)
-    seen, times = rows.view, rows.time
-    lon, lat, tilt = (34.0 - float(seen.longitude[0])) * _DEG, -20.0 * _DEG, float(seen.latitude[0]) * _DEG
-    radius, turn = float(seen.radius[0]) / CCD_SCALE, float(crota(times)[0])
-    west, north = np.cos(lat) * np.sin(lon), np.sin(lat) * np.cos(tilt) - np.cos(lat) * np.cos(lon) * np.sin(tilt)
-    x = radius * (west * np.cos(turn * _DEG) + north * np.sin(turn * _DEG))
-    y = radius * (north * np.cos(turn * _DEG) - west * np.sin(turn * _DEG))
-    middle = ((columns + 1) / 2 - x, (lines + 1) / 2 - y)
-    return Disk((lines, columns), middle, radius, turn, float(seen.longitude[0]), float(seen.latitude[0]))
-
-
-def component(surface: Surface, name: str) -> FloatArray:
+def _component(surface: Surface, name: str) -> FloatArray:
     """Br, Bp (west) or Bt (south)."""
     field = surface.field
     return {"Br": field.radial, "Bp": field.west, "Bt": -field.north}[name]
@@ -241,23 +192,86 @@ def component(surface: Surface, name: str) -> FloatArray:
 
 def _grid_map(rows: Rows, segment: Segment) -> FloatArray:
     """Longitude from the meridian by latitude, one degree a pixel."""
-    lines, columns = image_shape(rows)
+    lines, columns = rows.shape
     lon, lat = np.meshgrid(np.linspace(-90, 90, columns), np.linspace(-90, 90, lines))
     surface = Surface(float(rows.time[0]), lat, (lon + float(rows.view.longitude[0])) % 360)
-    values = surface.field.radial if segment.name == "data" else component(surface, segment.name)
-    return values + 3.0 * record_noise(rows, (lines, columns), segment.name)
+    return _component(surface, segment.name) + 3.0 * record_noise(rows, rows.shape, segment.name)
 
 
-def _remapped(rows: Rows, segment: Segment, longitude: float, middle: float) -> FloatArray:
-    surface = cea_surface(rows, image_shape(rows), longitude, middle)
-    return component(surface, segment.name) + 20 * record_noise(rows, image_shape(rows), segment.name)
-
-
-def cea_surface(rows: Rows, shape: tuple[int, int], longitude: float, middle: float) -> Surface:
+def cea_surface(rows: Rows) -> Surface:
     """Points of a cylindrical equal-area map whose equator runs through a Carrington longitude and a latitude."""
-    lines, columns = shape
-    x = (np.arange(columns) - (columns - 1) / 2) * CEA_SCALE * _DEG
-    y = (np.arange(lines) - (lines - 1) / 2) * CEA_SCALE * _DEG
+    lines, columns = rows.shape
+    longitude, middle, scale = map_centre(rows)
+    x = (np.arange(columns) - (columns - 1) / 2) * scale * DEGREE
+    y = (np.arange(lines) - (lines - 1) / 2) * scale * DEGREE
     across, up = np.meshgrid(x, y)
-    lon, lat = cea_sphere(across, up, longitude * _DEG, middle * _DEG)
-    return Surface(float(rows.time[0]), lat / _DEG, lon / _DEG % 360)
+    lon, lat = _cea_sphere(across, up, longitude * DEGREE, middle * DEGREE)
+    return Surface(float(rows.time[0]), lat / DEGREE, lon / DEGREE % 360)
+
+
+def _cea_sphere(x: FloatArray, y: FloatArray, longitude: float, latitude: float) -> tuple[FloatArray, FloatArray]:
+    """
+    Longitude and latitude (radians) in a cylindrical equal-area map; NaN outside.
+
+    The map is made about its middle (plane2sphere of ``cartography.c``), as FITS understands CEA with a CRVAL2.
+    """
+    sine = _unit(y)
+    cosine = np.sqrt(1 - sine**2)
+    up = sine * math.cos(latitude) + cosine * np.cos(x) * math.sin(latitude)
+    towards = cosine * np.cos(x) * math.cos(latitude) - sine * math.sin(latitude)
+    return longitude + np.arctan2(cosine * np.sin(x), towards), np.arcsin(_unit(up))
+
+
+def _unit(values: FloatArray) -> FloatArray:
+    return np.where(np.abs(values) <= 1 + 1e-12, np.clip(values, -1, 1), np.nan)
+
+
+# ---- patches
+def harp_array(rows: Rows, segment: Segment) -> FloatArray:
+    """A segment of one of the HARP series: a patch of the camera's image, or its map."""
+    return (_harp_cea if rows.spec.options["projection"] == "cea" else _harp_ccd)(rows, segment)
+
+
+def _bitmap(strength: FloatArray) -> FloatArray:
+    """HARP's classes: 1 quiet, 2 active outside, 33 quiet and 34 active inside the patch."""
+    lines, columns = strength.shape
+    y, x = np.ogrid[-1 : 1 : lines * 1j, -1 : 1 : columns * 1j]
+    inside = x**4 + y**4 < 0.8
+    return np.where(inside, 33.0, 1.0) + (strength > 100)
+
+
+def _harp_cea(rows: Rows, segment: Segment) -> FloatArray:
+    surface = cea_surface(rows)
+    field, name = surface.field, segment.name
+    noise = record_noise(rows, rows.shape, name)
+    if name in ("Br", "Bp", "Bt"):
+        return _component(surface, name) + (25 if name == "Br" else 45) * noise
+    if name.endswith("_err"):
+        return 35 + 8 * np.abs(noise)
+    if name == "bitmap":
+        return _bitmap(np.abs(field.radial))
+    if name == "conf_disambig":
+        return np.where(np.sqrt(field.radial**2 + field.west**2 + field.north**2) > 250, 90.0, 60.0)
+    away = (surface.carrington - rows.view.longitude[0]) * DEGREE
+    if name == "Dopplergram":
+        cells = 180 * surface.sampled("supergranules", 1.6, 1.5)
+        rotation = 1990 * np.cos(surface.latitude * DEGREE) * np.sin(away)
+        return np.asarray(rows.view.radial[0] + rotation + cells + 30 * noise)
+    mu = np.clip(np.cos(away) * np.cos((surface.latitude - rows.view.latitude[0]) * DEGREE), 0.05, 1.0)
+    if name == "continuum":
+        return np.asarray(62000 * limb_darkening(mu) * surface.darkening + 150 * noise)
+    return np.asarray(field.radial * mu + 6 * noise)
+
+
+def _harp_ccd(rows: Rows, segment: Segment) -> FloatArray:
+    disk, name = disk_of(rows), segment.name
+    noise = record_noise(rows, rows.shape, name)[disk.on]
+    if name == "magnetogram":
+        return disk.filled(disk.seen(disk.surface.field)[0] + 5 * noise)
+    if name == "bitmap":
+        return _bitmap(disk.filled(np.abs(disk.surface.field.radial), 0.0)) * disk.on
+    if name == "continuum":
+        return disk.filled(_continuum(rows, disk) + 60 * noise)
+    if name == "Dopplergram":
+        return disk.filled(velocity(rows, disk) + 10 * noise)
+    return _inverted(rows, disk, segment)

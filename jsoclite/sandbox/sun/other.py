@@ -9,51 +9,39 @@ from typing import Final
 import numpy as np
 
 from ..catalog.definition import Segment
-from ..mission.noise import uniform
-from ..mission.rows import FloatArray, Rows
-from ..mission.values_aia import FULL, ROLL, aia_centre, aia_scale, exposure_part, observed, sensitivity, wandering
-from ..mission.values_disk import MDI_SCALE, mdi_centre, mdi_roll
-from ..mission.values_tables import chart_gaps, chart_strips, polar_field
-from .corona import channel
-from .flarelight import flare_image
-from .hmi import hmi_disk, image_shape, limb_darkening, record_noise, scene, velocity
-from .surface import Disk, Surface, grain
+from ..mission import Rows, chart_strips, exposure, noise
+from .corona import channel, flare_image
+from .hmi import disk_of, limb_darkening, record_noise, velocity
+from .surface import DEGREE, FloatArray, Surface, grain, polar_caps
 
-_DEG: Final = np.pi / 180
 #: Fields of MDI over those of HMI, about 1/0.701 (Liu et al. 2025, Solar Physics 300).
 MDI_OVER_HMI: Final = 1.4
 
 
 def aia_array(rows: Rows, segment: Segment) -> FloatArray:
     """A frame of AIA with photon and read-out noise, DN, or its list of spikes."""
-    values = rows.series.columns(rows.recnum, ["wavelnth"])
-    waves, times, seen = values["wavelnth"], rows.time, rows.view
-    wavelength = int(waves[0])
     if segment.name == "spikes":
         return _spike_list(rows, segment)
-    middle = (float(aia_centre(times, waves, 1)[0]), float(aia_centre(times, waves, 2)[0]))
-    radius = float(seen.radius[0] / aia_scale(waves)[0])
-    disk = Disk(image_shape(rows), middle, radius, ROLL, float(seen.longitude[0]), float(seen.latitude[0]))
-    loss, part = float(sensitivity(rows)[0]), float(exposure_part(rows)[0])
-    image = channel(wavelength, float(times[0]), disk, radius, middle, loss) * float(wandering(rows)[0])
-    image = part * (image + loss * flare_image(wavelength, float(observed(rows)[0]), disk, radius, middle))
+    taken, disk = exposure(rows), disk_of(rows)
+    image = channel(taken.wavelength, disk, taken.sensitivity) * taken.wandering
+    image = taken.part * (image + taken.sensitivity * flare_image(taken.wavelength, taken.time, disk))
     photons = np.sqrt(np.maximum(image, 0) * 0.35 + 1.4)
-    return np.clip(image + photons * record_noise(rows, disk.on.shape, "read-out"), -9, FULL)
+    return np.clip(image + photons * record_noise(rows, rows.shape, "read-out"), -9, taken.full)
 
 
 def _spike_list(rows: Rows, segment: Segment) -> FloatArray:
     """Removed cosmic rays: place, value and replacement of each."""
     count = int(rows.series.axes(rows, segment)[0][0])
     keys = int(rows.recnum[0]) * 512 + np.arange(count)
-    place = np.floor(uniform(keys, "spike place") * 65536)
-    value = np.floor(200 + 4000 * uniform(keys, "spike value") ** 3)
+    place = np.floor(noise.uniform(keys, "spike place") * 65536)
+    value = np.floor(200 + 4000 * noise.uniform(keys, "spike value") ** 3)
     return np.stack([np.sort(place), value, np.floor(value * 0.1)])
 
 
 def _flat(rows: Rows, segment: Segment) -> FloatArray:
-    shape = image_shape(rows)
-    y, x = np.ogrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
-    return np.asarray(1 - 0.15 * (x**2 + y**2) + 0.01 * record_noise(rows, shape, segment.name))
+    lines, columns = rows.shape
+    y, x = np.ogrid[-1 : 1 : lines * 1j, -1 : 1 : columns * 1j]
+    return np.asarray(1 - 0.15 * (x**2 + y**2) + 0.01 * record_noise(rows, rows.shape, segment.name))
 
 
 def table_array(rows: Rows, segment: Segment) -> FloatArray:
@@ -61,7 +49,7 @@ def table_array(rows: Rows, segment: Segment) -> FloatArray:
     if rows.spec.options["table"] == "flatfield":
         return _flat(rows, segment)
     # averages over a third of a rotation: the mean keeps the rotation, everything else is gone
-    disk = hmi_disk(rows)
+    disk = disk_of(rows)
     noise = record_noise(rows, disk.on.shape, segment.name)[disk.on]
     if segment.name == "valid":
         return disk.filled(12000 + 100 * np.floor(noise))
@@ -72,25 +60,19 @@ def table_array(rows: Rows, segment: Segment) -> FloatArray:
 
 def mdi_array(rows: Rows, segment: Segment) -> FloatArray:
     """A full-disk image of MDI."""
-    times, seen = rows.time, rows.view
-    middle = (float(mdi_centre(times, 1)[0]), float(mdi_centre(times, 2)[0]))
-    radius = float(seen.radius[0]) / MDI_SCALE
-    disk = Disk(
-        image_shape(rows), middle, radius, float(mdi_roll(times)[0]), float(seen.longitude[0]), float(seen.latitude[0])
-    )
+    disk = disk_of(rows)
     noise = record_noise(rows, disk.on.shape, segment.name)[disk.on]
     product = rows.spec.options["product"]
     if product == "V":
         return disk.filled(velocity(rows, disk) + 25 * noise)
-    _, surface, field = scene(rows, disk)
     if product == "Ic":
-        return disk.filled(11800 * limb_darkening(disk.mu) * surface.darkening + 40 * noise)
-    return disk.filled(MDI_OVER_HMI * disk.seen(field)[0] + 14 * noise)
+        return disk.filled(11800 * limb_darkening(disk.mu) * disk.surface.darkening + 40 * noise)
+    return disk.filled(MDI_OVER_HMI * disk.seen(disk.surface.field)[0] + 14 * noise)
 
 
 def iris_array(rows: Rows, segment: Segment) -> FloatArray:
     """Spectra with their lines, or a slit-jaw image with the slit."""
-    lines, columns = image_shape(rows)
+    lines, columns = rows.shape
     noise = record_noise(rows, (lines, columns), "iris")
     y, x = np.mgrid[0:lines, 0:columns]
     rough = grain((lines, 1), int(rows.time[0] // 60), "iris slit")
@@ -104,17 +86,17 @@ def iris_array(rows: Rows, segment: Segment) -> FloatArray:
 
 def chart_array(rows: Rows, segment: Segment) -> FloatArray:
     """A synoptic map: sine of latitude by Carrington longitude, each strip as it was at the central meridian."""
-    lines, columns = image_shape(rows)
+    lines, columns = rows.shape
     name = segment.name
     step = 360.0 / columns
     longitude = (np.arange(columns) + 0.5) * step
     if rows.spec.kind != "synoptic":
         longitude = longitude + float(rows.view.longitude[0]) - 120.0 - 180.0
     sine = (np.arange(lines) + 0.5) * (2.0 / lines) - 1
-    lon, lat = np.meshgrid(longitude % 360, np.arcsin(sine) / _DEG)
+    lon, lat = np.meshgrid(longitude % 360, np.arcsin(sine) / DEGREE)
     strips = []
-    edges, times = chart_strips(rows)
-    for begin, end, time, gap in zip(edges[:-1], edges[1:], times[0].tolist(), chart_gaps(rows)[0], strict=True):
+    edges, times, gaps = chart_strips(rows)
+    for begin, end, time, gap in zip(edges[:-1], edges[1:], times[0].tolist(), gaps[0], strict=True):
         field = Surface(time, lat[:, begin:end], lon[:, begin:end]).field
         strip = {"Bt": -field.north, "Bp": field.west}.get(name, field.radial)
         strips.append(np.where(gap[:, None], np.nan, strip))
@@ -126,17 +108,16 @@ def chart_array(rows: Rows, segment: Segment) -> FloatArray:
     noise *= np.sqrt(lines * columns / (288 * 720))
     chart = MDI_OVER_HMI * chart + 5.0 * noise if rows.spec.instrument == "mdi" else chart + 2.3 * noise
     # charts of the line-of-sight field: what the meridian shows of a radial one
-    return np.asarray(chart * np.cos(lat * _DEG)) if "Ml" in rows.spec.name else np.asarray(chart)
+    return np.asarray(chart * np.cos(lat * DEGREE)) if "Ml" in rows.spec.name else np.asarray(chart)
 
 
 def zones_array(rows: Rows, segment: Segment) -> FloatArray:
     """hmi.meanpf_720s: averages in latitude bins of one degree, from the north pole down."""
     lat = 89.5 - np.arange(180.0)
     if segment.name == "num":
-        return np.asarray(np.floor(2600 * np.cos(lat * _DEG)))
+        return np.asarray(np.floor(2600 * np.cos(lat * DEGREE)))
     if segment.name == "w":
-        return np.asarray(3900 * np.cos(lat * _DEG))
-    north, south = (float(polar_field(rows.time, pole)[0]) for pole in (True, False))
-    cap = np.clip((np.abs(lat) - 50) / 25, 0, 1.3) * np.where(lat > 0, north, south)
+        return np.asarray(3900 * np.cos(lat * DEGREE))
+    cap = np.clip((np.abs(lat) - 50) / 25, 0, 1.3) * np.where(lat > 0, *polar_caps(float(rows.time[0])))
     ripple = grain((1, 180), int(rows.time[0] // 86400), segment.name)[0]
-    return np.asarray(cap * (np.cos(lat * _DEG) if segment.name == "mf_bl" else 1.0) + 0.4 * ripple)
+    return np.asarray(cap * (np.cos(lat * DEGREE) if segment.name == "mf_bl" else 1.0) + 0.4 * ripple)

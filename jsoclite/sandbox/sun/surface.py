@@ -1,8 +1,8 @@
 """
 A model of the Sun's surface: magnetic field, brightness and motion at any point and time.
 
-Active regions are those of `jsoclite.sandbox.harps`: groups of magnetic charges below the surface, whose fields add up
-to a potential field in all three components and to the unsigned flux that the SHARP keywords give. Around them lie the
+Active regions are those of the mission: groups of magnetic charges below the surface, whose fields add up to a
+potential field in all three components and to the unsigned flux that the SHARP keywords give. Around them lie the
 network, the remnants of old regions on their way to the poles, and the polar caps of the cycle's phase.
 """
 
@@ -15,17 +15,15 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..mission.availability import DAY
-from ..mission.harps import activity, cycle
-from ..mission.noise import FloatArray, hashed, smooth, texture, uniform
-from ..mission.regions import regions
-from ..mission.values_tables import polar_field
+from ..mission import Pointing, noise, regions
 
-BoolArray: TypeAlias = npt.NDArray[np.bool_]
+FloatArray: TypeAlias = npt.NDArray[np.float64]
 
-_DEG: Final = np.pi / 180
+DAY: Final = 86400.0
+DEGREE: Final = np.pi / 180
+
 #: Centimetres of a degree on the surface.
-_CM: Final = 696.0e8 * _DEG
+_CM: Final = 696.0e8 * DEGREE
 #: Shape of the maps of the quiet Sun in Carrington longitude and latitude.
 _ROWS, _COLUMNS = 512, 1024
 #: Latitudes of `poleward_field`, degrees.
@@ -37,12 +35,12 @@ _PLAGE_FIELD: Final = 420.0
 @cache
 def _map(purpose: str, width: float) -> npt.NDArray[np.float32]:
     """A map of the whole surface, flat; do not change it, it is shared."""
-    return texture(purpose, _ROWS, _COLUMNS, width).astype(np.float32).ravel()
+    return noise.texture(purpose, _ROWS, _COLUMNS, width).astype(np.float32).ravel()
 
 
 @cache
 def _grains() -> npt.NDArray[np.float32]:
-    return texture("grain", 1024, 1024, 0.0).astype(np.float32)
+    return noise.texture("grain", 1024, 1024, 0.0).astype(np.float32)
 
 
 class Charges(NamedTuple):
@@ -69,29 +67,29 @@ def _pattern(number: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArra
     count = lead + follow
     keys = number * 64 + np.arange(count)
     leading = np.arange(count) < lead
-    along = np.where(leading, 0.42, -0.38) + np.where(leading, 0.16, 0.34) * (2 * uniform(keys, "along") - 1)
-    across = np.where(leading, 0.25, 0.55) * (2 * uniform(keys, "across") - 1)
-    share = 0.3 + uniform(keys, "share")
+    along = np.where(leading, 0.42, -0.38) + np.where(leading, 0.16, 0.34) * (2 * noise.uniform(keys, "along") - 1)
+    across = np.where(leading, 0.25, 0.55) * (2 * noise.uniform(keys, "across") - 1)
+    share = 0.3 + noise.uniform(keys, "share")
     share[0] += 2.2
     share[lead] += 0.9
     share[leading] /= share[leading].sum()
     share[~leading] /= -share[~leading].sum()
-    strength = np.full(count, _PLAGE_FIELD) * (0.7 + 0.8 * uniform(keys, "strength"))
+    strength = np.full(count, _PLAGE_FIELD) * (0.7 + 0.8 * noise.uniform(keys, "strength"))
     strength[0] = _SPOT_FIELD
     strength[lead] = 0.75 * _SPOT_FIELD
     return along, across, share, strength
 
 
 def charges(which: int, time: float) -> Charges:
-    """The magnetic charges of region `which` (a row of `harps.regions`) at `time`."""
-    found = regions()
+    """The magnetic charges of region `which` (a row of `regions.regions`) at `time`."""
+    found = regions.regions()
     along, across, share, peak = _pattern(int(found.number[which]))
     row, when = np.array([which]), np.array([time])
     growth = float(found.growth(row, when)[0])
     flux = float(found.flux[which]) * max(growth, 1e-3)
     # the polarities drift apart while the flux emerges
     spread = 0.55 + 0.45 * min(1.0, (time - float(found.begun[which])) / (3 * DAY))
-    tilt = float(found.tilt[which]) * _DEG * (-1 if found.latitude[which] > 0 else 1)
+    tilt = float(found.tilt[which]) * DEGREE * (-1 if found.latitude[which] > 0 else 1)
     x = along * float(found.width[which]) * 0.85 * spread
     y = across * float(found.height[which]) * 0.85
     part = share * 0.5 * flux * float(found.leading[which])
@@ -110,10 +108,16 @@ def poleward_field(time: float) -> FloatArray:
     height = np.abs(_LATITUDES)
     left = time - np.maximum(0, height - 20) / 20 * 365.25 * DAY
     north = _LATITUDES > 0
-    following = np.where(north, -1, 1) * cycle(left)[1]
-    surges = np.where(north, smooth(left, 200 * DAY, "surge north"), smooth(left, 200 * DAY, "surge south"))
+    following = np.where(north, -1, 1) * regions.cycle(left)[1]
+    surges = np.where(north, noise.smooth(left, 200 * DAY, "surge north"), noise.smooth(left, 200 * DAY, "surge south"))
     lane = np.clip((height - 18) / 10, 0, 1) * np.clip((70 - height) / 12, 0, 1)
-    return np.asarray(1.6 * lane * following * activity(left) * (1 + 1.3 * surges))
+    return np.asarray(1.6 * lane * following * regions.activity(left) * (1 + 1.3 * surges))
+
+
+def polar_caps(time: float) -> tuple[float, float]:
+    """Mean radial field (G) of the northern and of the southern cap."""
+    when = np.array([time])
+    return float(regions.polar_field(when, True)[0]), float(regions.polar_field(when, False)[0])
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ class Surface:
         row, column = np.divmod(self._cells, _COLUMNS)
         found = []
         for number in (int(knot), int(knot) + 1):
-            bits = int(hashed(number, purpose))
+            bits = int(noise.hashed(number, purpose))
             down, across = bits % _ROWS, (bits >> 20) % _COLUMNS
             cells = (row + down) % _ROWS * _COLUMNS + (column + across) % _COLUMNS
             found.append(_map(purpose, width).take(cells))
@@ -165,7 +169,7 @@ class Surface:
 
     def region_field(self) -> Field:
         """Field of the active regions."""
-        found = regions()
+        found = regions.regions()
         shape = self.latitude.shape
         total = np.zeros((3, self.latitude.size))
         latitude, carrington = self.latitude.ravel(), self.carrington.ravel()
@@ -181,7 +185,7 @@ class Surface:
             if not len(near):
                 continue
             edge = (1 - (west / reach_x) ** 2) * (1 - (north[near] / reach_y) ** 2)
-            x = west * np.cos(latitude[near] * _DEG)
+            x = west * np.cos(latitude[near] * DEGREE)
             part = charges(which, self.time)
             dx = x[:, None] - part.west
             dy = north[near][:, None] - part.north
@@ -196,14 +200,13 @@ class Surface:
     def field(self) -> Field:
         """The whole field: regions, remnants, network and polar caps."""
         strong = self.region_field()
-        busy = float(activity(np.array([self.time]))[0])
+        busy = float(regions.activity(np.array([self.time]))[0])
         ragged = self.network
         square = ragged * ragged
         remnant = self.wandering("remnant", 9.0, 40.0)
         height = np.abs(self.latitude)
         belt = np.exp(-(((height - 17) / 14) ** 2))
-        polar_north, polar_south = (float(polar_field(np.array([self.time]), north)[0]) for north in (True, False))
-        cap = np.clip((height - 52) / 30, 0, 1) * np.where(self.latitude > 0, polar_north, polar_south)
+        cap = np.clip((height - 52) / 30, 0, 1) * np.where(self.latitude > 0, *polar_caps(self.time))
         quiet = 6.5 * ragged * square / (1 + 0.25 * square)
         unipolar = remnant - np.clip(remnant, -0.6, 0.6)
         quiet += (4 + 38 * busy * belt) * unipolar * (0.2 + square) * 0.5
@@ -224,60 +227,52 @@ class Surface:
 
 class Disk:
     """
-    A full-disk or partial image: where each pixel's line of sight meets the Sun.
+    An image of the Sun: where each pixel's line of sight meets it.
 
     Parameters
     ----------
-    shape : (rows, columns)
-        Of the image.
-    centre : (x, y)
-        Pixel of the disk's centre, counted from 1 (CRPIX).
-    radius : float
-        Of the disk, pixels.
-    roll : float
-        CROTA2, degrees.
-    longitude, latitude : float
-        Carrington coordinates of the disk's centre, degrees.
+    pointing : Pointing
+        Where the Sun is in the image.
+    time : float
+        TAI seconds since 1977.
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        centre: tuple[float, float],
-        radius: float,
-        roll: float,
-        longitude: float,
-        latitude: float,
-    ) -> None:
-        x = ((np.arange(shape[1]) + 1 - centre[0]) / radius)[None, :]
-        y = ((np.arange(shape[0]) + 1 - centre[1]) / radius)[:, None]
-        cosine, sine = np.cos(roll * _DEG), np.sin(roll * _DEG)
+    def __init__(self, pointing: Pointing, time: float) -> None:
+        self.pointing, self.time = pointing, time
+        (rows, columns), (middle, centre) = pointing.shape, pointing.centre
+        x = ((np.arange(columns) + 1 - middle) / pointing.radius)[None, :]
+        y = ((np.arange(rows) + 1 - centre) / pointing.radius)[:, None]
+        cosine, sine = self._turn
         #: Towards solar west and north in units of the radius.
         self.west = cosine * x - sine * y
         self.north = sine * x + cosine * y
-        self.roll = roll
-        self.tilt = latitude * _DEG
-        self.meridian = longitude
+        self.tilt = pointing.latitude * DEGREE
         self.radius2 = self.west**2 + self.north**2
-        self.on: BoolArray = self.radius2 < 0.9995
+        self.on: noise.BoolArray = self.radius2 < 0.9995
         #: Towards the observer, of the pixels on the disk.
         self.mu = np.sqrt(1 - self.radius2[self.on])
+
+    @property
+    def _turn(self) -> tuple[float, float]:
+        """Cosine and sine of the roll."""
+        return np.cos(self.pointing.roll * DEGREE), np.sin(self.pointing.roll * DEGREE)
 
     @cached_property
     def latitude(self) -> FloatArray:
         """Heliographic latitude of the pixels on the disk, degrees."""
         sine = self.north[self.on] * np.cos(self.tilt) + self.mu * np.sin(self.tilt)
-        return np.asarray(np.arcsin(np.clip(sine, -1, 1)) / _DEG)
+        return np.asarray(np.arcsin(np.clip(sine, -1, 1)) / DEGREE)
 
     @cached_property
     def from_meridian(self) -> FloatArray:
         """Longitude from the central meridian of the pixels on the disk, degrees, west positive."""
         towards = self.mu * np.cos(self.tilt) - self.north[self.on] * np.sin(self.tilt)
-        return np.asarray(np.arctan2(self.west[self.on], towards) / _DEG)
+        return np.asarray(np.arctan2(self.west[self.on], towards) / DEGREE)
 
-    def surface(self, time: float) -> Surface:
+    @cached_property
+    def surface(self) -> Surface:
         """The surface in the pixels on the disk."""
-        return Surface(time, self.latitude, (self.meridian + self.from_meridian) % 360)
+        return Surface(self.time, self.latitude, (self.pointing.longitude + self.from_meridian) % 360)
 
     def seen(self, field: Field) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Field along the line of sight (towards the observer), and along the columns and rows of the image."""
@@ -290,8 +285,13 @@ class Disk:
         along = field.radial * self.mu - field.west * so * cb + field.north * (cl * sb - sl * co * cb)
         west = field.radial * across + field.west * co - field.north * sl * so
         north = field.radial * up + field.west * so * sb + field.north * (cl * cb + sl * co * sb)
-        cosine, sine = np.cos(self.roll * _DEG), np.sin(self.roll * _DEG)
+        cosine, sine = self._turn
         return along, cosine * west + sine * north, cosine * north - sine * west
+
+    def pixels(self, west: FloatArray, north: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Columns and rows, from 0, of points so many radii to the west and north of the centre."""
+        (x, y), radius, (cosine, sine) = self.pointing.centre, self.pointing.radius, self._turn
+        return x - 1 + radius * (cosine * west + sine * north), y - 1 + radius * (cosine * north - sine * west)
 
     def filled(self, values: FloatArray, outside: float = np.nan) -> FloatArray:
         """An image of `values` on the disk and `outside` around it."""
@@ -303,6 +303,6 @@ class Disk:
 def grain(shape: tuple[int, int], key: int, purpose: str) -> FloatArray:
     """White noise of unit variance for one image: a window of a large field, placed by `key`."""
     rows, columns = shape
-    bits = int(hashed(key, purpose))
+    bits = int(noise.hashed(key, purpose))
     across, down = np.arange(columns) + (bits >> 20) % 1024, np.arange(rows) + bits % 1024
     return np.asarray(_grains()[(down % 1024)[:, None], across % 1024], dtype=np.float64)

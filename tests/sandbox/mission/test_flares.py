@@ -9,12 +9,12 @@ from jsoclite.sandbox.mission.availability import moment
 from jsoclite.sandbox.mission.flares import LASTING, burning, flares, light
 from jsoclite.sandbox.mission.mission import MissionCatalog
 from jsoclite.sandbox.mission.regions import regions
-from jsoclite.sandbox.mission.rows import Rows
+from jsoclite.sandbox.mission.series import Rows
 from jsoclite.sandbox.mission.values_aia import wandering
-from jsoclite.sandbox.sun.files import segment_array
+from jsoclite.sandbox.sun.files import segment_array, segment_file
 from jsoclite.times.server import scan_time
 
-CATALOG = MissionCatalog()
+CATALOG = MissionCatalog(segment_file)
 LEV1 = CATALOG["aia.lev1"]
 WAVES = (94, 131, 171, 193, 211, 304, 335, 1600)
 #: Peak of the flare of 2014 March 29 in soft X-rays.
@@ -29,7 +29,7 @@ def frames(time, wavelength, seconds=48):
 
 
 def image(recnum):
-    return segment_array(LEV1, int(recnum), LEV1.definition.segments["image_lev1"])
+    return segment_array(Rows(LEV1, np.array([recnum])), LEV1.definition.segments["image_lev1"])
 
 
 def course(wavelength, hours=4.0):
@@ -109,7 +109,7 @@ def test_light_depends_on_its_time_and_channel_only():
         assert alone.mean[0] == together.mean[place]
         assert alone.kernel[0] == together.kernel[place]
     seen = burning(PEAK, 131)
-    assert sum(one.flash + one.glow for one in seen) / 65536 == pytest.approx(together.mean[2])
+    assert sum(one.light for one in seen) / 65536 == pytest.approx(together.mean[2])
 
 
 @pytest.mark.parametrize("minutes", [-60, -4, 1, 22])

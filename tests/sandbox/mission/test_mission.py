@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from jsoclite.sandbox.catalog.catalog import Series, StorageUnit
 from jsoclite.sandbox.catalog.definition import SeriesDefinition
 from jsoclite.sandbox.mission.availability import (
-    DAY,
     END,
     inside,
     moment,
@@ -25,16 +24,14 @@ from jsoclite.sandbox.mission.availability import (
     quality,
     reprocessed,
 )
-from jsoclite.sandbox.mission.ephemeris import eclipsed, rotation_start, view
-from jsoclite.sandbox.mission.harps import activity
+from jsoclite.sandbox.mission.ephemeris import AU, DAY, eclipsed, rotation_start, view
 from jsoclite.sandbox.mission.mission import Location, MissionCatalog
 from jsoclite.sandbox.mission.noise import hashed, normal, smooth, texture, uniform
-from jsoclite.sandbox.mission.orbits import AU
-from jsoclite.sandbox.mission.regions import regions
+from jsoclite.sandbox.mission.regions import activity, polar_field, regions
 from jsoclite.sandbox.mission.tables import ROTATIONS
-from jsoclite.sandbox.mission.values_tables import polar_field
+from jsoclite.sandbox.sun.files import segment_file
 
-CATALOG = MissionCatalog()
+CATALOG = MissionCatalog(segment_file)
 NAMES = list(CATALOG)
 DEFINITIONS = GOLDEN / "catalog"
 REAL = ["hmi.M_720s", "hmi.B_720s", "hmi.sharp_cea_720s", "aia.lev1_euv_12s", "mdi.fd_M_96m_lev182", "aia.lev1"]
@@ -528,7 +525,7 @@ def test_old_units_are_on_tape_but_not_those_of_published_days():
     assert not unit.files
     assert series.directories(sunum) == [""]
     assert series.path(recnum, "magnetogram") is None
-    assert CATALOG.open(f"{unit.directory}/S00000/magnetogram.fits") is None
+    assert CATALOG.locate(f"{unit.directory}/S00000/magnetogram.fits") is None
 
 
 # --- storage units and links ------------------------------------------------------------------------------------------
@@ -571,7 +568,6 @@ def test_paths_lead_back_to_their_records(name):
 )
 def test_other_paths_lead_nowhere(path):
     assert CATALOG.locate(path) is None
-    assert CATALOG.open(path) is None
 
 
 def test_units_of_45_second_series_hold_many_records():
@@ -586,9 +582,8 @@ def test_units_of_45_second_series_hold_many_records():
 
 
 def test_units_of_different_series_are_apart():
-    ranges = sorted(
-        (series.first_unit, series.first_unit + series.unit_count) for series in map(CATALOG.__getitem__, NAMES)
-    )
+    every = [CATALOG[name] for name in NAMES]
+    ranges = sorted((one.spec.first_unit, one.spec.first_unit + one.unit_count) for one in every)
     assert all(end <= begin for (_, end), (begin, _) in pairwise(ranges))
 
 
