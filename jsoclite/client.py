@@ -12,17 +12,14 @@ from .download import carry_out, make_export, make_plan, report
 from .errors import JsocError
 from .export import Account, Export
 from .progress import Progress, choose
-from .query import SIZE, Queries
+from .query import SIZE, Queries, harps, latest, nearest
 from .recordset import RecordSet
 from .series import SeriesInfo, as_list
-from .server import REQUEST_ID, Clock, Jsoc, Transport, resolve_server
+from .server import REQUEST_ID, Clock, Jsoc, ServerConfig, Transport, resolve_server
 
 if TYPE_CHECKING:
-    import drms
     import pandas as pd
     import requests
-    from drms import ServerConfig
-
 
 __all__ = ["Client"]
 
@@ -509,9 +506,7 @@ class Client:
         >>> client.nearest("hmi.M_720s", ["2014-01-01T00:05", "2014-01-01T06:00"], "12m").T_REC.tolist()
         ['2014.01.01_00:00:00_TAI', '2014.01.01_06:00:00_TAI']
         """
-        from .query import find
-
-        return find.nearest(
+        return nearest(
             self._queries,
             series,
             times,
@@ -555,9 +550,7 @@ class Client:
         >>> len(newest), newest.time.is_monotonic_increasing
         (3, True)
         """
-        from .query import find
-
-        return find.latest(self._queries, series, n, **options)
+        return latest(self._queries, series, n, **options)
 
     def harps(
         self,
@@ -598,9 +591,7 @@ class Client:
         >>> client.harps(11158).HARPNUM.tolist()
         [377]
         """
-        from .query import find
-
-        return find.harps(self._queries, noaa, harpnum, series, start, end)
+        return harps(self._queries, noaa, harpnum, series, start, end)
 
     # -- exports --------------------------------------------------------------------------------------------------
 
@@ -793,7 +784,7 @@ class Client:
         return manifest
 
     @functools.cached_property
-    def drms(self) -> drms.Client:
+    def drms(self) -> Any:
         """
         A plain `drms.Client` over our connection, for what jsoclite does not cover.
 

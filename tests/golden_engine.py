@@ -13,7 +13,8 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
-from jsoclite.sandbox.engine.engine import Engine, EngineCrash
+from jsoclite.sandbox.engine import Engine, EngineCrash
+from jsoclite.sandbox.programs import jsoc_info, show_series
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = (
@@ -40,7 +41,7 @@ def lines(name: str) -> Iterator[dict]:
 
 
 def ask(on: Engine, params: Mapping[str, str]) -> tuple[int, str]:
-    status, body = on.jsoc_info(params)
+    status, body = jsoc_info(on, params)
     return status, b"".join(body).decode("latin-1")
 
 
@@ -84,7 +85,7 @@ def series(on: Engine, line: dict) -> tuple[object, object]:
     """What a recorded call of show_series gave and gives, without the series that the catalogue does not hold."""
     text = line.get("query_string")
     try:
-        got = on.show_series(unquote(text.partition("=")[2]) if text else None).decode("latin-1")
+        got = show_series(on.catalog, unquote(text.partition("=")[2]) if text else None).decode("latin-1")
     except EngineCrash:
         got = None
     wanted = line.get("body")

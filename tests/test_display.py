@@ -473,15 +473,16 @@ def test_what_is_made_of_a_manifest_is_plain_pandas(change):
     pd.testing.assert_frame_equal(made, change(plain))
 
 
-def test_a_manifest_equals_its_dataframe_from_both_sides():
+def test_a_manifest_equals_its_dataframe_and_no_other_is_one():
     plain, files = broken(), Manifest(broken())
+    assert not isinstance(plain, Manifest)
     pd.testing.assert_frame_equal(files, plain)
-    pd.testing.assert_frame_equal(plain, files)
+    pd.testing.assert_frame_equal(plain, files, check_frame_type=False)
     assert files.equals(plain)
     assert plain.equals(files)
     other = Manifest(frame())
     with pytest.raises(AssertionError):
-        pd.testing.assert_frame_equal(plain, other)
+        pd.testing.assert_frame_equal(plain, other, check_frame_type=False)
 
 
 def test_a_manifest_survives_files(tmp_path):
@@ -499,4 +500,4 @@ def test_a_manifest_survives_files(tmp_path):
 def test_a_failed_download_carries_its_manifest():
     error = jsoclite.DownloadError("1 of 4 files failed", Manifest(broken()))
     back = pickle.loads(pickle.dumps(error))
-    pd.testing.assert_frame_equal(back.manifest, error.manifest)
+    pd.testing.assert_frame_equal(back.manifest, error.manifest, check_frame_type=False)

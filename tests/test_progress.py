@@ -101,9 +101,8 @@ def test_a_failed_request_is_said_above_the_bars(terminal):
     with Sandbox(staging_s=0) as sandbox, sandbox.client() as client:
         export = client.export("hmi.M_720s[1990.01.01_TAI]{magnetogram}")
         bars = Bars()
-        bars.waiting(export)
-        export[0].status = export[0].status.FAILED
-        bars.staging(export[0])
+        export.show(bars)
+        bars.staging(export.ids[0] if export.ids else "", "failed", str(export[0].error or "it failed"))
         bars.close()
     assert any("failed" in line for line in lines(out))
 

@@ -12,7 +12,7 @@ what is not there. `verify` holds files against the ledger, `Ledger` is what is 
 from .download import reasons, report
 from .ledger import Ledger
 from .manifest import verify
-from .plan import Plan, make_export, make_plan
+from .plan import make_export, make_plan
 from .retrieval import carry_out
 
-__all__ = ["Ledger", "Plan", "carry_out", "make_export", "make_plan", "reasons", "report", "verify"]
+__all__ = ["Ledger", "carry_out", "make_export", "make_plan", "reasons", "report", "verify"]

@@ -23,7 +23,7 @@ import requests
 from ..display import redact
 from ..errors import JsocError
 from ..fits import looks_like_fits, units
-from ..server import Again, Clock, Transport, is_transient, repeat, retry_after
+from ..server import Again, Transport, is_transient, repeat
 
 if TYPE_CHECKING:
     from typing import Any
@@ -94,8 +94,8 @@ class Outcome:
 class _Broken(Again):
     """This try failed; `again` says whether another makes sense."""
 
-    def __init__(self, reason: str, *, again: bool = True, wait: float = 0.0) -> None:
-        super().__init__(_Failed(reason), worth=again, wait=wait)
+    def __init__(self, reason: str, *, again: bool = True, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(_Failed(reason), worth=again, headers=headers)
 
 
 class _Failed(Exception):
@@ -190,7 +190,7 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
             raise _Broken(
                 f"HTTP {status}{_MEANING.get(status, '')}",
                 again=is_transient(status) or status == 404,
-                wait=retry_after(response.headers) or 0.0,
+                headers=response.headers,
             )
         total_length = _expected(response.headers, status, have)
         if status == 200:
@@ -324,7 +324,7 @@ def fetch_alone(task: Task) -> Outcome:
     """`fetch` for a worker in another thread, process or machine, which keeps a connection of its own."""
     transport: Any = getattr(_workers, "transport", None)
     if transport is None:
-        from ..server import resolve_server
+        from ..server import Clock, Transport, resolve_server
 
         transport = _workers.transport = Transport(resolve_server("jsoc"), timeout=task.timeout, clock=Clock())
     return fetch(task, transport)

@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 
 from ..series import Kind
-from ..times import parse as jsoc_times
+from ..times import to_datetime
 from .digits import Places, read_integers, read_reals, words_at
 from .reply import Cells
 
@@ -196,7 +196,7 @@ def convert_times(cells: Sequence[Any], scale: Scale) -> Converted:
     broken = packed == BROKEN_KEYWORD.encode()
     if broken.any():
         packed = np.where(broken, b"", packed)
-    moments = jsoc_times.to_datetime(packed, scale=scale, errors="coerce")
+    moments = to_datetime(packed, scale=scale, errors="coerce")
     lost = np.unique(packed[np.isnat(moments)]).tolist()
     strange = next((text.decode("ascii") for text in lost if text and not text.startswith(_NO_TIME)), None)
     found = pd.DatetimeIndex(moments)

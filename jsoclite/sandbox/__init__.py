@@ -14,14 +14,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-_HOME = {"Sandbox": "sandbox", "serve": "serving", "Fault": "faults"}
+_HOME = {"Sandbox": "sandbox", "serve": "sandbox", "Fault": "web"}
 
 __all__ = ["Fault", "Sandbox", "serve"]
 
 if TYPE_CHECKING:
-    from .faults import Fault as Fault
     from .sandbox import Sandbox as Sandbox
-    from .serving import serve as serve
+    from .sandbox import serve as serve
+    from .web import Fault as Fault
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 import time
 import weakref
@@ -11,21 +13,18 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from functools import cache
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from .catalog.sums import Sums
-from .exports.staging import Staging
-from .faults import Fault, Faults
-from .programs.addresses import Addresses
-from .programs.exp_request import Limits
-from .programs.jsoc_fetch import Fetch
-from .web.app import Answer, App
-from .web.messages import MAX_LOGGED, MAX_VALUE, LoggedRequest, Request, Response, line
-from .web.server import HttpServer
+from .catalog import storage
+from .exports import Staging
+from .messages import MAX_LOGGED, MAX_VALUE, LoggedRequest, Request, Response, line
+from .programs import Addresses, Fetch, Limits
+from .web import Answer, App, Fault, Faults, HttpServer
 
 if TYPE_CHECKING:
-    from ..client import Client
-    from .catalog.catalog import Catalog
+    import jsoclite
+
+    from .catalog import tables
 
 
 class Sandbox:
@@ -86,7 +85,7 @@ class Sandbox:
 
     def __init__(
         self,
-        catalog: str | PathLike[str] | Catalog | None = None,
+        catalog: str | PathLike[str] | tables.Catalog | None = None,
         *,
         port: int = 0,
         email: str | Iterable[str] = "demo@example.com",
@@ -100,7 +99,7 @@ class Sandbox:
         max_connections: int = 128,
         log: Callable[[str], object] | None = None,
     ) -> None:
-        from .engine.engine import Engine
+        from .engine import Engine
 
         addresses = [email] if isinstance(email, str) else list(email)
         self.email = addresses[0] if addresses else ""
@@ -111,7 +110,7 @@ class Sandbox:
         self._faults = Faults(faults)
         series = _catalog(catalog)
         engine = Engine(series, record_limit=record_limit)
-        sums = Sums(series)
+        sums = storage.Sums(series)
         fetch = Fetch(engine, sums, self.staging, self.addresses, Limits(megabytes=size_limit_mb))
         self._app = App(engine, sums, fetch, self.addresses, self._faults, self.email)
         self._port, self._max_connections, self._log = port, max_connections, log
@@ -213,7 +212,7 @@ class Sandbox:
         return list(self._server.errors) if self._server else []
 
     # ---- using it
-    def client(self, **options: Any) -> Client:
+    def client(self, **options: Any) -> jsoclite.Client:
         """
         A `jsoclite.Client` of this sandbox with its first registered address; `options` as for `Client`.
 
@@ -223,7 +222,7 @@ class Sandbox:
         ...     sandbox.client(retries=0).pkeys("hmi.M_720s")
         ['T_REC', 'CAMERA']
         """
-        import jsoclite
+        import jsoclite  # the one way back, as any user takes it
 
         return jsoclite.Client(self.url, **({"email": self.email} | options))  # type: ignore[no-any-return, attr-defined, unused-ignore]
 
@@ -344,19 +343,72 @@ class Sandbox:
             self._log(line(logged))
 
 
-def _catalog(catalog: str | PathLike[str] | Catalog | None) -> Catalog:
-    from .catalog.catalog import Catalog as Loaded
-    from .catalog.catalog import StoredCatalog
+def _catalog(catalog: str | PathLike[str] | tables.Catalog | None) -> tables.Catalog:
+    from .catalog import StoredCatalog, tables
 
     if catalog is None:
         return _mission()
-    return catalog if isinstance(catalog, Loaded) else StoredCatalog(str(catalog))
+    return catalog if isinstance(catalog, tables.Catalog) else StoredCatalog(str(catalog))
 
 
 @cache
-def _mission() -> Catalog:
+def _mission() -> tables.Catalog:
     """The computed catalogue; it never changes, so all sandboxes of a process share one and what it has worked out."""
-    from .mission.mission import MissionCatalog
-    from .sun.files import segment_file
+    from .mission import MissionCatalog
+    from .sun import segment_file
 
     return MissionCatalog(segment_file)
+
+
+_GREETING: Final = """\
+jsoclite sandbox: an embedded JSOC at {url}
+Nothing here is measured data. Registered address for exports: {email}. Stop with Ctrl-C.
+
+  jsoclite   client = jsoclite.Client("{url}", email="{email}")
+             or in the shell: export JSOCLITE_SERVER={url} JSOC_EMAIL={email}
+  drms       config = drms.ServerConfig(name="sandbox", cgi_baseurl="{url}cgi-bin/ajax/",
+                 cgi_show_series="show_series", cgi_jsoc_info="jsoc_info", cgi_jsoc_fetch="jsoc_fetch",
+                 cgi_check_address="checkAddress.sh", http_download_baseurl="{url}")
+             client = drms.Client(config, email="{email}")
+  sunpy      drms.config._server_configs["jsoc"] = config, before the first query with attrs.jsoc
+  curl       curl "{url}cgi-bin/ajax/jsoc_info?op=rs_summary&ds=hmi.M_720s%5B2014.01.01_TAI/1d%5D"
+"""
+
+
+def serve(
+    port: int = 0,
+    *,
+    catalog: str | PathLike[str] | None = None,
+    email: str = "demo@example.com",
+    staging_s: float = 2.0,
+    faults: Iterable[Fault | str] = (),
+    verbose: bool = False,
+    until: threading.Event | None = None,
+) -> None:
+    """
+    Run a sandbox until Ctrl-C, telling on standard output how to use it.
+
+    Parameters
+    ----------
+    port : int
+        Port to listen on, 0 for any free one.
+    catalog, email, staging_s, faults
+        As for `Sandbox`.
+    verbose : bool
+        Whether to log each request on standard error.
+    until : threading.Event, optional
+        Ends it, too.
+    """
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    until = until or threading.Event()
+    log_to = tell if verbose else None
+    with (
+        Sandbox(catalog, port=port, email=email, staging_s=staging_s, faults=faults, log=log_to) as sandbox,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
+        print(_GREETING.format(url=sandbox.url, email=sandbox.email), flush=True)
+        while not until.wait(3600):
+            pass

@@ -8,9 +8,10 @@ turns what users write into the places of the programs. Time comes from a `Clock
 else, but for the errors that are its errors as well.
 """
 
+from ._drms import ServerConfig
 from .http import AmbiguousRequest, Transport, resolve_server
 from .jsoc import REQUEST_ID, Jsoc
-from .retry import Again, Clock, is_transient, repeat, retry_after
+from .retry import Again, Clock, is_transient, repeat
 
 __all__ = [
     "REQUEST_ID",
@@ -18,9 +19,9 @@ __all__ = [
     "AmbiguousRequest",
     "Clock",
     "Jsoc",
+    "ServerConfig",
     "Transport",
     "is_transient",
     "repeat",
     "resolve_server",
-    "retry_after",
 ]

@@ -7,7 +7,7 @@ This is the one module that imports drms, beside `jsoclite.errors`, whose errors
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from urllib.parse import urljoin
 
 from .. import series
@@ -15,9 +15,6 @@ from ..errors import JsocError as JsocError  # before drms: importing errors kee
 
 # isort: split
 import drms
-
-if TYPE_CHECKING:
-    from .http import Transport
 
 __all__ = ["ServerConfig", "client", "config", "definition", "registered"]
 
@@ -77,10 +74,19 @@ def config(base: str, name: str) -> ServerConfig:
     )
 
 
+class Connection(Protocol):
+    """What is needed of a `Transport`."""
+
+    server: ServerConfig
+
+    def request(self, url: str, query: str, *, post: bool = False, once: bool = False) -> Any:
+        """Send an encoded query."""
+
+
 class _OnOurConnection(drms.HttpJsonClient):  # type: ignore[misc]
     """The endpoint methods of drms, asked over our connection: `drms.HttpJsonClient` asks all of them in one place."""
 
-    def __init__(self, http: Transport) -> None:
+    def __init__(self, http: Connection) -> None:
         super().__init__(http.server)
         self._http = http
 
@@ -90,7 +96,7 @@ class _OnOurConnection(drms.HttpJsonClient):  # type: ignore[misc]
         return self._http.request(base, query, post=private, once="op=exp_request" in query)
 
 
-def client(http: Transport, email: str | None) -> drms.Client:
+def client(http: Connection, email: str | None) -> Any:
     """
     Make a plain `drms.Client` that asks over `http`.
 

@@ -14,7 +14,7 @@ import contextlib
 import json
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import requests
@@ -24,10 +24,7 @@ from ..display import redact
 from ..errors import ServerError
 from . import _drms
 from ._drms import ServerConfig
-from .retry import TRANSIENT_STATUS, Again, Clock, Speedometer, is_transient, never_sent, repeat, retry_after
-
-if TYPE_CHECKING:
-    import drms
+from .retry import TRANSIENT_STATUS, Again, Clock, Speedometer, is_transient, never_sent, repeat
 
 __all__ = ["AmbiguousRequest", "Reply", "Transport", "resolve_server"]
 
@@ -284,7 +281,7 @@ class Transport:
             kind(_refusal(url, status, content), url=url, status=status),
             told=f"HTTP {status} from {url}",
             worth=worth,
-            wait=retry_after(headers) or 0.0,
+            headers=headers,
         )
 
     def _send(self, url: str, query: str, post: bool) -> tuple[int, Mapping[str, str], bytearray]:
@@ -306,7 +303,7 @@ class Transport:
                     )
             return response.status_code, response.headers, content
 
-    def drms_client(self, email: str | None) -> drms.Client:
+    def drms_client(self, email: str | None) -> Any:
         """Return a plain `drms.Client` on this connection."""
         return _drms.client(self, email)
 

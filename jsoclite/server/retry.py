@@ -97,17 +97,24 @@ class Again(Exception):
         What the log says of it; by default the error.
     worth : bool
         Whether another try makes sense.
-    wait : float
-        Shortest wait before it, in seconds.
+    headers : mapping, optional
+        Of the answer: a server that asks to wait is heard.
     moved : bool
         Whether this try came further than the last one: the count of tries then starts anew.
     """
 
     def __init__(
-        self, error: Exception, *, told: object = None, worth: bool = True, wait: float = 0.0, moved: bool = False
+        self,
+        error: Exception,
+        *,
+        told: object = None,
+        worth: bool = True,
+        headers: Mapping[str, str] | None = None,
+        moved: bool = False,
     ) -> None:
         super().__init__(str(told or error))
-        self.error, self.worth, self.wait, self.moved = error, worth, wait, moved
+        self.error, self.worth, self.moved = error, worth, moved
+        self.wait = retry_after(headers or {}) or 0.0
 
 
 def repeat(attempt: Callable[[], T], tries: int, clock: Clock, name: str = "") -> T:

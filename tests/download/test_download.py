@@ -319,7 +319,7 @@ def test_a_crash_while_staging_loses_no_request(client, sandbox, hand_clock, tmp
         pass
 
     class Bomb(Silence):
-        def staging(self, request):
+        def staging(self, request_id, state, error):
             raise Crash
 
     with pytest.raises(Crash):

@@ -11,11 +11,12 @@ import responses
 from conftest import GOLDEN
 
 from jsoclite import errors
-from jsoclite.download.ledger import Ledger
+from jsoclite.download.ledger import Ledger, RequestNote
 from jsoclite.export.account import Account
 from jsoclite.export.export import Export
 from jsoclite.export.reply import ExportStatus, read_reply, reply_error
 from jsoclite.export.request import made_lately, poll_delay
+from jsoclite.progress import Silence
 from jsoclite.server.http import Transport, resolve_server
 from jsoclite.server.jsoc import Jsoc
 
@@ -361,7 +362,7 @@ def test_every_step_is_in_the_ledger_before_it_happens(jsoc, tmp_path):
     states = []
     with Ledger(tmp_path) as ledger:
         row = ledger.add_request(BASE, SET, method="url", protocol="fits", process="", filename="")
-        request = jsoc.orders.request(SET, ledger=ledger, row=row)
+        request = jsoc.orders.request(SET, observer=RequestNote(ledger, row, Silence()))
         post = jsoc._answer
 
         def spy(reply):

@@ -14,8 +14,8 @@ from conftest import GOLDEN
 from jsoclite.errors import RecordSetError
 from jsoclite.sandbox import Fault, Sandbox
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
-from jsoclite.sandbox.faults import CONTENT, ENDPOINTS, STATE, WIRE, Faults
-from jsoclite.sandbox.web.messages import Request
+from jsoclite.sandbox.messages import Request
+from jsoclite.sandbox.web.faults import CONTENT, ENDPOINTS, STATE, WIRE, Faults
 
 ADDRESS = "test@example.com"
 FILE = "/SUM0/D500000012/S00000/magnetogram.fits"

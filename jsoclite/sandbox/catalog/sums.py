@@ -15,7 +15,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
-from ..web.messages import File
+from ..messages import File
 from .catalog import Catalog, StorageUnit, StoredCatalog
 
 #: Bytes of recently served files that are kept.

@@ -1,1 +1,27 @@
-"""Record sets, evaluated on a catalogue."""
+"""
+Record sets, evaluated on a catalogue, as the server's library does it (drms_record.c, drms_names.c).
+
+`Engine` takes the elements of a set, makes the conditions of its filters (`clause`), looks for the records (`search`)
+and gives what was `Opened`: records of one series. A `Reader` follows links and gives keywords and files of records,
+whole columns at a time (`reading`). What the server refuses is an `EngineError`, what ends its program an
+`EngineCrash`.
+"""
+
+from . import records as reading
+from .engine import NOT_FOUND, Engine, EngineCrash, EngineError, has_shadow, to_int
+from .handle import Opened
+from .records import Reader
+from .search import known_extremes
+
+__all__ = [
+    "NOT_FOUND",
+    "Engine",
+    "EngineCrash",
+    "EngineError",
+    "Opened",
+    "Reader",
+    "has_shadow",
+    "known_extremes",
+    "reading",
+    "to_int",
+]

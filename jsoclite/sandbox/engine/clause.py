@@ -23,7 +23,7 @@ from typing import Final
 
 from ...errors import RecordSetError
 from ...recordset import filter_name, language, read_filter, read_recnums, read_sql
-from ..catalog.definition import Keyword, SeriesDefinition, Slotting
+from ..catalog import Keyword, schema
 
 # ruff: noqa: S608 - the SQL built here is never sent anywhere
 
@@ -61,7 +61,7 @@ class Clause:
     by_recnum: bool = False
 
 
-def clause(definition: SeriesDefinition, element: language.Element, shadow: bool = False) -> Clause:
+def clause(definition: schema.SeriesDefinition, element: language.Element, shadow: bool = False) -> Clause:
     """
     Build the condition of an element.
 
@@ -112,7 +112,7 @@ def _append(text: str, condition: str, first_last: bool) -> str:
     return f"{text} AND {part}" if text else part
 
 
-def _key(definition: SeriesDefinition, raw: language.RawFilter, position: int) -> tuple[Keyword, int]:
+def _key(definition: schema.SeriesDefinition, raw: language.RawFilter, position: int) -> tuple[Keyword, int]:
     """The prime key that a filter addresses, as users name it, and the position of the next unnamed one."""
     name = filter_name(raw)
     if name is not None:
@@ -129,7 +129,7 @@ def _key(definition: SeriesDefinition, raw: language.RawFilter, position: int) -
     return definition.primekeys[position], position + 1
 
 
-def _key_condition(definition: SeriesDefinition, key: Keyword, raw: language.RawFilter) -> tuple[str, bool]:
+def _key_condition(definition: schema.SeriesDefinition, key: Keyword, raw: language.RawFilter) -> tuple[str, bool]:
     column = key
     if key.slotted:
         column = definition.keywords[f"{key.column}_index"]
@@ -157,7 +157,7 @@ def _key_condition(definition: SeriesDefinition, key: Keyword, raw: language.Raw
 
 
 # ------------------------------------------------------------------------------------------------- items by value
-def _value_condition(column: Keyword, item: language.ValueItem, slots: Slotting | None, raw_bits: bool) -> str:
+def _value_condition(column: Keyword, item: language.ValueItem, slots: schema.Slotting | None, raw_bits: bool) -> str:
     name = column.name
 
     def number(value: language.Value) -> str:
@@ -199,7 +199,7 @@ def _real(value: language.Value) -> float:
     return math.nan
 
 
-def _length(value: language.Value, slots: Slotting | None) -> float:
+def _length(value: language.Value, slots: schema.Slotting | None) -> float:
     if isinstance(value, language.Duration):
         return value.seconds(slots.step if slots else None)
     return _real(value)
@@ -228,7 +228,7 @@ def _literal(column: Keyword, value: language.Value) -> str:
 
 # ------------------------------------------------------------------------------------------------ items by number
 def _index_condition(
-    definition: SeriesDefinition, column: Keyword, key: Keyword, item: language.SlotItem | language.ValueItem
+    definition: schema.SeriesDefinition, column: Keyword, key: Keyword, item: language.SlotItem | language.ValueItem
 ) -> str:
     base, step = 0.0, 1.0
     if not key.slotted and column.scope != 100:
@@ -269,7 +269,7 @@ def _index_condition(
     return f"{text} AND (cast (round(({name}-{origin})/{step_text}) as integer) %{item.step})=0"
 
 
-def _constant(definition: SeriesDefinition, name: str, default: float) -> float:
+def _constant(definition: schema.SeriesDefinition, name: str, default: float) -> float:
     key = definition.keywords.get(name)
     try:
         return float(key.default) if key else default
@@ -343,7 +343,7 @@ def _directive(found: re.Match[str]) -> str:
 # ruff: noqa: S608 - the SQL built here is never sent anywhere
 
 
-def statement(definition: SeriesDefinition, condition: Clause, limit: int, n: int = 0) -> tuple[str, int, int]:
+def statement(definition: schema.SeriesDefinition, condition: Clause, limit: int, n: int = 0) -> tuple[str, int, int]:
     """
     The query that the server sends for a condition, as `drms_query_string` (drms_record.c) writes it.
 

@@ -13,17 +13,15 @@ import numpy as np
 
 from ...errors import RecordSetError
 from ...recordset import language, scan_set
-from ..catalog.catalog import Recnums, Series
-from ..postgres.compiler import parse_condition
-from ..postgres.lexer import SqlError
-from ..postgres.terms import Term
+from ..catalog import Recnums, Series
+from ..postgres import SqlError, Term, parse_condition
 from .clause import Clause, clause, statement
 from .handle import EngineCrash, EngineError, Opened, TooManyRecords
 from .records import Reader
 from .search import Search, Subselects, as_postgres_leaves_them
 
 if TYPE_CHECKING:
-    from ..catalog.definition import SeriesDefinition
+    from ..catalog import schema
 
 __all__ = ["NOT_FOUND", "RECORD_LIMIT", "Engine", "EngineCrash", "EngineError", "Opened", "TooManyRecords", "to_int"]
 
@@ -224,72 +222,13 @@ class Engine:
         tail = "{" + ",".join(segments) + "}"
         return [name + tail for name in names]
 
-    def keyword_text(self, series: Series, recnums: Recnums, name: str, *, full_precision: bool = False) -> list[str]:
-        """
-        Values of a keyword as ``rs_list`` prints them.
-
-        ``Invalid KeyLink`` for a name that is no keyword, ``MISSING`` for a missing value of any but ``QUALITY``.
-
-        Parameters
-        ----------
-        series : Series
-            The records' series.
-        recnums : array of int64
-            Their record numbers.
-        name : str
-            Keyword in any case, or its FITS name in square brackets.
-        full_precision : bool
-            As with ``M=1``.
-        """
-        from ..programs.rs_list import keyword_text
-
-        return keyword_text(self.reader, series, recnums, name, full_precision)
-
-    def jsoc_info(self, params: Mapping[str, str]) -> tuple[int, Iterator[bytes]]:
-        """
-        Answer of the CGI program ``jsoc_info``.
-
-        Parameters
-        ----------
-        params : mapping of str to str
-            Decoded parameters of the query string or form.
-
-        Returns
-        -------
-        status : int
-            HTTP status: 200, or 500 where the program prints nothing or dies.
-        body : iterator of bytes
-            JSON, in pieces.
-        """
-        from ..programs.jsoc_info import jsoc_info
-
-        return jsoc_info(self, params)
-
-    def show_series(self, filter_text: str | None) -> bytes:
-        """
-        Answer of the CGI program ``show_series``.
-
-        Parameters
-        ----------
-        filter_text : str or None
-            POSIX regular expression, ``NOT `` before it to invert; None for all series.
-
-        Raises
-        ------
-        EngineCrash
-            Where the program ends without a reply that a web server would pass on.
-        """
-        from ..programs.jsoc_info import show_series
-
-        return show_series(self.catalog, filter_text)
-
 
 def has_shadow(series: Series) -> bool:
     """Whether a series has a table of its newest records, as those of JSOC have; a property ``shadow`` can deny it."""
     return bool(getattr(series, "shadow", True))
 
 
-def _segments(definition: SeriesDefinition, element: language.Element) -> tuple[str, ...] | None:
+def _segments(definition: schema.SeriesDefinition, element: language.Element) -> tuple[str, ...] | None:
     if element.segments is None:
         return None
     wanted = {name.lower() for name in element.segments}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ...errors import JsocError
 from ...recordset import language
-from ..catalog.catalog import Recnums, Series
+from ..catalog import Recnums, Series
 
 
 class EngineError(JsocError):

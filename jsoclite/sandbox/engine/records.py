@@ -14,9 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...times import words
-from ..catalog.catalog import Column, Recnums, Series
-from ..catalog.definition import MISSING_INT, REALS, Keyword, Link, Segment
-from ..catalog.printing import printed
+from ..catalog import Keyword, Recnums, Segment, Series, printer, schema, tables
 from .handle import Opened
 
 _LINK_DEPTH: Final = 20  # DRMS_MAXLINKDEPTH
@@ -27,7 +25,7 @@ class Values(NamedTuple):
     """Values of a keyword for some records: the keyword that holds them, the values, and where there are any."""
 
     key: Keyword
-    values: Column
+    values: tables.Column
     valid: Flags
 
 
@@ -53,7 +51,7 @@ def default(key: Keyword) -> int | float | str:
     if key.type == "time":
         return words.scan_time(text)
     try:
-        if key.type in REALS:
+        if key.type in schema.REALS:
             return float(text)
         return int(text, 0) if text[:2].lower() == "0x" else int(float(text)) if "." in text else int(text)
     except ValueError:
@@ -100,7 +98,7 @@ class Reader:
             valid[valid] = some.valid
             return Values(some.key, values, valid)
         if key.constant:
-            kind: Any = object if key.type == "string" else np.int64 if key.type in MISSING_INT else np.float64
+            kind: Any = object if key.type == "string" else np.int64 if key.type in schema.MISSING_INT else np.float64
             values = np.full(count, default(key), dtype=kind)
         else:
             values = series.columns(recnums, [key.column])[key.column]
@@ -108,7 +106,7 @@ class Reader:
                 values = values.filled(default(key))
         return Values(key, values, np.ones(count, dtype=bool))
 
-    def follow(self, series: Series, recnums: Recnums, link: Link) -> Recnums:
+    def follow(self, series: Series, recnums: Recnums, link: schema.Link) -> Recnums:
         """Record numbers that a link leads to, -1 where it leads nowhere."""
         target = self._catalog.get(link.target)
         if target is None or not len(recnums):
@@ -121,7 +119,9 @@ class Reader:
             return np.where(np.isin(wanted, existing), wanted, -1)
         return self._follow_keys(series, recnums, link, target)
 
-    def _through(self, series: Series, recnums: Recnums, link: Link, target: Series) -> tuple[Recnums, Series, Recnums]:
+    def _through(
+        self, series: Series, recnums: Recnums, link: schema.Link, target: Series
+    ) -> tuple[Recnums, Series, Recnums]:
         """Where a link leads, the series there, and the records there; a `Prefetched` series remembers them."""
         if not isinstance(series, Prefetched) or not series.holds(recnums):
             linked = self.follow(series, recnums, link)
@@ -134,7 +134,7 @@ class Reader:
         return series.targets[name]
 
     @staticmethod
-    def _follow_keys(series: Series, recnums: Recnums, link: Link, target: Series) -> Recnums:
+    def _follow_keys(series: Series, recnums: Recnums, link: schema.Link, target: Series) -> Recnums:
         """Dynamic links name the prime keys of the newest version of a record."""
         prime = [key.column for key in target.definition.prime]
         names = [f"ln_{link.name.lower()}_{name}" for name in prime]
@@ -164,7 +164,7 @@ class Reader:
         texts = []
         for key in definition.primekeys:
             found = self.values(series, recnums, key)
-            texts.append(printed(found.key, found.values))
+            texts.append(printer.printed(found.key, found.values))
         template = definition.name.replace("%", "%%") + "[%s]" * len(texts)
         return [template % row for row in zip(*texts, strict=True)]
 
@@ -250,7 +250,7 @@ class Prefetched:
         """Whether these are the records whose columns are at hand."""
         return recnums is self._recnums
 
-    def columns(self, recnums: Recnums, names: Sequence[str]) -> dict[str, Column]:
+    def columns(self, recnums: Recnums, names: Sequence[str]) -> dict[str, tables.Column]:
         """See `Series.columns`."""
         if recnums is not self._recnums:
             return self._series.columns(recnums, names)

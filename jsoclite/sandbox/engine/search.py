@@ -14,15 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..catalog.catalog import Bound, Recnums, Series, column_types
-from ..catalog.definition import MISSING_INT, SeriesDefinition
-from ..postgres import sort as pgsort
-from ..postgres.bounds import ALL, Intervals, hull, intervals, merged, union
-from ..postgres.compiler import Compiler
-from ..postgres.lexer import SqlError
-from ..postgres.parser import Call, Select, is_aggregate
-from ..postgres.terms import Rows, Term
-from ..postgres.values import INTEGERS, Vector
+from ..catalog import Recnums, Series, schema, tables
+from ..postgres import Compiler, Rows, SqlError, Term, sorting, spans, sqltypes, syntax
 
 #: Records that one query may look at; PostgreSQL's statement timeout, in numbers that do not depend on the machine.
 WORK_LIMIT: Final = 400_000_000
@@ -41,9 +34,9 @@ _SQL_TYPES: Final = {
 }
 
 
-def sql_types(definition: SeriesDefinition) -> dict[str, str]:
+def sql_types(definition: schema.SeriesDefinition) -> dict[str, str]:
     """PostgreSQL type of each column of a series."""
-    return {name: _SQL_TYPES[kind] for name, kind in column_types(definition).items()}
+    return {name: _SQL_TYPES[kind] for name, kind in tables.column_types(definition).items()}
 
 
 def known_extremes(series: Series, column: str) -> tuple[Any, Any] | None:
@@ -58,7 +51,7 @@ def rows_of(series: Series, recnums: Recnums) -> Rows:
     """Columns of some records for the evaluation of SQL."""
     types = sql_types(series.definition)
 
-    def fetch(name: str) -> Vector:
+    def fetch(name: str) -> sqltypes.Vector:
         values = series.columns(recnums, [name])[name]
         nulls = None
         if np.ma.isMaskedArray(values):
@@ -136,8 +129,8 @@ class Search:
 
     def _candidates(self, descending: bool) -> Iterator[Recnums]:
         series, definition = self._series, self._series.definition
-        numbers = intervals(self._condition, "recnum", True)
-        if numbers != ALL:
+        numbers = spans.intervals(self._condition, "recnum", True)
+        if numbers != spans.ALL:
             listed = self._listed(numbers)
             if listed is not None:
                 yield listed
@@ -149,16 +142,16 @@ class Search:
         if first is None or first.type in ("string", "float", "double"):
             yield series.candidates(bounds, self._all)
             return
-        whole = first.type in MISSING_INT
-        allowed = intervals(self._condition, first.column, whole)
+        whole = first.type in schema.MISSING_INT
+        allowed = spans.intervals(self._condition, first.column, whole)
         first_size = _WINDOW if whole else _SECONDS
         if any(high - low > 100 * first_size for low, high in allowed):
             extremes = known_extremes(series, first.column)
             if extremes is None:
                 return
-            allowed = union((max(low, extremes[0]), min(high, extremes[1])) for low, high in allowed)
+            allowed = spans.union((max(low, extremes[0]), min(high, extremes[1])) for low, high in allowed)
         gap = 1000 if whole else 3600.0
-        windows = _Windows(merged(allowed, gap), whole, descending)
+        windows = _Windows(spans.merged(allowed, gap), whole, descending)
         windows.size = first_size / (_FEW if self._few else 1)
         for low, high in windows:
             found = series.candidates({**bounds, first.column: (low, high)}, self._all)
@@ -168,21 +161,21 @@ class Search:
                 windows.size /= 2
             yield found
 
-    def _bounds(self) -> dict[str, Bound] | None:
+    def _bounds(self) -> dict[str, tables.Bound] | None:
         """Limits of the prime keys but the first, None where nothing can match."""
-        bounds: dict[str, Bound] = {}
+        bounds: dict[str, tables.Bound] = {}
         for key in self._series.definition.prime:
             if key.type in ("string", "float", "double"):
                 continue
-            limits = hull(intervals(self._condition, key.column, key.type in MISSING_INT))
+            limits = spans.hull(spans.intervals(self._condition, key.column, key.type in schema.MISSING_INT))
             if limits is None:
                 return None
-            if limits != ALL[0]:
+            if limits != spans.ALL[0]:
                 low, high = limits
                 bounds[key.column] = (None if low == -math.inf else low, None if high == math.inf else high)
         return bounds
 
-    def _listed(self, numbers: Intervals) -> Recnums | None:
+    def _listed(self, numbers: spans.Intervals) -> Recnums | None:
         """Existing records of a limited set of record numbers, sorted; None where the set is too large for that."""
         extremes = known_extremes(self._series, "recnum")
         if extremes is None or not numbers:
@@ -235,13 +228,13 @@ def as_postgres_leaves_them(series: Series, recnums: Recnums) -> Recnums:
     rank = np.empty(len(recnums), dtype=np.int64)
     rank[sorted_rows] = np.cumsum(differs)
     stored = np.argsort(recnums, kind="stable")  # the table holds records in the order in which they were made
-    return recnums[stored][pgsort.order(rank[stored].tolist())]
+    return recnums[stored][sorting.order(rank[stored].tolist())]
 
 
 class _Windows:
     """Stretches of the first prime key; `size`, their length, may be changed while iterating."""
 
-    def __init__(self, allowed: Intervals, whole: bool, descending: bool) -> None:
+    def __init__(self, allowed: spans.Intervals, whole: bool, descending: bool) -> None:
         self._whole, self._descending = whole, descending
         self._allowed = reversed(allowed) if descending else iter(allowed)
         self.size = 1.0
@@ -277,7 +270,7 @@ class Subselects:
         """Checks conditions on a series; subselects see the same catalogue."""
         return Compiler(series.definition.name.lower().split("."), sql_types(series.definition), self)
 
-    def __call__(self, select: Select) -> tuple[str, list[Any]]:
+    def __call__(self, select: syntax.Select) -> tuple[str, list[Any]]:
         """Type and values of a subselect."""
         if not select.table:
             term = Compiler((), {}, self).term(select.what)
@@ -291,14 +284,14 @@ class Subselects:
         search = Search(series, condition, all_versions=True)
         if select.exists:
             return "boolean", [True for _ in [next(search.chunks(), None)] if _ is not None]
-        if is_aggregate(select.what):
-            assert isinstance(select.what, Call)
+        if syntax.is_aggregate(select.what):
+            assert isinstance(select.what, syntax.Call)
             return self._aggregate(select.what, series, compiler, condition, search)
         term = compiler.term(select.what)
         return term.type, [value for part in search.chunks() for value in _values(term, series, part)]
 
     def _aggregate(
-        self, call: Call, series: Series, compiler: Compiler, condition: Term | None, search: Search
+        self, call: syntax.Call, series: Series, compiler: Compiler, condition: Term | None, search: Search
     ) -> tuple[str, list[Any]]:
         term = compiler.term(call.arguments[0])
         name = call.name
@@ -324,7 +317,7 @@ class Subselects:
         if name in ("min", "max"):
             return term.type, values or [None]
         total: Any = sum(values) if values else None
-        kind = "bigint" if term.type in INTEGERS and name == "sum" else "double precision"
+        kind = "bigint" if term.type in sqltypes.INTEGERS and name == "sum" else "double precision"
         return kind, [total / len(values) if values and name == "avg" else total]
 
 

@@ -20,10 +20,9 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import quote
 
-from ..catalog.json import Json, pretty
-from ..catalog.sums import FileCache, Sums, media_type
+from ..catalog import jsontext, storage
+from ..messages import File
 from ..processing import Look, ProcessError, component_file, film, process_file, time_span, vector_segments
-from ..web.messages import File
 from .header import header, write
 from .records import Stored
 from .staging import StagedRequest, Staging, State
@@ -58,17 +57,17 @@ class Directory:
     """
 
     path: str
-    header: dict[str, Json] = field(default_factory=dict)
+    header: dict[str, jsontext.Json] = field(default_factory=dict)
     rows: list[tuple[str, str]] = field(default_factory=list)
     files: dict[str, Callable[[], bytes]] = field(default_factory=dict)
 
     def index(self, *, evil: bool = False) -> bytes:
         """``index.json``; file names replaced by `EVIL` ones if asked for."""
-        rows: list[Json] = [
+        rows: list[jsontext.Json] = [
             {"record": record, "filename": EVIL[number % len(EVIL)] if evil else name}
             for number, (record, name) in enumerate(self.rows)
         ]
-        return pretty({**self.header, "data": rows})
+        return jsontext.pretty({**self.header, "data": rows})
 
     def index_text(self) -> bytes:
         """``index.txt``."""
@@ -112,11 +111,11 @@ class Exports:
         Longest record set of a ``fits`` export.
     """
 
-    def __init__(self, sums: Sums, staging: Staging, longest: int) -> None:
+    def __init__(self, sums: storage.Sums, staging: Staging, longest: int) -> None:
         self.sums, self.staging, self.longest = sums, staging, longest
         self._directories: OrderedDict[str, Directory] = OrderedDict()
         self._lock = threading.Lock()
-        self._cache = FileCache()
+        self._cache = storage.FileCache()
 
     def index(self, request: StagedRequest, *, evil: bool = False) -> bytes | None:
         """
@@ -144,7 +143,7 @@ class Exports:
             content = make()
         except (ProcessError, LookupError):
             return None
-        return self._cache.put(path, File(content, float(int(request.ready)), media_type(found[2])))
+        return self._cache.put(path, File(content, float(int(request.ready)), storage.media_type(found[2])))
 
     def _directory(self, request: StagedRequest) -> Directory | None:
         with request.lock:
@@ -191,13 +190,13 @@ class Exports:
             directory.files[packed] = partial(_tar, members, request.ready)
         return directory
 
-    def _header(self, directory: Directory, request: StagedRequest, count: int) -> dict[str, Json]:
+    def _header(self, directory: Directory, request: StagedRequest, count: int) -> dict[str, jsontext.Json]:
         wanted = request.wanted
         finished = time.strftime("%Y.%m.%d_%H:%M:%S_UT", time.gmtime(request.ready))
-        size: dict[str, Json] = {"count": str(count), "size": str(request.megabytes)}
+        size: dict[str, jsontext.Json] = {"count": str(count), "size": str(request.megabytes)}
         if wanted.look is not None:
             kind, _, arguments = wanted.protocol.partition(",")
-            head: dict[str, Json] = {"reqid": request.id, "expversion": "0.5", "method": wanted.method}
+            head: dict[str, jsontext.Json] = {"reqid": request.id, "expversion": "0.5", "method": wanted.method}
             head |= {"recordset": wanted.ds, "protocol": kind, "dir": directory.path}
             head |= {"filefmt": wanted.template or "", "cparms": arguments}
             return head | size | {"exptime": finished, "status": "0"} | directory.header | {"keywords": f"{kind} files"}

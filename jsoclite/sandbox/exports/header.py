@@ -16,8 +16,7 @@ from typing import Final
 import numpy as np
 
 from ...times import words
-from ..catalog.definition import REALS, Keyword
-from ..catalog.printing import fits_name
+from ..catalog import Keyword, printer, schema
 from ..processing import quiet
 from .records import RecordTable, Value
 
@@ -87,7 +86,7 @@ def keyword_cards(keyword: Keyword, own: Keyword, value: Value) -> Cards:
     value : int, float, str or None
         Times as TAI seconds since 1977.
     """
-    name, stem = fits_name(keyword), keyword.name.lower()
+    name, stem = printer.fits_name(keyword), keyword.name.lower()
     if re.fullmatch(r"[a-z]+[0-9]+", stem[:15]):
         stem = stem.rstrip("0123456789")
     unit, alias = keyword.unit or own.unit, _ALIAS.match(keyword.description)
@@ -103,7 +102,7 @@ def keyword_cards(keyword: Keyword, own: Keyword, value: Value) -> Cards:
         return Cards([], [])
     if stem in _DEFAULTS:
         name = keyword.name.upper()
-        if value is None and own.type in REALS:
+        if value is None and own.type in schema.REALS:
             value = _DEFAULTS[stem]
     bracket = f"[{unit}] " if unit and unit.lower() not in ("none", "na", "n/a") else ""
     description = keyword.description[alias.end() :] if alias else keyword.description

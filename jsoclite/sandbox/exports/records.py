@@ -12,11 +12,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..catalog.catalog import Recnums, StorageUnit
-from ..catalog.definition import Keyword, Segment, SeriesDefinition
-from ..catalog.printing import as_stored, is_missing, printed
-from ..engine.engine import Opened
-from ..engine.records import Reader, Values
+from ..catalog import Keyword, Recnums, Segment, printer, schema, tables
+from ..engine import Opened, Reader, reading
 
 #: Value of a keyword, None where it is missing.
 Value: TypeAlias = int | float | str | None
@@ -48,7 +45,7 @@ class Stored:
     row: int
     segment: str
     sunum: int
-    unit: StorageUnit | None
+    unit: tables.StorageUnit | None
     name: str
     path: str
     size: int
@@ -76,7 +73,7 @@ class RecordTable:
         return len(self.recnums)
 
     @property
-    def definition(self) -> SeriesDefinition:
+    def definition(self) -> schema.SeriesDefinition:
         """Definition of the series."""
         return self._series.definition
 
@@ -153,7 +150,7 @@ class RecordTable:
                 found[name] = own, _value(own, values)
         return found
 
-    def column(self, name: str) -> Values | None:
+    def column(self, name: str) -> reading.Values | None:
         """A keyword, in any case, of all records as it is stored; None without such a keyword."""
         key = self.definition.find(name)
         return None if key is None else self._reader.values(self._series, self.recnums, key)
@@ -175,14 +172,14 @@ class RecordTable:
                 continue
             own, values, valid = self._reader.values(self._series, self.recnums, key)
             head.append(key.name)
-            texts = printed(own, values)
+            texts = printer.printed(own, values)
             columns.append([text if ok else "Invalid KeyLink" for text, ok in zip(texts, valid, strict=True)])
         lines = ["\t".join(head), *map("\t".join, zip(*columns, strict=True))]
         return ("\n".join(lines) + "\n").encode("latin-1", "replace")
 
 
 def _value(key: Keyword, values: Any) -> Value:
-    if is_missing(key, values)[0]:
+    if printer.is_missing(key, values)[0]:
         return None
-    value = as_stored(key, values)[0]
+    value = printer.as_stored(key, values)[0]
     return value.item() if isinstance(value, np.generic) else str(value)

@@ -16,9 +16,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from ...times import words
-from ..catalog.definition import REALS, Keyword
-from ..catalog.printing import printed
-from ..engine.records import Values
+from ..catalog import Keyword, printer, schema
+from ..engine import reading
 from ..processing import Look, possible
 from .records import RecordTable
 
@@ -140,7 +139,7 @@ class Namer:
 
     def __init__(self, template: str | None, records: RecordTable) -> None:
         self._template, self._records = template or DEFAULT, records
-        self._columns: dict[str, Values | None] = {}
+        self._columns: dict[str, reading.Values | None] = {}
 
     def name(self, row: int, counter: int, segment: str) -> str:
         """
@@ -208,7 +207,7 @@ class Namer:
             raise FileNameError(f"filenamefmt names {name!r}, which is no keyword of {self._records.name}")
         keyword, value = column.key, column.values[row]
         if layout is None or (keyword.type == "time" and layout == ""):
-            return printed(keyword, np.array([value], dtype=object if keyword.type == "string" else None))[0]
+            return printer.printed(keyword, np.array([value], dtype=object if keyword.type == "string" else None))[0]
         return _time(keyword, float(value), layout) if keyword.type == "time" else _printf(layout, keyword.type, value)
 
 
@@ -237,7 +236,7 @@ def _printf(layout: str, kind: str, value: Any) -> str:
     if conversion == "s":
         if kind == "string":
             return str((form + "s" + after) % str(value))
-        if kind in REALS:  # the program puts text where the number's address would be
+        if kind in schema.REALS:  # the program puts text where the number's address would be
             return f"{before}null{after}"
         raise FileNameCrashError(f"the layout {layout!r} prints a number as text, which kills the export program")
     if kind == "string" or conversion == "c":

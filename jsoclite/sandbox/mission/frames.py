@@ -11,8 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..catalog.catalog import Bound, Column
-from ..catalog.definition import Segment
+from ..catalog import Segment, tables
 from .availability import END, inside, moment, outages, quality, reprocessed
 from .noise import BoolArray, FloatArray, IntArray, uniform
 from .series import Rows, Value, limits
@@ -54,13 +53,13 @@ class Channels(Grid):
         super().__init__(spec, values)
         self.exact = (self.outer, "wavelnth")
 
-    def prime_values(self, column: str, index: IntArray) -> Column:
+    def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """See `ComputedSeries.prime_values`."""
         if column == "wavelnth":
             return self.wavelengths[index % self.cells]
         return super().prime_values(column, index)
 
-    def _cells(self, bounds: Mapping[str, Bound]) -> IntArray:
+    def _cells(self, bounds: Mapping[str, tables.Bound]) -> IntArray:
         low, high = limits(bounds, "wavelnth")
         return np.flatnonzero((self.wavelengths >= low) & (self.wavelengths <= high))
 
@@ -105,14 +104,14 @@ class Frames(Grid):
         """T_REC, the nearest whole second to T_OBS."""
         return np.floor(frame_times(index) + 0.5)
 
-    def prime_values(self, column: str, index: IntArray) -> Column:
+    def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """See `ComputedSeries.prime_values`."""
         if column == "fsn":
             return FIRST_FSN + index
         # slots of one second
         return self.times(index).astype(np.int64) if column == "t_rec_index" else super().prime_values(column, index)
 
-    def _moments(self, bounds: Mapping[str, Bound]) -> tuple[int, int]:
+    def _moments(self, bounds: Mapping[str, tables.Bound]) -> tuple[int, int]:
         return self._near(bounds, ("t_rec_index", _STEP, _STEP * self.first), ("fsn", self.cells, FIRST_FSN))
 
     def qualities(self, rows: Rows) -> IntArray:
@@ -144,11 +143,11 @@ class Exposures(Grid):
         """Middle of the exposure; the three cameras a hundredth of a second apart."""
         return self._moment_times(index // self.cells) + 0.89 + 0.01 * (index % self.cells)
 
-    def prime_values(self, column: str, index: IntArray) -> Column:
+    def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """See `ComputedSeries.prime_values`."""
         return FIRST_FSN + index if column == "fsn" else super().prime_values(column, index)
 
-    def _moments(self, bounds: Mapping[str, Bound]) -> tuple[int, int]:
+    def _moments(self, bounds: Mapping[str, tables.Bound]) -> tuple[int, int]:
         return self._near(bounds, ("t_obs", self.step, self.epoch), ("fsn", self.cells, FIRST_FSN))
 
 

@@ -17,8 +17,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..catalog.catalog import Catalog
-from ..catalog.definition import Segment
+from ..catalog import Segment, tables
 from .frames import Channels, Exposures, Frames
 from .patches import Patches
 from .series import ComputedSeries, Rows, Value, file_name
@@ -66,7 +65,7 @@ class Location(NamedTuple):
     segment: str
 
 
-class MissionCatalog(Catalog):
+class MissionCatalog(tables.Catalog):
     """
     All computed series by name, in any case.
 

@@ -11,8 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..catalog.catalog import Bound, Column
-from ..catalog.definition import Keyword, Segment
+from ..catalog import Keyword, Segment, tables
 from .availability import inside as within
 from .availability import moment, quality, reprocessed
 from .noise import BoolArray, FloatArray, IntArray
@@ -58,7 +57,7 @@ class Patches(ComputedSeries):
         """See `ComputedSeries.times`."""
         return np.asarray(EPOCH + STEP * self.slots(index))
 
-    def prime_values(self, column: str, index: IntArray) -> Column:
+    def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """See `ComputedSeries.prime_values`."""
         if column == "harpnum":
             return regions().number[self.rows_of(index)]
@@ -68,7 +67,7 @@ class Patches(ComputedSeries):
             return self.times(index)
         raise KeyError(column)
 
-    def places(self, bounds: Mapping[str, Bound]) -> tuple[IntArray, BoolArray]:
+    def places(self, bounds: Mapping[str, tables.Bound]) -> tuple[IntArray, BoolArray]:
         """See `ComputedSeries.places`."""
         rows, offsets = self._table
         found = regions()

@@ -17,8 +17,7 @@ import numpy as np
 
 from ...errors import RecordSetError
 from ...times import words
-from ..catalog.catalog import Bound, Column, Recnums, StorageUnit
-from ..catalog.definition import JD0, MISSING_INT, REALS, Keyword, Segment, SeriesDefinition
+from ..catalog import Keyword, Recnums, Segment, schema, tables
 from .availability import on_tape
 from .ephemeris import View, view
 from .noise import BoolArray, FloatArray, IntArray, hashed, uniform
@@ -82,7 +81,7 @@ class Rows:
         columns, lines = self.series.axes(self, first)
         return int(np.ravel(lines)[0]), int(np.ravel(columns)[0])
 
-    def prime(self, column: str) -> Column:
+    def prime(self, column: str) -> tables.Column:
         """A prime-key column."""
         return self.series.prime_values(column, self.index)
 
@@ -129,7 +128,7 @@ class ComputedSeries:
         return f"<{type(self).__name__} {self.spec.name}>"
 
     @property
-    def definition(self) -> SeriesDefinition:
+    def definition(self) -> schema.SeriesDefinition:
         """What the series is."""
         return self.spec.definition
 
@@ -139,11 +138,11 @@ class ComputedSeries:
         """Nominal time of the records at `index`."""
         raise NotImplementedError
 
-    def prime_values(self, column: str, index: IntArray) -> Column:
+    def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """Values of a prime-key column (database name) at `index`; KeyError for another column."""
         raise NotImplementedError
 
-    def places(self, bounds: Mapping[str, Bound]) -> tuple[IntArray, BoolArray]:
+    def places(self, bounds: Mapping[str, tables.Bound]) -> tuple[IntArray, BoolArray]:
         """Indices of the records within `bounds`, ascending, and which of them have a second version."""
         raise NotImplementedError
 
@@ -169,11 +168,11 @@ class ComputedSeries:
 
     # --- records -------------------------------------------------------------------------------------------------
 
-    def count(self, bounds: Mapping[str, Bound]) -> int:
+    def count(self, bounds: Mapping[str, tables.Bound]) -> int:
         """Number of records within `bounds`, latest versions only."""
         return len(self.places(bounds)[0])
 
-    def candidates(self, bounds: Mapping[str, Bound], all_versions: bool) -> Recnums:
+    def candidates(self, bounds: Mapping[str, tables.Bound], all_versions: bool) -> Recnums:
         """See `Series.candidates`; RecordSetError if there would be more than 50 million."""
         index, again = self.places(bounds)
         if not all_versions:
@@ -221,12 +220,12 @@ class ComputedSeries:
 
     # --- columns -------------------------------------------------------------------------------------------------
 
-    def columns(self, recnums: Recnums, names: Sequence[str]) -> dict[str, Column]:
+    def columns(self, recnums: Recnums, names: Sequence[str]) -> dict[str, tables.Column]:
         """See `Series.columns`."""
         rows = Rows(self, recnums)
         return {name: self._column(rows, name) for name in names}
 
-    def _column(self, rows: Rows, name: str) -> Column:
+    def _column(self, rows: Rows, name: str) -> tables.Column:
         system = self._system_column(rows, name)
         if system is not None:
             return system
@@ -255,7 +254,7 @@ class ComputedSeries:
         plain = self._values.get(base)
         return plain(rows) if plain else key.default
 
-    def _system_column(self, rows: Rows, name: str) -> Column | None:
+    def _system_column(self, rows: Rows, name: str) -> tables.Column | None:
         count = len(rows)
         if name == "recnum":
             return rows.recnum
@@ -273,7 +272,7 @@ class ComputedSeries:
             return self._segment_column(rows, name)
         return None
 
-    def _link_column(self, rows: Rows, name: str) -> Column:
+    def _link_column(self, rows: Rows, name: str) -> tables.Column:
         for link in self.definition.links.values():
             prefix = f"ln_{link.name.lower()}"
             if link.static and name == prefix:
@@ -284,7 +283,7 @@ class ComputedSeries:
                 return np.ones(len(rows), dtype=np.int64) if column == "isset" else rows.prime(column)
         raise KeyError(f"{self.spec.name} has no column {name!r}")
 
-    def _segment_column(self, rows: Rows, name: str) -> Column:
+    def _segment_column(self, rows: Rows, name: str) -> tables.Column:
         for segment in self.definition.segments.values():
             if name.startswith(f"sg_{segment.number:03d}_") and not segment.link:
                 if name.endswith("_file"):
@@ -331,14 +330,14 @@ class ComputedSeries:
         _, online, names = self._unit_states(sunums)
         return [name if there else "" for name, there in zip(names, online.tolist(), strict=True)]
 
-    def units(self, sunums: Recnums) -> list[StorageUnit | None]:
+    def units(self, sunums: Recnums) -> list[tables.StorageUnit | None]:
         """See `Series.units`."""
         files = [file_name(segment) for segment in self.definition.segments.values() if not segment.link]
         size = _FILE_BYTES * len(files) * self.spec.unitsize
-        found: list[StorageUnit | None] = []
+        found: list[tables.StorageUnit | None] = []
         for sunum, ours, there, name in zip(np.asarray(sunums).tolist(), *self._unit_states(sunums), strict=True):
             held = dict.fromkeys(files, _FILE_BYTES) if there else {}
-            unit = StorageUnit(sunum, name, bool(there), "Y", "209901011234", size, held, "2026-10-31T12:00:00Z")
+            unit = tables.StorageUnit(sunum, name, bool(there), "Y", "209901011234", size, held, "2026-10-31T12:00:00Z")
             found.append(unit if ours else None)
         return found
 
@@ -371,15 +370,15 @@ def constant(value: Any) -> Value:
     return lambda rows: value
 
 
-def _typed(key: Keyword, value: Any, count: int) -> Column:
+def _typed(key: Keyword, value: Any, count: int) -> tables.Column:
     """A column of `count` values in the type of the database: int64, float64 (rounded to 32 bits for float) or str."""
     if key.type == "string":
         column = np.empty(count, dtype=object)
         column[:] = value if isinstance(value, np.ndarray) else str(value)
         return column
-    if key.type in MISSING_INT:
+    if key.type in schema.MISSING_INT:
         if isinstance(value, str):
-            value = int(value, 0) if value.strip() else MISSING_INT[key.type]
+            value = int(value, 0) if value.strip() else schema.MISSING_INT[key.type]
         whole = np.empty(count, dtype=np.int64)
         whole[:] = np.rint(value) if isinstance(value, float) else value
         return whole
@@ -391,12 +390,12 @@ def _typed(key: Keyword, value: Any, count: int) -> Column:
 
 
 def _default_real(key: Keyword, text: str) -> float:
-    if key.type in REALS:
+    if key.type in schema.REALS:
         return float(text) if text.strip() else float("nan")
-    return JD0 if not text.strip() or text.startswith("-4712") else float(words.scan_time(text))
+    return schema.JD0 if not text.strip() or text.startswith("-4712") else float(words.scan_time(text))
 
 
-def limits(bounds: Mapping[str, Bound], column: str) -> tuple[float, float]:
+def limits(bounds: Mapping[str, tables.Bound], column: str) -> tuple[float, float]:
     """Inclusive limits of a column of numbers, infinite where it is not bound."""
     low, high = bounds.get(column, (None, None))
     return -math.inf if low is None else float(low), math.inf if high is None else float(high)

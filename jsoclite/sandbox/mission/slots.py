@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..catalog.catalog import Bound, Column
+from ..catalog import tables
 from .availability import END, inside, moment, outages, quality, reprocessed
 from .ephemeris import DAY
 from .noise import BoolArray, FloatArray, IntArray
@@ -72,7 +72,7 @@ class Grid(ComputedSeries):
         """See `ComputedSeries.times`."""
         return self._moment_times(index // self.cells)
 
-    def prime_values(self, column: str, index: IntArray) -> Column:
+    def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """See `ComputedSeries.prime_values`."""
         if column == self.outer:
             return np.asarray(self.first + index // self.cells, dtype=np.int64)
@@ -89,14 +89,14 @@ class Grid(ComputedSeries):
 
     # --- which records there are ---------------------------------------------------------------------------------
 
-    def _moments(self, bounds: Mapping[str, Bound]) -> tuple[int, int]:
+    def _moments(self, bounds: Mapping[str, tables.Bound]) -> tuple[int, int]:
         """First and last moment that may lie within the bounds."""
         low, high = limits(bounds, self.outer)
         first = math.ceil(max(low, self.first)) - self.first
         last = math.floor(min(high, self.first + self.moments - 1)) - self.first
         return first, last
 
-    def _cells(self, bounds: Mapping[str, Bound]) -> IntArray:
+    def _cells(self, bounds: Mapping[str, tables.Bound]) -> IntArray:
         """Cells that may lie within the bounds."""
         return np.arange(self.cells)
 
@@ -123,14 +123,14 @@ class Grid(ComputedSeries):
         """Which places of the grid are ever filled, outages aside."""
         return np.ones(len(index), dtype=bool)
 
-    def count(self, bounds: Mapping[str, Bound]) -> int:
+    def count(self, bounds: Mapping[str, tables.Bound]) -> int:
         """See `ComputedSeries.count`."""
         first, last = self._moments(bounds)
         if set(bounds) <= set(self.exact) and type(self)._kept is Grid._kept:
             return len(self._there(first, last)) * len(self._cells(bounds))
         return super().count(bounds)
 
-    def places(self, bounds: Mapping[str, Bound]) -> tuple[IntArray, BoolArray]:
+    def places(self, bounds: Mapping[str, tables.Bound]) -> tuple[IntArray, BoolArray]:
         """See `ComputedSeries.places`."""
         first, last = self._moments(bounds)
         cells = self._cells(bounds)
@@ -185,7 +185,7 @@ class Grid(ComputedSeries):
         """See `ComputedSeries.link`: the same slot of the sister series."""
         return rows.index + 1
 
-    def _near(self, bounds: Mapping[str, Bound], *scales: tuple[str, float, float]) -> tuple[int, int]:
+    def _near(self, bounds: Mapping[str, tables.Bound], *scales: tuple[str, float, float]) -> tuple[int, int]:
         """First and last moment that may lie within bounds of columns that grow with it: name, growth and start."""
         first, last = 0, self.moments - 1
         for column, scale, zero in scales:
@@ -202,7 +202,7 @@ def side_cameras(times: FloatArray) -> IntArray:
     return np.where(times < COMBINED, 1, 3)
 
 
-def within(values: Column, low: Any, high: Any) -> BoolArray:
+def within(values: tables.Column, low: Any, high: Any) -> BoolArray:
     """Which values lie within inclusive limits, None where open."""
     keep = np.ones(len(values), dtype=bool)
     if low is not None:

@@ -15,7 +15,7 @@ from functools import cache, cached_property
 from importlib import resources
 from typing import Any, Final
 
-from ..catalog.definition import SeriesDefinition
+from ..catalog import schema
 
 _SCOPES: Final = {"constant": 1, "ts_eq": 1000, "ts_slot": 1004}
 _MISSING_TIME: Final = "-4712.01.01_11:59:28_UTC"
@@ -103,9 +103,9 @@ class Spec:
         return tuple(self.options["axes"])
 
     @cached_property
-    def definition(self) -> SeriesDefinition:
+    def definition(self) -> schema.SeriesDefinition:
         """The definition, in the same form as a stored catalogue's."""
-        return SeriesDefinition(self.rows())
+        return schema.SeriesDefinition(self.rows())
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """Rows of ``drms_series``, ``drms_keyword``, ``drms_segment`` and ``drms_link``."""

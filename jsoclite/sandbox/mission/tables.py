@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from ..catalog.catalog import Bound, Column
+from ..catalog import tables
 from .availability import moment
 from .ephemeris import DAY, rotation_start
 from .frames import CHANNELS
@@ -57,11 +57,11 @@ class Table(ComputedSeries):
         """See `ComputedSeries.times`."""
         return self._when[index]
 
-    def prime_values(self, column: str, index: IntArray) -> Column:
+    def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """See `ComputedSeries.prime_values`."""
         return self._keys[column][index]
 
-    def places(self, bounds: Mapping[str, Bound]) -> tuple[IntArray, BoolArray]:
+    def places(self, bounds: Mapping[str, tables.Bound]) -> tuple[IntArray, BoolArray]:
         """See `ComputedSeries.places`."""
         keep = np.ones(self.size, dtype=bool)
         for column, (low, high) in bounds.items():
@@ -78,16 +78,16 @@ class Table(ComputedSeries):
         return np.asarray(uniform(index, self.spec.name + " again") < 0.15)
 
 
-_Keys: TypeAlias = tuple[dict[str, Column], FloatArray]
+_Keys: TypeAlias = tuple[dict[str, tables.Column], FloatArray]
 
 
-def _rank(column: Column) -> IntArray:
+def _rank(column: tables.Column) -> IntArray:
     """Ranks that sort a column, text by its bytes."""
     plain = column.astype(str) if column.dtype == object else column
     return np.unique(plain, return_inverse=True)[1].astype(np.int64)
 
 
-def _product(**lists: Any) -> dict[str, Column]:
+def _product(**lists: Any) -> dict[str, tables.Column]:
     grids = np.meshgrid(*(np.arange(len(values)) for values in lists.values()), indexing="ij")
     found = {}
     for (name, values), grid in zip(lists.items(), grids, strict=True):

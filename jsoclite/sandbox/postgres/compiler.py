@@ -123,7 +123,7 @@ class Compiler:
                 values, nulls = operand.run(rows)
                 return ~values, nulls
 
-            return self._fold(Term("boolean", negate, unary.position), operand)
+            return self.fold(Term("boolean", negate, unary.position), operand)
         if isinstance(unary.operand, Literal) and unary.operand.kind in ("int", "numeric") and unary.operator in "+-":
             signed = self._literal(Literal(unary.operand.kind, unary.operand.text, unary.position))
             if unary.operator == "+":
@@ -156,7 +156,7 @@ class Compiler:
         middle = len(terms) // 2
         left, right = self._joined(operator, terms[:middle], at), self._joined(operator, terms[middle:], at)
         term = Term("boolean", partial(junction, operator, left, right), at, parts=(operator, left, right))
-        return self._fold(term, left, right)
+        return self.fold(term, left, right)
 
     def operation(self, operator: str, left: Term, right: Term, at: int) -> Term:
         """An infix operator on checked operands."""
@@ -187,7 +187,7 @@ class Compiler:
         if operator in _COMPARISONS:
             return self._comparison(operator, left, right, at, original)
         if operator == "is distinct from":
-            return self._fold(Term("boolean", partial(distinct, left, right), at), left, right)
+            return self.fold(Term("boolean", partial(distinct, left, right), at), left, right)
         if wanted is NUMBERS:
             return self.apply(kind, lambda a, b: arithmetic(operator, a, b, kind), at, left, right)
         return self.apply(kind, lambda a, b: bitwise(operator, a, b, kind), at, left, right)
@@ -243,7 +243,7 @@ class Compiler:
                 result = missing
             return ~result if test.negated else result, None
 
-        return self._fold(Term("boolean", run, test.position), operand)
+        return self.fold(Term("boolean", run, test.position), operand)
 
     def _any(self, test: AnyAll) -> Term:
         left, at = self.term(test.left), test.position
@@ -297,7 +297,7 @@ class Compiler:
             kind = joint
         kind = "text" if kind == "unknown" else kind
         results = [self.cast(result, kind) for result in results]
-        return self._fold(Term(kind, partial(choose, conditions, results), case.position), *conditions, *results)
+        return self.fold(Term(kind, partial(choose, conditions, results), case.position), *conditions, *results)
 
     def _select(self, select: Select) -> Term:
         kind, values = self._subselect(select)
@@ -324,10 +324,11 @@ class Compiler:
             result[known] = some
             return result, ~known
 
-        return self._fold(Term(kind, run, at), *operands)
+        return self.fold(Term(kind, run, at), *operands)
 
     @staticmethod
-    def _fold(term: Term, *operands: Term) -> Term:
+    def fold(term: Term, *operands: Term) -> Term:
+        """A term of constants worked out, others as they are."""
         return folded(term) if all(operand.constant for operand in operands) else term
 
 

@@ -10,16 +10,13 @@ import math
 import re
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 
 from .lexer import SqlError
 from .terms import Rows, Term, constant
 from .values import INTEGERS, NUMBERS, Array, arithmetic, check, resolved
-
-if TYPE_CHECKING:
-    from .compiler import Compiler
 
 _NO_FUNCTION: Final = (
     "No function matches the given name and argument types. You might need to add explicit type casts."
@@ -148,7 +145,23 @@ def _part(text: str, start: int, size: int) -> str:
     return text[max(start - 1, 0) : max(start - 1 + size, 0)]
 
 
-def call(compiler: Compiler, name: str, arguments: list[Term], position: int) -> Term:
+class Makes(Protocol):
+    """What a compiler makes of terms: see `Compiler`."""
+
+    def cast(self, term: Term, kind: str) -> Term:
+        """Cast to a type."""
+
+    def apply(self, kind: str, function: Callable[..., Array], at: int, *operands: Term) -> Term:
+        """Apply a function on arrays."""
+
+    def operation(self, operator: str, left: Term, right: Term, at: int) -> Term:
+        """Apply an operator."""
+
+    def fold(self, term: Term, *operands: Term) -> Term:
+        """Work out a term of constants."""
+
+
+def call(compiler: Makes, name: str, arguments: list[Term], position: int) -> Term:
     """
     A function on checked arguments.
 
@@ -180,11 +193,11 @@ def call(compiler: Compiler, name: str, arguments: list[Term], position: int) ->
     return found
 
 
-def _one(compiler: Compiler) -> Term:
+def _one(compiler: Makes) -> Term:
     return constant("double precision", 1.0, 0)
 
 
-def _numeric(compiler: Compiler, name: str, arguments: list[Term], position: int) -> Term | None:
+def _numeric(compiler: Makes, name: str, arguments: list[Term], position: int) -> Term | None:
     count = len(arguments)
     arguments = [compiler.cast(one, "double precision") if one.type == "unknown" else one for one in arguments]
     if not count or any(one.type not in NUMBERS for one in arguments):
@@ -220,7 +233,7 @@ def _numeric(compiler: Compiler, name: str, arguments: list[Term], position: int
     return None
 
 
-def _conditional(compiler: Compiler, name: str, arguments: list[Term], position: int) -> Term:
+def _conditional(compiler: Makes, name: str, arguments: list[Term], position: int) -> Term:
     kind = arguments[0].type
     for argument in arguments[1:]:
         joint = resolved(kind, argument.type)
@@ -251,7 +264,7 @@ def _conditional(compiler: Compiler, name: str, arguments: list[Term], position:
         return values, missing
 
     term = Term(kind, run, position)
-    return compiler._fold(term, *terms)
+    return compiler.fold(term, *terms)
 
 
 Function: TypeAlias = Callable[..., Array]

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from ...times import words
-from ..catalog.definition import JD0
+from ..catalog import schema
 from .image import Image, ProcessError, mean, read_image, write_image
 from .pointing import FloatArray, NoPointingError, View, by_rows, rotation, sample
 from .projections import make_map
@@ -256,7 +256,7 @@ def time_span(name: str, options: Options) -> tuple[float, float] | None:
     for place, option in enumerate(("t_start", "t_stop")):
         text = options.get(option, "NotSpecified") if name == "im_patch" else "NotSpecified"
         seconds = words.scan_time(text)
-        if text != "NotSpecified" and seconds > JD0 + 1:
+        if text != "NotSpecified" and seconds > schema.JD0 + 1:
             limits[place] = seconds
     return (limits[0], limits[1]) if any(map(math.isfinite, limits)) else None
 

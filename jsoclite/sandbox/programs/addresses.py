@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import unquote
 
-from ..catalog.json import Json
+from ..catalog import jsontext
 
 #: Seconds that a registration waits for the reply to its mail (``REGEMAIL_TIMEOUT``).
 REGISTRATION_S = 15 * 60
@@ -83,7 +83,7 @@ class Addresses:
                 self._waiting[address] = now
             return 1, _MESSAGES[1], None
 
-    def answer(self, params: Mapping[str, str]) -> dict[str, Json]:
+    def answer(self, params: Mapping[str, str]) -> dict[str, jsontext.Json]:
         """What ``checkAddress.sh`` answers; the address is decoded once more, as clients send it encoded twice."""
         address = params.get("address")
         status, message, user = self.check(

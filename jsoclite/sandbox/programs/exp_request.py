@@ -11,11 +11,9 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from ...recordset import language
-from ..catalog.json import Json
-from ..engine.engine import Engine, EngineError
-from ..exports.records import RecordTable, Stored
-from ..exports.staging import StagedRequest, Staging, TooManyPending
-from ..exports.wanted import Steps, Wanted
+from ..catalog import jsontext
+from ..engine import Engine, EngineError
+from ..exports import RecordTable, StagedRequest, Staging, Steps, Stored, TooManyPending, Wanted
 from .addresses import Addresses
 
 #: Appended to each element of a series with QUALITY that does not filter by quality itself.
@@ -72,7 +70,7 @@ class Submission:
     def __init__(self, engine: Engine, staging: Staging, addresses: Addresses, limits: Limits) -> None:
         self.engine, self.staging, self.addresses, self.limits = engine, staging, addresses, limits
 
-    def request(self, params: Mapping[str, str], peer: str, fault: str = "") -> dict[str, Json]:
+    def request(self, params: Mapping[str, str], peer: str, fault: str = "") -> dict[str, jsontext.Json]:
         """
         Answer one ``exp_request``; parameters as for `Fetch.answer`.
 
@@ -277,7 +275,7 @@ def _text(value: Any) -> str:
     return {True: "1", False: "0"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
-def _submitted(request: StagedRequest) -> dict[str, Json]:
+def _submitted(request: StagedRequest) -> dict[str, jsontext.Json]:
     return {
         "status": 2,
         "requestid": request.id,
@@ -289,10 +287,10 @@ def _submitted(request: StagedRequest) -> dict[str, Json]:
     }
 
 
-def _quick(wanted: Wanted, files: Sequence[Stored], megabytes: int) -> dict[str, Json]:
+def _quick(wanted: Wanted, files: Sequence[Stored], megabytes: int) -> dict[str, jsontext.Json]:
     """The immediate answer: where the files are already."""
     names = wanted.records.names()
-    data: list[Json] = [
+    data: list[jsontext.Json] = [
         {"record": f"{names[file.row]}{{{file.segment}}}", "filename": _evil(file.path) if wanted.evil else file.path}
         for file in files
     ]

@@ -11,12 +11,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from ..catalog.json import Json, compact
-from ..catalog.sums import Sums
-from ..engine.engine import Engine, EngineCrash
-from ..exports.directory import Exports
-from ..exports.staging import Staging, State
-from ..web.messages import File, Response, text
+from ..catalog import jsontext, storage
+from ..engine import Engine, EngineCrash
+from ..exports import Exports, Staging, State
+from ..messages import File, Response, text
 from .addresses import Addresses
 from .exp_request import FetchError, Limits, Submission, checked
 
@@ -48,7 +46,9 @@ class Fetch:
         Sizes.
     """
 
-    def __init__(self, engine: Engine, sums: Sums, staging: Staging, addresses: Addresses, limits: Limits) -> None:
+    def __init__(
+        self, engine: Engine, sums: storage.Sums, staging: Staging, addresses: Addresses, limits: Limits
+    ) -> None:
         self.sums, self.staging, self.addresses = sums, staging, addresses
         self.submission = Submission(engine, staging, addresses, limits)
         self.exports = Exports(sums, staging, limits.record_set)
@@ -81,11 +81,11 @@ class Fetch:
         if isinstance(answer, bytes):
             body = answer
         else:
-            body = _as_text(answer) if plain else compact(answer)
+            body = _as_text(answer) if plain else jsontext.compact(answer)
         kind = "text/plain" if plain else "application/json"
         return Response(200, refused + body, {"Content-Type": kind})
 
-    def _dispatch(self, params: Mapping[str, str], peer: str, fault: str) -> dict[str, Json] | bytes:
+    def _dispatch(self, params: Mapping[str, str], peer: str, fault: str) -> dict[str, jsontext.Json] | bytes:
         match params.get("op"):
             case "exp_request":
                 return self.submission.request(params, peer, fault)
@@ -98,7 +98,7 @@ class Fetch:
         raise FetchError("RequestID must be provided")
 
     # ---- exp_status
-    def _status(self, id: str, fault: str) -> dict[str, Json] | bytes:
+    def _status(self, id: str, fault: str) -> dict[str, jsontext.Json] | bytes:
         if not id:
             raise FetchError("RequestID must be provided")
         if not _ID.search(id):
@@ -115,7 +115,7 @@ class Fetch:
             if packing_list is not None:
                 return packing_list
         state = self.staging.state(request)
-        answer: dict[str, Json] = {
+        answer: dict[str, jsontext.Json] = {
             "status": int(state),
             "requestid": request.id,
             "method": request.wanted.method,
@@ -130,7 +130,7 @@ class Fetch:
         return answer
 
     # ---- exp_su
-    def _storage_units(self, params: Mapping[str, str]) -> dict[str, Json]:
+    def _storage_units(self, params: Mapping[str, str]) -> dict[str, jsontext.Json]:
         given = params.get("sunum", "")
         wanted = given or params.get("ds", "Not Specified")
         numbers = [part.strip() for part in wanted.split(",") if part.strip()]
@@ -142,11 +142,17 @@ class Fetch:
             name = "sunum" if given else "ds"
             where = "on entry" if given else "in exp_su"
             raise FetchError(f"Invalid argument {where}, '{name}={wanted}'.\n")
-        rows: list[dict[str, Json]] = []
+        rows: list[dict[str, jsontext.Json]] = []
         total = 0
         for number in numbers:
             found = self.sums.unit(int(number))
-            row: dict[str, Json] = {"sunum": number, "series": "NA", "path": "NA", "sustatus": "I", "susize": "0"}
+            row: dict[str, jsontext.Json] = {
+                "sunum": number,
+                "series": "NA",
+                "path": "NA",
+                "sustatus": "I",
+                "susize": "0",
+            }
             if found is not None:
                 series, unit = found
                 state = "Y" if unit.online else "N" if unit.archive == "Y" else "X"
@@ -160,7 +166,7 @@ class Fetch:
                 total += unit.size
             rows.append(row)
         keyed = params.get("formatvar") == "dataobj"
-        data: Json = {str(row["sunum"]): row for row in rows} if keyed else rows
+        data: jsontext.Json = {str(row["sunum"]): row for row in rows} if keyed else rows
         return {
             "count": len(rows),
             "size": total,
@@ -174,7 +180,7 @@ class Fetch:
         }
 
     # ---- manage-request
-    def manage(self, params: Mapping[str, str]) -> dict[str, Json]:
+    def manage(self, params: Mapping[str, str]) -> dict[str, jsontext.Json]:
         """``manage-request.sh``: is a request of an address pending (`check`), let it submit again (`cancel`)."""
         address, operation = params.get("address"), params.get("operation")
         if not address or operation not in ("check", "cancel"):
@@ -200,7 +206,7 @@ def _utc(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _as_text(answer: Mapping[str, Json]) -> bytes:
+def _as_text(answer: Mapping[str, jsontext.Json]) -> bytes:
     """``format=txt``: ``name=value`` lines, then the files."""
     lines = ["# JSOC Export request"]
     lines += [f"{name}={value}" for name, value in answer.items() if name != "data"]

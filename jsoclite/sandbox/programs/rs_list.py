@@ -12,12 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from ..catalog.catalog import Recnums, Series, StorageUnit
-from ..catalog.definition import Keyword, Segment
-from ..catalog.json import quote
-from ..catalog.printing import is_missing, printed
-from ..engine.handle import Opened
-from ..engine.records import Files, Flags, Reader, opened_with
+from ..catalog import Keyword, Recnums, Segment, Series, jsontext, printer, tables
+from ..engine import Opened, Reader, reading
 
 NO_KEY: Final = "Invalid KeyLink"
 MISSING: Final = "MISSING"
@@ -39,9 +35,9 @@ def _text(
     if key is None:
         return [NO_KEY] * len(recnums), False
     found = reader.values(series, recnums, key)
-    texts = printed(found.key, found.values, full, binary)
+    texts = printer.printed(found.key, found.values, full, binary)
     if name != "QUALITY":
-        for row in np.flatnonzero(is_missing(found.key, found.values)).tolist():
+        for row in np.flatnonzero(printer.is_missing(found.key, found.values)).tolist():
             texts[row] = MISSING
     for row in np.flatnonzero(~found.valid).tolist():
         texts[row] = NO_KEY
@@ -53,14 +49,14 @@ def quoted(texts: Sequence[str], escape: bool = True) -> str:
     if not texts:
         return ""
     if escape and len(texts) > 64 and len(set(texts[:64])) < 16:
-        distinct = {text: quote(text) for text in set(texts)}  # such columns repeat a few texts
+        distinct = {text: jsontext.quote(text) for text in set(texts)}  # such columns repeat a few texts
         return ",".join([distinct[text] for text in texts])
     body = '","'.join(texts)
     if not escape:
         return f'"{body}"'
     # slashes, in paths and names of instruments, are all that occurs as a rule
     if _RARE.search(body) or body.count('"') != 2 * (len(texts) - 1):
-        return ",".join(map(quote, texts))
+        return ",".join(map(jsontext.quote, texts))
     body = body.replace("/", "\\/")
     return f'"{body}"'
 
@@ -157,7 +153,7 @@ class Listing:
         for segment in filter(None, (definition.segments.get(name.lower()) for name in segments)):
             if not segment.link:
                 wanted.add(f"sg_{segment.number:03d}_file")
-        return opened_with(part, wanted, linked)
+        return reading.opened_with(part, wanted, linked)
 
     def json(self) -> Iterator[str]:
         """The answer without its last members, in pieces."""
@@ -220,10 +216,10 @@ class Listing:
                 key = part.series.definition.find(name + suffix)
                 if key is not None:
                     found = self._reader.values(part.series, recnums, key)
-                    texts += printed(found.key, found.values, self._full, self._binary)
+                    texts += printer.printed(found.key, found.values, self._full, self._binary)
         return column
 
-    def _add(self, column: SegmentColumns, valid: Flags, why: str, paths: list[str], dims: list[str]) -> None:
+    def _add(self, column: SegmentColumns, valid: reading.Flags, why: str, paths: list[str], dims: list[str]) -> None:
         """Append paths and sizes where there is a file, and why there is none elsewhere, but not to ``**ALL**``."""
         online = [int(path.startswith("/SUM")) for path in paths]
         if valid.all():
@@ -240,7 +236,7 @@ class Listing:
                 column.dims.append(size)
 
 
-def compression(reader: Reader, files: Files) -> list[str]:
+def compression(reader: Reader, files: reading.Files) -> list[str]:
     """Compression parameters of each file, empty for none."""
     key = files.series.definition.find(f"cparms_sg{files.segment.number:03d}")
     recnums = files.present
@@ -320,7 +316,7 @@ class Pseudo:
         function = self._texts.get(name)
         return function(part) if function else None
 
-    def units(self, part: Opened) -> list[StorageUnit | None]:
+    def units(self, part: Opened) -> list[tables.StorageUnit | None]:
         """Storage unit of each record."""
         return part.series.units(self._column(part, "sunum"))
 
@@ -328,7 +324,7 @@ class Pseudo:
     def _column(part: Opened, name: str) -> Recnums:
         return np.asarray(np.ma.getdata(part.series.columns(part.recnums, [name])[name]))
 
-    def _about(self, part: Opened, tell: Callable[[StorageUnit], str], unknown: str) -> list[str]:
+    def _about(self, part: Opened, tell: Callable[[tables.StorageUnit], str], unknown: str) -> list[str]:
         """What SUMS says: ``NA`` for records without a unit, something empty for units that it does not know."""
         numbers = self._column(part, "sunum").tolist()
         units = self.units(part)
@@ -365,14 +361,14 @@ class Pseudo:
         return [str(size - 1) if size else "NA" for size in self.sizes(part)]
 
 
-def _retention(unit: StorageUnit) -> str:
+def _retention(unit: tables.StorageUnit) -> str:
     if not unit.online:
         return "N/A"
     date = unit.effective_date
     return f"{date[:4]}.{date[4:6]}.{date[6:8]}"
 
 
-def _changed(unit: StorageUnit) -> str:
+def _changed(unit: tables.StorageUnit) -> str:
     if not unit.online:
         return "NA"
     date, _, clock = unit.mtime.rstrip("Z").partition("T")

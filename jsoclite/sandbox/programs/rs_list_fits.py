@@ -7,12 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ..catalog.catalog import StorageUnit
-from ..catalog.definition import Keyword, Segment
-from ..catalog.json import quote
-from ..catalog.printing import fits_name, fits_values
-from ..engine.handle import Opened
-from ..engine.records import Reader
+from ..catalog import Keyword, Segment, jsontext, printer, tables
+from ..engine import Opened, Reader
 from .rs_list import BAD_LINK, NO_SEGMENT, Pseudo, compression, in_record, link_texts
 
 NOTHING: Final = "???"
@@ -33,13 +29,13 @@ _PSEUDO: Final = (
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return quote(value)
+        return jsontext.quote(value)
     if value is True:
         return "true"
     if isinstance(value, list):
         return "[" + ",".join(map(_text, value)) + "]"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{quote(name)}:{_text(one)}" for name, one in value.items()) + "}"
+        return "{" + ",".join(f"{jsontext.quote(name)}:{_text(one)}" for name, one in value.items()) + "}"
     return str(value)
 
 
@@ -151,13 +147,13 @@ class FitsListing:
 
     def _values(self, key: Keyword) -> list[str]:
         found = self._reader.values(self._part.series, self._part.recnums, key)
-        texts = fits_values(found.key, found.values)
+        texts = printer.fits_values(found.key, found.values)
         return [text if valid else NOTHING for text, valid in zip(texts, found.valid.tolist(), strict=True)]
 
     def _key(self, name: str, key: Keyword | None) -> list[dict[str, Any]]:
         if key is None:
             return [{"name": name, "invalid": True}] * len(self._part.recnums)
-        shown = fits_name(key)
+        shown = printer.fits_name(key)
         return [{"name": shown, "value": text} for text in self._values(key)]
 
     def _segment(self, name: str, segment: Segment | None) -> list[dict[str, Any]]:
@@ -194,7 +190,7 @@ class FitsListing:
             texts = self._values(mine) if mine else [NOTHING] * len(rows)
             for row, text in zip(rows, texts, strict=True):
                 if "dims" in row:
-                    row.setdefault("keywords", []).append({"name": fits_name(key), "value": text})
+                    row.setdefault("keywords", []).append({"name": printer.fits_name(key), "value": text})
 
     def _link(self, name: str) -> list[dict[str, Any]]:
         nowhere = "Invalid_Link"
@@ -204,5 +200,5 @@ class FitsListing:
         ]
 
 
-def _online(unit: StorageUnit | None) -> bool:
+def _online(unit: tables.StorageUnit | None) -> bool:
     return unit is not None and unit.online

@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ..catalog.catalog import Recnums, Series
-from ..catalog.definition import MISSING_INT, Keyword, Segment, SeriesDefinition
-from ..catalog.printing import printed
-from ..engine.records import default
-from ..engine.search import known_extremes
+from ..catalog import Keyword, Recnums, Segment, Series, printer, schema
+from ..engine import known_extremes, reading
 
 if TYPE_CHECKING:
-    from ..engine.engine import Engine
+    from ..engine import Engine
 
 Show: TypeAlias = Callable[[Keyword], str]
 _STAGING_DAYS = 3
@@ -86,20 +83,20 @@ def series_structure(
 
 def default_text(key: Keyword, full: bool = False, binary: bool = False) -> str:
     """Default value of a keyword, in its own format."""
-    kind: Any = object if key.type == "string" else np.int64 if key.type in MISSING_INT else np.float64
+    kind: Any = object if key.type == "string" else np.int64 if key.type in schema.MISSING_INT else np.float64
     value = np.empty(1, dtype=kind)
-    value[0] = default(key)
-    return printed(key, value, full, binary)[0]
+    value[0] = reading.default(key)
+    return printer.printed(key, value, full, binary)[0]
 
 
-def _prime(definition: SeriesDefinition, key: Keyword, show: Show) -> dict[str, Any]:
+def _prime(definition: schema.SeriesDefinition, key: Keyword, show: Show) -> dict[str, Any]:
     if not key.slotted:
         return {"name": key.name, "slotted": 0}
     step = definition.keywords.get(f"{key.column}_step")
     return {"name": key.name, "slotted": 1, **({"step": show(step)} if step else {})}
 
 
-def _keywords(engine: Engine, definition: SeriesDefinition, show: Show) -> list[dict[str, Any]]:
+def _keywords(engine: Engine, definition: schema.SeriesDefinition, show: Show) -> list[dict[str, Any]]:
     listed, last = [], ""
     for key in definition.keywords.values():
         if key.per_segment:
@@ -113,7 +110,9 @@ def _keywords(engine: Engine, definition: SeriesDefinition, show: Show) -> list[
     return listed
 
 
-def _keyword(engine: Engine, definition: SeriesDefinition, key: Keyword, name: str, show: Show) -> dict[str, Any]:
+def _keyword(
+    engine: Engine, definition: schema.SeriesDefinition, key: Keyword, name: str, show: Show
+) -> dict[str, Any]:
     if not key.link:
         return {
             "name": name,
@@ -138,7 +137,7 @@ def _keyword(engine: Engine, definition: SeriesDefinition, key: Keyword, name: s
     }
 
 
-def _target(engine: Engine, definition: SeriesDefinition, key: Keyword, depth: int = 0) -> Keyword | None:
+def _target(engine: Engine, definition: schema.SeriesDefinition, key: Keyword, depth: int = 0) -> Keyword | None:
     link = definition.links.get(key.link.lower())
     series = engine.catalog.get(link.target) if link else None
     found = series.definition.keywords.get(key.target.lower()) if series else None
@@ -147,7 +146,7 @@ def _target(engine: Engine, definition: SeriesDefinition, key: Keyword, depth: i
     return _target(engine, series.definition, found, depth + 1) if found.link else found
 
 
-def _segment(engine: Engine, definition: SeriesDefinition, segment: Segment, follow: bool) -> dict[str, Any]:
+def _segment(engine: Engine, definition: schema.SeriesDefinition, segment: Segment, follow: bool) -> dict[str, Any]:
     shown = segment
     if segment.link and follow:
         link = definition.links.get(segment.link.lower())
@@ -162,7 +161,7 @@ def _segment(engine: Engine, definition: SeriesDefinition, segment: Segment, fol
 
 
 def _interval(engine: Engine, series: Series, owner: bool) -> dict[str, Any]:
-    from ..engine.engine import has_shadow
+    from ..engine import has_shadow
 
     name = series.definition.name
     marks = ("^", "$") if series.definition.prime else (":#^", ":#$")

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..catalog.definition import Segment
+from ..catalog import Segment
 from ..mission import Rows, noise
 from .hmi import harp_array, hmi_array
 from .other import aia_array, chart_array, iris_array, mdi_array, table_array, zones_array

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from ..catalog.definition import Segment
+from ..catalog import Segment
 from ..mission import Pointing, Rows, map_centre
 from .surface import DEGREE, Disk, Field, FloatArray, Surface, grain
 

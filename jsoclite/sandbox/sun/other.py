@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from ..catalog.definition import Segment
+from ..catalog import Segment
 from ..mission import Rows, chart_strips, exposure, noise
 from .corona import channel, flare_image
 from .hmi import disk_of, limb_darkening, record_noise, velocity

@@ -8,15 +8,12 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from ..catalog.json import Json, compact
-from ..catalog.sums import Sums
-from ..engine.engine import Engine, EngineCrash
-from ..faults import Fault, Faults, instead, spoil
-from ..postgres.functions import posix
-from ..postgres.lexer import SqlError
-from ..programs.addresses import Addresses
-from ..programs.jsoc_fetch import Fetch
-from .messages import File, Request, Response, send_file, text
+from ..catalog import jsontext, storage
+from ..engine import Engine, EngineCrash
+from ..messages import File, Request, Response, send_file, text
+from ..postgres import SqlError, posix
+from ..programs import Addresses, Fetch, jsoc_info, show_series
+from .faults import Fault, Faults, instead, spoil
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -88,7 +85,7 @@ class App:
     """
 
     def __init__(
-        self, engine: Engine, sums: Sums, fetch: Fetch, addresses: Addresses, faults: Faults, email: str
+        self, engine: Engine, sums: storage.Sums, fetch: Fetch, addresses: Addresses, faults: Faults, email: str
     ) -> None:
         self.engine, self.sums, self.fetch = engine, sums, fetch
         self.addresses, self.faults, self.email = addresses, faults, email
@@ -138,39 +135,41 @@ class App:
                 if _endless(pattern):
                     return text(500, "This regular expression may take for ever here; use fewer repetitions.\n")
                 try:
-                    return Response(200, self.engine.show_series(pattern or None), dict(_JSON))
+                    return Response(200, show_series(self.engine.catalog, pattern or None), dict(_JSON))
                 except EngineCrash as crash:  # the program prints something, but no header in front of it
                     return text(500, f"The real program ends without a reply that a web server passes on: {crash}\n")
             case "series":
                 return Response(200, self._external_series(params), dict(_JSON))
             case "query" | "info":
-                status, body = self.engine.jsoc_info(params)
+                status, body = jsoc_info(self.engine, params)
                 return Response(status, body, dict(_JSON) if status == 200 else {"Content-Type": "text/plain"})
             case "check_address":
-                return Response(200, compact(self.addresses.answer(params)), dict(_JSON))
+                return Response(200, jsontext.compact(self.addresses.answer(params)), dict(_JSON))
             case "manage_request":
-                return Response(200, compact(self.fetch.manage(params)), dict(_JSON))
+                return Response(200, jsontext.compact(self.fetch.manage(params)), dict(_JSON))
         return self.fetch.answer(params, request.peer, fault)
 
     def _external_series(self, params: dict[str, str]) -> bytes:
         """``showextseries``: names only, or with descriptions for ``info=1``; no prime keys, no status."""
-        answer: dict[str, Json]
+        answer: dict[str, jsontext.Json]
         if "dbhost" not in params:
             answer = {"errMsg": "Missing required argument 'dbhost'.", "seriesList": []}
-            return compact(answer)
+            return jsontext.compact(answer)
         pattern = params.get("filter", "")
         inverted = pattern.startswith("NOT ")
         try:
             wanted = posix("(?!)" if _endless(pattern) else pattern.removeprefix("NOT "), fold=True)
         except SqlError:
             answer = {"errMsg": f"Invalid series-name filter '{pattern}'.", "seriesList": []}
-            return compact(answer)
+            return jsontext.compact(answer)
         catalog = self.engine.catalog
         names = sorted(name for name in catalog if bool(wanted.search(name)) is not inverted)
         if params.get("info", "0") in ("", "0"):
-            return compact({"errMsg": "", "seriesList": names})
-        described: list[Json] = [{name: {"description": catalog[name].definition.description}} for name in names]
-        return compact({"errMsg": "", "seriesList": described})
+            return jsontext.compact({"errMsg": "", "seriesList": names})
+        described: list[jsontext.Json] = [
+            {name: {"description": catalog[name].definition.description}} for name in names
+        ]
+        return jsontext.compact({"errMsg": "", "seriesList": described})
 
     # ---- files
     def _page(self) -> Response:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from typing import Protocol
 
-from .messages import REASONS, Damage, Request, Response, join, text
+from ..messages import REASONS, Damage, Request, Response, join, text
 
 log = logging.getLogger("jsoclite.sandbox")
 

@@ -16,6 +16,7 @@ from jsoclite.sandbox.postgres.compiler import Compiler
 from jsoclite.sandbox.postgres.lexer import SqlError, excerpt
 from jsoclite.sandbox.postgres.parser import Parser
 from jsoclite.sandbox.postgres.sort import order
+from jsoclite.sandbox.programs.rs_list import keyword_text
 
 ALL = {
     "queries.jsonl": 591,
@@ -735,10 +736,8 @@ def test_record_names_with_segments(on):
 
 def test_keyword_text_in_two_precisions(on):
     (part,) = on.open("hmi.M_720s[2014.01.01_00:12:00_TAI][3]")
-    text = [on.keyword_text(part.series, part.recnums, "crota2", full_precision=full)[0] for full in (False, True)]
+    text = [keyword_text(on.reader, part.series, part.recnums, "crota2", full)[0] for full in (False, True)]
     assert text == ["179.926895", "179.926895"]
-    assert on.keyword_text(part.series, part.recnums, "DATE__OBS", full_precision=True) == [
-        "2014-01-01T00:10:53.511000Z"
-    ]
-    assert on.keyword_text(part.series, part.recnums, "nosuch") == ["Invalid KeyLink"]
-    assert on.keyword_text(part.series, np.empty(0, dtype=np.int64), "T_REC") == []
+    assert keyword_text(on.reader, part.series, part.recnums, "DATE__OBS", True) == ["2014-01-01T00:10:53.511000Z"]
+    assert keyword_text(on.reader, part.series, part.recnums, "nosuch", False) == ["Invalid KeyLink"]
+    assert keyword_text(on.reader, part.series, np.empty(0, dtype=np.int64), "T_REC", False) == []

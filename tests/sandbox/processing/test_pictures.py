@@ -14,11 +14,11 @@ from astropy.io import fits
 from PIL import Image as Picture
 
 from jsoclite.sandbox import Sandbox
+from jsoclite.sandbox.messages import Request
 from jsoclite.sandbox.processing.image import Image, ProcessError
 from jsoclite.sandbox.processing.pictures import Look, film
 from jsoclite.sandbox.processing.pointing import View
 from jsoclite.sandbox.processing.vectors import ERROR_INPUTS, components
-from jsoclite.sandbox.web.messages import Request
 
 SET = "hmi.M_720s[2014.01.01_TAI/36m]{magnetogram}"
 

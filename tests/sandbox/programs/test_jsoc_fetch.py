@@ -17,7 +17,7 @@ from jsoclite.sandbox.exports.header import card, header
 from jsoclite.sandbox.exports.records import RecordTable
 from jsoclite.sandbox.exports.staging import State
 from jsoclite.sandbox.exports.wanted import FileNameCrashError, FileNameError, Namer
-from jsoclite.sandbox.web.messages import Request
+from jsoclite.sandbox.messages import Request
 
 ADDRESS = "test@example.com"
 SET = "hmi.M_720s[2014.01.01_00:00:00_TAI/36m][3]{magnetogram}"

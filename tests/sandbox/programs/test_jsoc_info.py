@@ -13,6 +13,7 @@ from jsoclite.sandbox.catalog.definition import JD0, Keyword
 from jsoclite.sandbox.catalog.printing import fits_name, fits_values, is_missing, printed, times
 from jsoclite.sandbox.engine.clause import through_printf
 from jsoclite.sandbox.engine.engine import EngineCrash
+from jsoclite.sandbox.programs import jsoc_info, show_series
 from jsoclite.sandbox.programs.rs_list import quoted
 from jsoclite.times.scale import LEAP_SECONDS
 from jsoclite.times.server import format_time
@@ -303,7 +304,7 @@ def test_unknown_series_have_three_answers(on):
 
 
 def test_the_body_comes_in_pieces(on):
-    status, body = on.jsoc_info({"op": "rs_list", "ds": "aia.lev1_euv_12s[]", "key": "**ALL**"})
+    status, body = jsoc_info(on, {"op": "rs_list", "ds": "aia.lev1_euv_12s[]", "key": "**ALL**"})
     pieces = list(body)
     assert status == 200
     assert len(pieces) > 40
@@ -312,7 +313,7 @@ def test_the_body_comes_in_pieces(on):
 
 # ------------------------------------------------------------------------------------------------------ show_series
 def names(on, text):
-    return [one["name"] for one in json.loads(on.show_series(text))["names"]]
+    return [one["name"] for one in json.loads(show_series(on.catalog, text))["names"]]
 
 
 def test_series_are_filtered_by_regular_expression(on):
@@ -328,5 +329,5 @@ def test_one_escaped_dot_means_a_namespace(on):
     assert names(on, r"aia\..*12s") == ["aia.lev1_euv_12s"]
     for failing in (r"^hmi\.", r"(hmi|aia)\.", "["):
         with pytest.raises(EngineCrash):
-            on.show_series(failing)
+            show_series(on.catalog, failing)
     assert names(on, r"NOT hmi\.|su_test") == ["aia.lev1", "aia.lev1_euv_12s", "mdi.fd_M_96m_lev182"]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jsoclite.sandbox.web.messages import (
+from jsoclite.sandbox.messages import (
     Damage,
     File,
     Request,

@@ -13,8 +13,9 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..errors import RecordSetError
-from .web.messages import Damage, Request, Response, text
+from ...errors import RecordSetError
+from ..catalog import jsontext
+from ..messages import Damage, Request, Response, text
 
 #: Kinds that break the connection or its pace.
 WIRE = frozenset({"reset", "reset-body", "truncated", "cut-chunks", "stall", "stall-body", "trickle"})
@@ -239,10 +240,8 @@ def instead(fault: Fault) -> Response | None:
     if fault.kind == "html":
         return Response(200, _HTML, {"Content-Type": "text/html; charset=utf-8"})
     if fault.kind == "status":
-        from .catalog.json import compact
-
         return Response(
-            200, compact({"status": fault.status, "error": fault.error}), {"Content-Type": "application/json"}
+            200, jsontext.compact({"status": fault.status, "error": fault.error}), {"Content-Type": "application/json"}
         )
     return None
 
