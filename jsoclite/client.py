@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import requests
 
-__all__ = ["Client"]
-
 
 class Client:
     """

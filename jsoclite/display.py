@@ -16,11 +16,6 @@ from pathlib import PurePath
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-__all__ = [
-    "COLOURS", "Html", "block", "bullets", "clean", "coloured", "details", "escape", "join", "link", "mono", "muted",
-    "number_of", "redact", "shorten", "shown_rows", "size", "table", "text_table", "wrapped",
-]  # fmt: skip
-
 #: Words for how things are, and their colours.
 COLOURS: Final = {
     "downloaded": "#23893f",

@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-__all__ = ["Bars", "Pace", "Progress", "Silence", "choose", "records", "say", "wanted"]
-
 # The speed shown is that of the last half minute: long enough to be steady, short enough to follow the network.
 WINDOW_S = 30.0
 # How often the numbers beside a bar change.

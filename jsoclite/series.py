@@ -22,25 +22,6 @@ from .errors import QueryError, UnknownName
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "KEYWORD_TYPES",
-    "FileKey",
-    "KeywordType",
-    "Kind",
-    "RecordName",
-    "SeriesInfo",
-    "Slots",
-    "as_list",
-    "check_names",
-    "check_pattern",
-    "find_name",
-    "find_prime_key",
-    "keyword_type",
-    "nearest_names",
-    "prime_time_key",
-    "series_of",
-    "without_time",
-]
 
 # -- keyword types -------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from ..display import clean
-from . import ask, fetch, serve  # noqa: F401 - importing a module of commands adds them to the program
+from . import ask, fetch  # noqa: F401 - importing a module of commands adds them to the program
 from .program import Settings, program
 
 __all__ = ["main"]

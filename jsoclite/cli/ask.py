@@ -11,8 +11,6 @@ from .complete import keywords as complete_keywords
 from .complete import series as complete_series
 from .program import command, connect, form, show, table_options
 
-__all__: list[str] = []
-
 
 @command("series", "List series by regular expression.", r"series 'aia\.lev1'")
 @click.argument("pattern", required=False)

@@ -19,8 +19,6 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-__all__ = ["file_or_series", "keywords", "series"]
-
 
 def _known() -> dict[str, list[str]]:
     """Return the keywords of each series."""

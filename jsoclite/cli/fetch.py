@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from ..export import Export
 
-__all__: list[str] = []
 
 # a person does not read more lines than this about files that are there
 MOST_LINES = 40

@@ -18,8 +18,6 @@ import pandas as pd
 
 from ..display import clean
 
-__all__ = ["write"]
-
 #: The cells of each column, and whether they line up on the right.
 Cells = dict[str, tuple[list[str], bool]]
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from ..server import Transport
 
-__all__ = ["Batch", "Job", "reasons", "report"]
 
 WRITE_EVERY_S = 0.5
 

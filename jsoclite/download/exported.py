@@ -4,9 +4,8 @@ Files by way of export requests: which request brings which file, and what becam
 The ledger holds, for each wanted file, the request that is to bring it, so that a run after a crash re-attaches to the
 requests that are under way, and only what belongs to none is exported anew.
 
-The archive of a ``url-tar`` export: fetched as one resumable file, and taken apart under names of our own.
-
-Nothing is ever extracted under a name that the archive holds, so it does not matter what these look like.
+The archive of a ``url-tar`` export is fetched as one resumable file, and taken apart under names of our own. Nothing
+is ever extracted under a name that the archive holds, so it does not matter what these look like.
 """
 
 from __future__ import annotations
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from .download import Batch
     from .ledger import FileRow
 
-__all__ = ["alive", "match", "staged_jobs", "unpack", "worth_another"]
 
 # JSOC deletes exports after seven days (jsoc_fetch.c); a download may take a while
 KEPT_S = 6.5 * 86400

@@ -31,8 +31,6 @@ from ..export import ExportRequest
 from ..progress import Progress
 from ..server import Clock
 
-__all__ = ["NAME", "Claim", "FileRow", "Ledger", "RequestRow"]
-
 NAME = ".jsoclite.sqlite"
 VERSION = 1
 

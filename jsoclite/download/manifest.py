@@ -17,8 +17,6 @@ from .. import display
 from ..fits import looks_like_fits
 from .ledger import FileRow, Ledger
 
-__all__ = ["Manifest", "verify"]
-
 _COLUMNS = ("segment", "path", "status", "bytes", "url", "request_id", "error")
 _STATUSES = ("downloaded", "present", "missing", "failed")
 # below this width a file's name says nothing

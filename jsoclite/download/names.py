@@ -14,8 +14,6 @@ from collections.abc import Callable
 
 from ..series import RecordName
 
-__all__ = ["Namer", "extension", "file_name", "stem"]
-
 # Most file systems take 255 bytes; ".part.etag" and a version suffix must still fit.
 LONGEST = 200
 

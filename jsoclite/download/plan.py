@@ -27,8 +27,6 @@ from ..times import parse_time
 from .ledger import FileRow
 from .sums import endings
 
-__all__ = ["FILENAME_FORMAT", "Plan", "Product", "Target", "make_export", "make_plan", "record_sets"]
-
 # The record number in the server's file names tells which record a file belongs to, whatever else the reply says.
 FILENAME_FORMAT = "{seriesname}.{recnum:%lld}.{segment}"
 

@@ -27,8 +27,6 @@ from .names import extension
 from .plan import FILENAME_FORMAT, Plan, Target, record_sets
 from .sums import CHUNK, located
 
-__all__ = ["carry_out"]
-
 OFFLINE = (
     "its file is on tape (or lost): ask jsoc@sun.stanford.edu to bring it online, naming the record, then run the same "
     "line again"

@@ -26,7 +26,6 @@ from .names import extension
 if TYPE_CHECKING:
     from ..series import SeriesInfo
 
-__all__ = ["located"]
 
 # Records whose keywords are asked for and held at once: 500 records of 150 keywords are about 10 MB.
 CHUNK = 500

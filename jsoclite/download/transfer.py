@@ -28,7 +28,6 @@ from ..server import Again, Transport, is_transient, repeat
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["LocalError", "Outcome", "Task", "fetch", "fetch_alone"]
 
 # A file that was just staged may not be on the web server yet; one that is really gone should not hold up the rest.
 NOT_THERE_TRIES = 2

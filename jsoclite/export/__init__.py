@@ -8,9 +8,8 @@ one table of status codes; finished requests have `ExportFile`. The package `exp
 the files on the way.
 """
 
-from .account import Account
 from .describe import state
-from .export import Export
+from .export import Account, Export
 from .reply import ExportFile, ExportStatus, file_url
 from .request import ExportRequest
 

@@ -9,8 +9,6 @@ from .. import display
 from ..errors import ExportError
 from .reply import ExportFile, ExportStatus
 
-__all__ = ["export_html", "export_text", "request_html", "request_text", "state", "summary"]
-
 # rows of a long export that are shown, files of a request, errors in text
 MOST, FEW, FILES, REASONS = 30, 10, 50, 3
 

@@ -1,14 +1,16 @@
-"""Exports of one or many requests, one pending at a time."""
+"""
+Exports of one or many requests, one pending at a time, made on behalf of an e-mail address.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import StagingTimeout
+from ..errors import EmailError, StagingTimeout
 from ..progress import Progress, choose
 from ..series import FileKey
-from ..server import Clock
+from ..server import Clock, Jsoc
 from .describe import export_html, export_text
 from .queue import Turns
 from .reply import ExportFile, ExportStatus
@@ -18,9 +20,6 @@ if TYPE_CHECKING:
     import os
 
     import pandas as pd
-
-
-__all__ = ["Export"]
 
 
 class Export(Sequence[ExportRequest]):
@@ -379,3 +378,59 @@ class Export(Sequence[ExportRequest]):
         if self.on_download is None:
             raise TypeError("this export belongs to no client; use Client.download(export, directory)")
         return self.on_download(self, directory, **options)
+
+
+REGISTER = (
+    "Register it once at http://jsoc.stanford.edu/ajax/register_email.html (answer the mail that comes within "
+    "15 minutes), then write Client(email=…) or set the environment variable JSOC_EMAIL."
+)
+
+
+class Account:
+    """
+    Makes requests, once the address is known to JSOC.
+
+    Parameters
+    ----------
+    jsoc : Jsoc
+        How to ask.
+    email : str or None
+        The address. It never appears in an error or a log.
+    """
+
+    def __init__(self, jsoc: Jsoc, email: str | None) -> None:
+        self._jsoc, self._email = jsoc, email
+        self._registered = False
+
+    def is_registered(self, address: str) -> bool:
+        """Ask JSOC whether it knows an address (checkAddress.sh, status 2)."""
+        return bool(self._jsoc.check_address(address).get("status") == 2)
+
+    def address(self) -> str:
+        """
+        Return the address, checked once.
+
+        Raises
+        ------
+        EmailError
+            If there is none, or JSOC does not know it.
+        """
+        if not self._email:
+            raise EmailError(f"an export needs an e-mail address that JSOC knows. {REGISTER}")
+        if not self._registered:
+            if not self.is_registered(self._email):
+                raise EmailError(f"JSOC does not know the e-mail address that was given. {REGISTER}")
+            self._registered = True
+        return self._email
+
+    def request(self, record_set: str | None, **options: Any) -> ExportRequest:
+        """Make a request that is not submitted yet; options as for `ExportRequest`."""
+        return ExportRequest(self._jsoc, record_set, email=self.address, **options)
+
+    def attached(self, request_id: str) -> ExportRequest:
+        """Make a request that JSOC has already."""
+        return self.request(None, request_id=request_id, method="", protocol="")
+
+    def export(self, requests: Sequence[ExportRequest], wanted: Sequence[FileKey] = ()) -> Export:
+        """Queue requests."""
+        return Export(requests, clock=self._jsoc.clock, adopt=self.attached, wanted=wanted)

@@ -13,8 +13,6 @@ from ..server import Clock
 from .reply import ExportStatus, reply_error
 from .request import OUTAGE_PATIENCE_S, SUBMIT_TRIES, ExportRequest
 
-__all__ = ["Turns"]
-
 # Something unknown is in the way (status 7 without ids, or ids that never end): offer the request again after this
 # long. jsoc_fetch.c stops counting a pending request after 60 minutes.
 BLOCKED_RETRY_S = 60.0

@@ -17,8 +17,6 @@ from ..display import redact
 from ..errors import ExportError, ExportExpired, ExportFailed, ExportLimit, ExportOffline, ExportTooLarge
 from ..server import REQUEST_ID
 
-__all__ = ["ExportFile", "ExportReply", "ExportStatus", "file_url", "read_reply", "reply_error"]
-
 # jsoc_fetch.c: the insert into its table of duplicates failed; nothing is wrong with the request
 _HASH = "Cant save new export-request hash"
 # jsoc_fetch.c, exp_status, while a new request has not been copied to jsoc.export yet

@@ -13,8 +13,6 @@ from ..server import AmbiguousRequest, Jsoc
 from .describe import request_html, request_text
 from .reply import ExportFile, ExportReply, ExportStatus, read_reply, reply_error
 
-__all__ = ["ExportRequest", "ExportStatus", "poll_delay"]
-
 log = logging.getLogger("jsoclite")
 
 # A request that was just submitted may be unknown to exp_status for a moment: it is copied from one table to another.

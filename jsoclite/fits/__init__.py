@@ -11,9 +11,8 @@ quick look, `gallery` chooses the images, `thumbnails` makes each small, `colors
 from .colors import colormap
 from .files import looks_like_fits, units, write_fits
 from .gallery import quicklook
-from .header import header_cards
+from .header import header_cards, keyword_names
 from .image import read, stack
-from .keywords import keyword_names
 
 __all__ = [
     "colormap", "header_cards", "keyword_names", "looks_like_fits", "quicklook", "read", "stack", "units", "write_fits",

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     Bytes: TypeAlias = npt.NDArray[np.uint8]
 
-__all__ = ["AIA_CHANNELS", "Look", "colormap", "look", "number", "rgb"]
 
 #: Wavelengths (Angstrom) that AIA has a colour table for.
 AIA_CHANNELS = (94, 131, 171, 193, 211, 304, 335, 1600, 1700, 4500)

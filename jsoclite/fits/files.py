@@ -23,7 +23,6 @@ from .cards import BLOCK, WIDTH
 if TYPE_CHECKING:
     from astropy.io import fits
 
-__all__ = ["BITPIX", "BrokenFits", "Unit", "fault", "looks_like_fits", "units", "write_fits"]
 
 #: What BITPIX may say, and the type that numpy has for it.
 BITPIX: Final = {8: "u1", 16: "i2", 32: "i4", 64: "i8", -32: "f4", -64: "f8"}

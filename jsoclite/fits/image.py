@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from ..server import Transport
 
-__all__ = ["URL", "Stack", "read", "stack", "standardise"]
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 # exports made before 2019 print missing numbers as bare words, which FITS does not know and astropy makes strings of

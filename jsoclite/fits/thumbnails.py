@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     Pixels = npt.NDArray[np.float64]
 
-__all__ = ["NoImage", "Source", "Thumbnail", "shrink", "thumbnail"]
 
 # tables and lists that are stored as arrays, such as the (3, n) of AIA's spikes, have fewer rows
 _SMALLEST = 8

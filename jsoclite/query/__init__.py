@@ -9,9 +9,8 @@ nearest to a time, the newest ones, the HARPs of a region.
 """
 
 from .find import harps, latest, nearest
-from .keywords import KEYWORD_SETS
 from .parts import SIZE
 from .query import Queries
-from .question import segment_columns
+from .question import KEYWORD_SETS, segment_columns
 
 __all__ = ["KEYWORD_SETS", "SIZE", "Queries", "harps", "latest", "nearest", "segment_columns"]

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from .query import Queries
 
-__all__ = ["HARP_SERIES", "harps", "latest", "nearest"]
 
 HARP_SERIES = "hmi.sharp_cea_720s"
 

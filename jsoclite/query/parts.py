@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-__all__ = ["SIZE", "fetch_in_pieces", "in_order"]
-
 #: Records in a DataFrame: less than the 30,000 that JSOC advises for one query, so that the first rows are soon there.
 SIZE = 15_000
 

@@ -21,16 +21,14 @@ from ..series import (
     check_pattern,
     series_of,
 )
-from .keywords import DEFAULT_KEYWORDS, expand_sets
 from .parts import SMALLEST, fetch_in_pieces, in_order
-from .question import Question, one_series, warn_of_problems
+from .question import DEFAULT_KEYWORDS, Question, expand_sets, one_series, warn_of_problems
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..server import Jsoc
 
-__all__ = ["Queries"]
 
 # From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
 SUSPICIOUS = 20_000

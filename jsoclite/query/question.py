@@ -1,4 +1,7 @@
-"""What is asked of a series, all names checked."""
+"""
+What is asked of a series, all names checked; and keywords that belong together: those looked at first, and named sets
+such as the SHARP parameters.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,6 @@ from typing import Any, Literal
 from ..errors import QueryError, warn
 from ..recordset import RecordSet
 from ..series import SeriesInfo
-
-__all__ = ["Question", "one_series", "segment_columns", "warn_of_problems"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +65,59 @@ def warn_of_problems(rs: RecordSet, info: SeriesInfo) -> None:
     """Warn of what the server would do without a word."""
     for problem in rs.problems(info):
         warn(problem)
+
+
+# the keywords that most people look at first, where a series has them
+DEFAULT_KEYWORDS = ("T_OBS", "TELESCOP", "INSTRUME", "WAVELNTH", "CAR_ROT", "QUALITY")
+
+#: Sets of keywords by name, for ``keywords="sharp"`` or ``keywords=["T_REC", "sharp"]``.
+KEYWORD_SETS: dict[str, tuple[str, ...]] = {
+    # the parameters of Bobra et al. (2014), Solar Physics 289, 3549, that flare forecasts use
+    "sharp": (
+        "USFLUX",
+        "MEANGAM",
+        "MEANGBT",
+        "MEANGBZ",
+        "MEANGBH",
+        "MEANJZD",
+        "TOTUSJZ",
+        "MEANALP",
+        "MEANJZH",
+        "TOTUSJH",
+        "ABSNJZH",
+        "SAVNCPP",
+        "MEANPOT",
+        "TOTPOT",
+        "MEANSHR",
+        "SHRGT45",
+        "R_VALUE",
+        "AREA_ACR",
+    ),
+    "wcs": (
+        "CTYPE1",
+        "CTYPE2",
+        "CRPIX1",
+        "CRPIX2",
+        "CRVAL1",
+        "CRVAL2",
+        "CDELT1",
+        "CDELT2",
+        "CUNIT1",
+        "CUNIT2",
+        "CROTA2",
+        "DSUN_OBS",
+        "RSUN_OBS",
+        "CRLN_OBS",
+        "CRLT_OBS",
+    ),
+    "statistics": ("DATAMIN", "DATAMAX", "DATAMEDN", "DATAMEAN", "DATARMS", "DATASKEW", "DATAKURT", "MISSVALS"),
+}
+
+
+def expand_sets(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Put the keywords of a named set that the series has in the place of its name; a keyword of that name wins."""
+    found = []
+    for name in names:
+        members = KEYWORD_SETS.get(name.lower()) if name not in known else None
+        found += [name] if members is None else [one for one in members if one in known and one not in names]
+    return found

@@ -23,8 +23,6 @@ from . import reply as scan
 from .columns import Array, Converted, Scale, convert
 from .reply import Cells, UnexpectedShape
 
-__all__ = ["from_reply"]
-
 # what stands in the place of a path or a link (jsoc_info.c)
 _UNKNOWN_SEGMENT, _BROKEN_SEGMENT, _BROKEN_LINK = "InvalidSegName", "BadSegLink", "Invalid_Link"
 

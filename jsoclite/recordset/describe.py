@@ -9,10 +9,8 @@ from typing import Any
 from .. import display
 from ..errors import RecordSetError
 from ..times import words
+from .build import read_by_look, time_like
 from .grammar import Duration, Element, FilterKind, Range, RawFilter, Single, Span
-from .guess import read_by_look, time_like
-
-__all__ = ["html", "parts"]
 
 #: Elements of a set that are shown; sets of single records have thousands.
 MOST = 6

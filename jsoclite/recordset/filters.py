@@ -1,11 +1,8 @@
 """
-The inner parser's reading of values: lists, ranges, durations, strings, slot numbers.
-
-Repeats `parse_value_set` and `parse_index_set` of drms_names.c and the scanners of drms_types.c.
-
 The inner parser: what stands between brackets, read with the type of the key.
 
-Repeats `parse_record_query` and `parse_record_list` of drms_names.c.
+Repeats `parse_record_query`, `parse_record_list`, `parse_value_set` and `parse_index_set` of drms_names.c and the
+scanners of drms_types.c. First the reading of values (lists, ranges, durations, strings, slot numbers), then filters.
 """
 
 from __future__ import annotations

@@ -12,35 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from ..errors import RecordSetError
-from ..series import Kind
-
-__all__ = [
-    "MISSING",
-    "Duration",
-    "Element",
-    "ElementKind",
-    "FatalSetError",
-    "FilterKind",
-    "First",
-    "KeyFilter",
-    "Kind",
-    "Last",
-    "Missing",
-    "Range",
-    "RawFilter",
-    "RecnumFilter",
-    "Single",
-    "Slot",
-    "SlotFirst",
-    "SlotItem",
-    "SlotLast",
-    "SlotRange",
-    "SlotSpan",
-    "Span",
-    "SqlFilter",
-    "Value",
-    "ValueItem",
-]
+from ..series import Kind as Kind  # for those who read filters
 
 V = TypeVar("V")
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from ..errors import RecordSetError
 from ..series import Kind, SeriesInfo, Slots, keyword_type
 from ..times import read_time_string, words
+from .build import time_like
 from .filters import Mark, filter_name, read_filter, read_marked
 from .grammar import (
     Duration,
@@ -29,7 +30,6 @@ from .grammar import (
     Single,
     Span,
 )
-from .guess import time_like
 
 #: Characters up to which a record set survives everything: a fits export adds 32 of its own to at most 4,095.
 EXPORT_LIMIT: Final = 4000

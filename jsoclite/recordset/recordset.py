@@ -16,11 +16,10 @@ from typing import Any, Final
 
 from ..errors import RecordSetError, UnknownName
 from ..series import SeriesInfo, check_names, find_prime_key, prime_time_key, without_time
-from .build import apart, key_filter, segment_names, series_name, time_filter, wavelengths
+from .build import apart, key_filter, read_by_look, segment_names, series_name, time_filter, wavelengths
 from .describe import html
 from .filters import read_recnums, read_sql
 from .grammar import Element, ElementKind, FilterKind, RawFilter
-from .guess import read_by_look
 from .problems import problems
 from .scan import scan_set
 from .where import sql_filter

@@ -13,7 +13,7 @@ import pandas as pd
 from ..errors import SelectionError, UnknownName
 from ..recordset import RecordSet
 from ..times import to_datetime
-from .ranges import Numbers
+from .packing import Numbers
 from .selection import select, to_record_sets
 
 # bit 31: there is no image (jsoc_fetch.c adds drms.image_exists(quality), which tests it)

@@ -20,8 +20,7 @@ from ..errors import JsocError
 from ..recordset import RecordSet
 from ..series import RecordName, SeriesInfo, Slots
 from ..times import to_datetime
-from .packing import QUALITY_FILTER, fill
-from .ranges import Item, Numbers, cover
+from .packing import QUALITY_FILTER, Item, Numbers, cover, fill
 
 Verify: TypeAlias = Callable[[RecordSet], Iterable[int]]
 

@@ -21,10 +21,7 @@ from ..series import SeriesInfo
 from ..times import parse_time
 from .alternatives import Verify, by_offset, by_slot, shortest
 from .identify import NO_NUMBER, Names, Rows, identify
-from .packing import MAX_CHARACTERS, MAX_ROWS, QUALITY_FILTER, fill, pack_recnums
-from .ranges import Numbers
-
-__all__ = ["Selection", "select", "to_record_sets"]
+from .packing import MAX_CHARACTERS, MAX_ROWS, QUALITY_FILTER, Numbers, fill, pack_recnums
 
 # Key values that the server reads back as it prints them. A string key can hold anything, and is printed without
 # quotes.

@@ -16,8 +16,6 @@ from ..errors import JsocError as JsocError  # before drms: importing errors kee
 # isort: split
 import drms
 
-__all__ = ["ServerConfig", "client", "config", "definition", "registered"]
-
 if TYPE_CHECKING:  # drms has no type hints
     ServerConfig: TypeAlias = Any
 else:

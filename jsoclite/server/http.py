@@ -26,8 +26,6 @@ from . import _drms
 from ._drms import ServerConfig
 from .retry import TRANSIENT_STATUS, Again, Clock, Speedometer, is_transient, never_sent, repeat
 
-__all__ = ["AmbiguousRequest", "Reply", "Transport", "resolve_server"]
-
 # Apache cuts request lines at 8190 bytes; longer queries go by POST, which the CGIs read as well (qDecoder library).
 LONGEST_QUERY = 4000
 

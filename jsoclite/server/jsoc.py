@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from .http import Reply, Transport
     from .retry import Clock
 
-__all__ = ["REQUEST_ID", "Jsoc"]
 
 #: What JSOC calls its export requests (GetJsocRequestID.c).
 REQUEST_ID = re.compile(r"JSOC_\d{8}_\d+(?:_[A-Z]+)*")

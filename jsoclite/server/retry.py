@@ -13,8 +13,6 @@ from typing import TypeVar
 import requests
 import urllib3
 
-__all__ = ["Again", "Clock", "SlowAnswer", "Speedometer", "backoff", "is_transient", "repeat", "retry_after"]
-
 T = TypeVar("T")
 
 log = logging.getLogger("jsoclite")

@@ -10,9 +10,8 @@ by `to_datetime`.
 
 from . import server as words
 from .columns import to_datetime
-from .durations import format_duration, parse_duration
 from .grammar import read_time_string
-from .parse import DrmsTime, is_time, parse_time, tai, utc
+from .parse import DrmsTime, format_duration, is_time, parse_duration, parse_time, tai, utc
 
 __all__ = [
     "DrmsTime",

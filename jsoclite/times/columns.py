@@ -3,8 +3,7 @@ Columns of time strings, vectorised: DRMS strings to ``datetime64[ns]``, exact a
 
 A server prints all values of a keyword alike, so a column is read by layouts: the first row that is not yet read gives
 the layout (separators, digits of the fraction, zone), and all rows that have it are read together, as bytes.
-
-Columns of strings as rows of bytes, whatever holds them: numpy, lists, pandas, Arrow.
+`byte_rows` makes rows of bytes of columns of strings, whatever holds them: numpy, lists, pandas, Arrow.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Times, durations and cadences: every form that a user writes, made into what DRM
 A `DrmsTime` holds TAI seconds since 1977.01.01_00:00:00_TAI, as DRMS itself does. Reading is strict: a string is a
 time only where the server reads all of it, and reads it as what it says. What its time library would misread without a
 word (``+01:00``, unknown zones, month 13, days that do not exist) is a `RecordSetError` here. The library's own
-behaviour is in `jsoclite.timescan`.
+behaviour is in `server`. Durations and cadences become seconds, and what DRMS reads.
 """
 
 from __future__ import annotations
@@ -13,31 +13,14 @@ import datetime as dt
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any, Final, overload
 
 import numpy as np
 
 from ..errors import RecordSetError
-from .columns import to_datetime
-from .durations import format_duration, parse_duration
 from .grammar import read_time_string
 from .scale import BEGINS, BEGINS_UTC
-from .server import format_time, scan_duration, scan_time, scan_time_ext
-
-__all__ = [
-    "DrmsTime",
-    "format_duration",
-    "format_time",
-    "is_time",
-    "parse_duration",
-    "parse_time",
-    "scan_duration",
-    "scan_time",
-    "scan_time_ext",
-    "tai",
-    "to_datetime",
-    "utc",
-]
+from .server import format_time, scan_duration
 
 _EPOCH = dt.datetime(1977, 1, 1)
 _SINCE_1970 = 220_924_800_000_000  # microseconds from 1970 to 1977, counted without leap seconds
@@ -303,3 +286,95 @@ def _leaps(seconds: float) -> int:
 
 def _fraction(microseconds: int) -> str:
     return f".{microseconds:06d}".rstrip("0") if microseconds else ""
+
+
+_UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(value: Any, step: float | None = None) -> float:
+    """
+    Read a duration or cadence.
+
+    Parameters
+    ----------
+    value : str, timedelta, numpy.timedelta64, astropy Quantity or number
+        A string as DRMS reads it, ``12m``, ``1.5h``, ``45s``, ``1d``; a plain number counts seconds.
+    step : float, optional
+        Slot width in seconds, for the unit ``u``.
+
+    Returns
+    -------
+    float
+        Seconds.
+
+    Raises
+    ------
+    RecordSetError
+        For what is no duration; units other than s, m, h, d, u kill the server program.
+
+    Examples
+    --------
+    >>> parse_duration("1.5h")
+    5400.0
+    """
+    if isinstance(value, str):
+        amount, unit, end = scan_duration(value)
+        if end != len(value):
+            raise RecordSetError(
+                "a duration is one number and one unit, as in 90m: the server ignores the rest", value, end
+            )
+        if unit == "u":
+            if step is None:
+                raise RecordSetError(f"{value!r} counts slots: write s, m, h or d, or give the step")
+            return amount * step
+        return amount * _UNIT_SECONDS[unit]
+    if isinstance(value, dt.timedelta):
+        return value.total_seconds()
+    if isinstance(value, np.timedelta64):
+        return float(value / np.timedelta64(1, "s"))
+    if hasattr(value, "to_value") and hasattr(value, "unit"):
+        try:
+            return float(value.to_value("s"))
+        except Exception as error:
+            raise RecordSetError(f"{value!r} is no duration: its unit is not one of time ({error})") from None
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise RecordSetError(f"{value!r} is no duration: write '12m', a timedelta, a Quantity or a number of seconds")
+    return float(value)
+
+
+def format_duration(value: Any) -> str:
+    """
+    Write a duration as DRMS reads it, in the largest unit that gives a whole number.
+
+    Parameters
+    ----------
+    value : str, timedelta, numpy.timedelta64, astropy Quantity or number
+        See `parse_duration`; a string is checked and kept.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    RecordSetError
+        For what is no duration, and for lengths that are not finite.
+
+    Examples
+    --------
+    >>> format_duration(dt.timedelta(minutes=24)), format_duration(5400), format_duration(0.5), format_duration("1.5h")
+    ('24m', '90m', '0.5s', '1.5h')
+    """
+    if isinstance(value, str):
+        value = value.strip()
+        seconds = parse_duration(value, 1.0)
+    else:
+        seconds = parse_duration(value)
+    if not math.isfinite(seconds):
+        raise RecordSetError(f"{value!r} is no duration: it is not finite")
+    if isinstance(value, str):
+        return value
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % length == 0:
+            return f"{int(seconds // length)}{unit}"
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"

@@ -20,8 +20,6 @@ from .scale import (
     BEGINS_UTC,
     DAY,
     JD_EPOCH,
-    JD_ZERO,
-    LEAP_SECONDS,
     MONTH_DAYS,
     Date,
     date_of_seconds,
@@ -29,23 +27,12 @@ from .scale import (
     offset_of_tai,
     seconds_of_date,
 )
-
-__all__ = [
-    "JD_ZERO",
-    "LEAP_SECONDS",
-    "CalendarDate",
-    "Clock",
-    "Reading",
-    "format_time",
-    "int32",
-    "is_duration",
-    "read_time",
-    "scan_duration",
-    "scan_time",
-    "scan_time_ext",
-    "strtod",
-    "strtol",
-]
+from .scale import (
+    JD_ZERO as JD_ZERO,
+)
+from .scale import (
+    LEAP_SECONDS as LEAP_SECONDS,
+)
 
 # every name that parse_zone (timeio.c) can end with, longest first; NZST is not among them: it reads the N alone
 _ZONE = re.compile(

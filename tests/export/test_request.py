@@ -12,8 +12,7 @@ from conftest import GOLDEN
 
 from jsoclite import errors
 from jsoclite.download.ledger import Ledger, RequestNote
-from jsoclite.export.account import Account
-from jsoclite.export.export import Export
+from jsoclite.export.export import Account, Export
 from jsoclite.export.reply import ExportStatus, read_reply, reply_error
 from jsoclite.export.request import made_lately, poll_delay
 from jsoclite.progress import Silence

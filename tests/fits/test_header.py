@@ -17,8 +17,7 @@ from jsoclite.errors import JsocError
 from jsoclite.fits import cards as fitscard
 from jsoclite.fits import header_cards as cards
 from jsoclite.fits import keyword_names
-from jsoclite.fits.header import time_text
-from jsoclite.fits.keywords import header_keywords
+from jsoclite.fits.header import header_keywords, time_text
 
 
 def one(keyword, value, **record):

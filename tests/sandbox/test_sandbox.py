@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from jsoclite.errors import RecordSetError
 from jsoclite.sandbox import Sandbox, serve
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
-from jsoclite.sandbox.programs.addresses import MAX_WAITING, Addresses
+from jsoclite.sandbox.programs.exp_request import MAX_WAITING, Addresses
 
 TESTS = GOLDEN.parent
 RAW = GOLDEN / "jsoc_info_raw.jsonl"

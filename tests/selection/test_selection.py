@@ -15,7 +15,7 @@ from jsoclite import RecordSet, SelectionError
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
 from jsoclite.sandbox.engine.engine import Engine
 from jsoclite.selection import Selection, select, to_record_sets
-from jsoclite.selection.ranges import cover
+from jsoclite.selection.packing import cover
 
 CATALOG = StoredCatalog(GOLDEN / "catalog")
 ENGINE = Engine(CATALOG)

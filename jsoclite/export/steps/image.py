@@ -15,8 +15,6 @@ from typing import Any, ClassVar, Literal
 from ...errors import ProcessingError
 from .units import flag, in_unit, number, pair, pixels, square_or_pair
 
-__all__ = ["FULL_DISK", "PIXEL", "AIAScale", "Rebin", "Resize", "Step", "VectorToPtr"]
-
 # arcsec: the finest pixels of the full-disk instruments (HMI), so that sizes are rather over- than underestimated
 PIXEL = 0.5
 FULL_DISK = (4096, 4096)

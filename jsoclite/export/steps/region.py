@@ -14,8 +14,6 @@ from ...errors import ProcessingError, RecordSetError
 from .image import FULL_DISK, PIXEL, Step
 from .units import center_of, flag, has_unit, in_unit, is_coordinate, number, pixels, square_or_pair, time_of
 
-__all__ = ["Cutout", "MapProject"]
-
 # arcsec on the sky that one degree on the Sun spans at disk centre, seen from 1 au
 _DEGREE = 16.9
 

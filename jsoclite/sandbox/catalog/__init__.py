@@ -3,12 +3,11 @@ Series and their records, and how their values are printed.
 
 `schema` is what a definition says of keywords, segments and links, `tables` the protocol behind which records lie (in
 files: `StoredCatalog`; computed: see `mission`). `storage` is SUMS: which file has which path. `printer` prints values
-as the programs of JSOC do, in their formats, and `jsontext` the JSON around them.
+as the programs of JSOC do, in their formats, and the JSON around them.
 """
 
 from . import catalog as tables
 from . import definition as schema
-from . import json as jsontext
 from . import printing as printer
 from . import sums as storage
 from .catalog import Recnums, Series, StoredCatalog
@@ -20,7 +19,6 @@ __all__ = [
     "Segment",
     "Series",
     "StoredCatalog",
-    "jsontext",
     "printer",
     "schema",
     "storage",

@@ -3,8 +3,6 @@ Where the sandbox's records come from: the `Series` protocol, and catalogues sto
 
 A `Catalog` maps series names, in any case, to `Series`. `StoredCatalog` reads a directory of files
 ``SERIES.definition.json`` and ``SERIES.records.jsonl``, with storage units in ``sums.jsonl``.
-
-What every catalogue of the sandbox offers: the `Series` protocol, and `Catalog`, which finds series in any case.
 """
 
 from __future__ import annotations
@@ -21,20 +19,6 @@ import numpy.typing as npt
 
 from ...errors import RecordSetError
 from .definition import JD0, MISSING_INT, REALS, SeriesDefinition
-
-__all__ = [
-    "Bound",
-    "Catalog",
-    "Column",
-    "Recnums",
-    "Series",
-    "StorageUnit",
-    "StoredCatalog",
-    "StoredSeries",
-    "column_types",
-    "segment_path",
-]
-
 
 Recnums: TypeAlias = npt.NDArray[np.int64]
 Column: TypeAlias = npt.NDArray[Any]

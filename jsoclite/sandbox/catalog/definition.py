@@ -2,9 +2,8 @@
 What a series is: prime keys, keywords, segments and links, read from the rows of the server's own catalogue tables.
 
 The form is that of ``SERIES.definition.json``: an object with the rows of ``drms_series`` (one), ``drms_keyword``,
-``drms_segment`` and ``drms_link``.  Codes and flags are those of ``drms_types.h``.
-
-Keywords, segments, links and slots, as ``drms_types.h`` and ``drms_keyword_priv.h`` define them.
+``drms_segment`` and ``drms_link``.  Codes and flags are those of ``drms_types.h`` and
+``drms_keyword_priv.h``.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ from typing import Any, Final
 
 from ...errors import RecordSetError
 from ...times import words
-
-__all__ = ["JD0", "MISSING_INT", "REALS", "Keyword", "Link", "Segment", "SeriesDefinition", "Slotting"]
 
 _UNIT_SECONDS: Final = {"tenthsecs": 0.1, "secs": 1.0, "mins": 60.0, "days": 86400.0}
 

@@ -1,19 +1,20 @@
 """
-How the server prints keyword values, whole columns at a time.
+How the server prints: keyword values and times, whole columns at a time, and JSON.
 
 `printed` is `drms_keyword_snprintfval2` (drms_keyword.c) with and without full precision, `fits_value` is
 `fitsexport_getmappedextkeyvalue` (fitsexport.c), `fits_name` the rule that turns keyword names into FITS names.
 
-Printing whole columns of times as the server prints one (`sprint_time`, timeio.c).
+Times are printed as `sprint_time` (timeio.c) prints one. JSON has ``/`` escaped, bytes above 127 as they are, and the
+server's own two layouts.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -338,3 +339,46 @@ def _seconds(second: npt.NDArray[np.float64], precision: int, width: int) -> npt
         text = (form * len(second)) % tuple(second.tolist())
         cells = np.frombuffer(text.encode(), dtype=f"S{width}")
     return np.ascontiguousarray(cells).view("S1").reshape(-1, width)
+
+
+Json: TypeAlias = str | int | float | Mapping[str, "Json"] | Sequence["Json"] | None
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "/": "\\/", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_SPECIAL = re.compile(r'["\\/\x00-\x1f]')
+
+
+def quote(text: str) -> str:
+    """A JSON string with its quotes."""
+    return '"' + _SPECIAL.sub(lambda found: _ESCAPES.get(found[0]) or f"\\u{ord(found[0]):04x}", text) + '"'
+
+
+def compact(value: Json) -> bytes:
+    """One line, no blanks, with the newline that every program prints behind its JSON."""
+    return (_compact(value) + "\n").encode("latin-1", "replace")
+
+
+def _compact(value: Json) -> str:
+    if isinstance(value, str):
+        return quote(value)
+    if value is None:
+        return "null"
+    if isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{quote(name)}:{_compact(one)}" for name, one in value.items()) + "}"
+    return "[" + ",".join(map(_compact, value)) + "]"
+
+
+def pretty(value: Mapping[str, Json]) -> bytes:
+    """One member a line, indented with tabs, objects of a list joined by ``},\\n{``; that is ``index.json``."""
+    return (_pretty(value, 0) + "\n").encode("latin-1", "replace")
+
+
+def _pretty(value: Json, depth: int) -> str:
+    indent = "\t" * depth
+    if isinstance(value, Mapping):
+        lines = [f"{indent}\t{quote(name)}: {_pretty(one, depth + 1)}" for name, one in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + f",\n{indent}".join(_pretty(one, depth) for one in value) + "]"
+    return _compact(value)

@@ -8,8 +8,8 @@ whole columns at a time (`reading`). What the server refuses is an `EngineError`
 """
 
 from . import records as reading
-from .engine import NOT_FOUND, Engine, EngineCrash, EngineError, has_shadow, to_int
-from .handle import Opened
+from .engine import NOT_FOUND, Engine, has_shadow, to_int
+from .handle import EngineCrash, EngineError, Opened
 from .records import Reader
 from .search import known_extremes
 

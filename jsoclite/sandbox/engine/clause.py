@@ -6,11 +6,8 @@ and with its quirks, because they decide what is found: ``^`` and ``$`` see the 
 begins with one of them the values of a slotted key are never turned into slots; without a shadow table the clause goes
 through ``printf`` once.
 
-The text is evaluated by `jsoclite.sandbox.sql`, which can do nothing but read; there is no database.
-
-What C's ``printf`` makes of a text that was never meant to be a format.
-
-The statement that the server sends to PostgreSQL, of which messages quote a part.
+The text is evaluated by `postgres`, which can do nothing but read; there is no database. `statement` is what the server
+would send to PostgreSQL, of which messages quote a part.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from .search import Search, Subselects, as_postgres_leaves_them
 if TYPE_CHECKING:
     from ..catalog import schema
 
-__all__ = ["NOT_FOUND", "RECORD_LIMIT", "Engine", "EngineCrash", "EngineError", "Opened", "TooManyRecords", "to_int"]
 
 T = TypeVar("T")
 

@@ -1,7 +1,8 @@
 """
 What a record holds: keyword values through links and constants, its name, and its files.
 
-Columns of a list of records, read at once: a computed series then does its work once, and a link is followed once.
+The columns of a list of records are read at once (`opened_with`): a computed series then does its work once, and a link
+is followed once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 Finding records: a condition, the columns that it needs, and only those stretches of a series where it can be true.
 
-Subselects, ``(select max(T_REC_index) from hmi.m_720s where …)``, worked out before the query that has them.
+Before that, subselects, ``(select max(T_REC_index) from hmi.m_720s where …)``, are worked out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..catalog import Recnums, Series, schema, tables
-from ..postgres import Compiler, Rows, SqlError, Term, sorting, spans, sqltypes, syntax
+from ..postgres import Compiler, Rows, SqlError, Term, order, spans, sqltypes, syntax
 
 #: Records that one query may look at; PostgreSQL's statement timeout, in numbers that do not depend on the machine.
 WORK_LIMIT: Final = 400_000_000
@@ -228,7 +228,7 @@ def as_postgres_leaves_them(series: Series, recnums: Recnums) -> Recnums:
     rank = np.empty(len(recnums), dtype=np.int64)
     rank[sorted_rows] = np.cumsum(differs)
     stored = np.argsort(recnums, kind="stable")  # the table holds records in the order in which they were made
-    return recnums[stored][sorting.order(rank[stored].tolist())]
+    return recnums[stored][order(rank[stored].tolist())]
 
 
 class _Windows:

@@ -7,8 +7,7 @@ list, and files that are made when they are asked for, with the headers of `head
 """
 
 from .directory import Exports
-from .records import RecordTable, Stored
 from .staging import StagedRequest, Staging, State, TooManyPending
-from .wanted import Steps, Wanted
+from .wanted import RecordTable, Steps, Stored, Wanted
 
 __all__ = ["Exports", "RecordTable", "StagedRequest", "Staging", "State", "Steps", "Stored", "TooManyPending", "Wanted"]

@@ -20,13 +20,12 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import quote
 
-from ..catalog import jsontext, storage
+from ..catalog import printer, storage
 from ..messages import File
 from ..processing import Look, ProcessError, component_file, film, process_file, time_span, vector_segments
 from .header import header, write
-from .records import Stored
 from .staging import StagedRequest, Staging, State
-from .wanted import ExportFailedError, Namer, Wanted
+from .wanted import ExportFailedError, Namer, Stored, Wanted
 
 #: Names that lead out of the directory of a client that believes them.
 EVIL: Final = ("../../../../evil.fits", "/etc/evil.fits", "..\\..\\evil.fits", "evil\x00.fits", ".", "~/evil.fits")
@@ -57,17 +56,17 @@ class Directory:
     """
 
     path: str
-    header: dict[str, jsontext.Json] = field(default_factory=dict)
+    header: dict[str, printer.Json] = field(default_factory=dict)
     rows: list[tuple[str, str]] = field(default_factory=list)
     files: dict[str, Callable[[], bytes]] = field(default_factory=dict)
 
     def index(self, *, evil: bool = False) -> bytes:
         """``index.json``; file names replaced by `EVIL` ones if asked for."""
-        rows: list[jsontext.Json] = [
+        rows: list[printer.Json] = [
             {"record": record, "filename": EVIL[number % len(EVIL)] if evil else name}
             for number, (record, name) in enumerate(self.rows)
         ]
-        return jsontext.pretty({**self.header, "data": rows})
+        return printer.pretty({**self.header, "data": rows})
 
     def index_text(self) -> bytes:
         """``index.txt``."""
@@ -190,13 +189,13 @@ class Exports:
             directory.files[packed] = partial(_tar, members, request.ready)
         return directory
 
-    def _header(self, directory: Directory, request: StagedRequest, count: int) -> dict[str, jsontext.Json]:
+    def _header(self, directory: Directory, request: StagedRequest, count: int) -> dict[str, printer.Json]:
         wanted = request.wanted
         finished = time.strftime("%Y.%m.%d_%H:%M:%S_UT", time.gmtime(request.ready))
-        size: dict[str, jsontext.Json] = {"count": str(count), "size": str(request.megabytes)}
+        size: dict[str, printer.Json] = {"count": str(count), "size": str(request.megabytes)}
         if wanted.look is not None:
             kind, _, arguments = wanted.protocol.partition(",")
-            head: dict[str, jsontext.Json] = {"reqid": request.id, "expversion": "0.5", "method": wanted.method}
+            head: dict[str, printer.Json] = {"reqid": request.id, "expversion": "0.5", "method": wanted.method}
             head |= {"recordset": wanted.ds, "protocol": kind, "dir": directory.path}
             head |= {"filefmt": wanted.template or "", "cparms": arguments}
             return head | size | {"exptime": finished, "status": "0"} | directory.header | {"keywords": f"{kind} files"}

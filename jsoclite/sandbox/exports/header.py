@@ -18,7 +18,7 @@ import numpy as np
 from ...times import words
 from ..catalog import Keyword, printer, schema
 from ..processing import quiet
-from .records import RecordTable, Value
+from .wanted import RecordTable, Value
 
 # what describes the data unit and therefore belongs to the file, not to the record's keywords
 _STRUCTURAL = re.compile(

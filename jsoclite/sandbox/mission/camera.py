@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from .patches import CCD_SCALE, CEA_SCALE
+from .kinds import CCD_SCALE, CEA_SCALE
 from .series import Rows
 from .values_aia import FULL, ROLL, aia_centre, aia_scale, exposure_part, observed, sensitivity, wandering, wavelengths
 from .values_disk import HMI_SCALE, MDI_SCALE, centre, crota, mdi_centre, mdi_roll

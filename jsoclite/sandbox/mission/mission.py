@@ -18,12 +18,10 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from ..catalog import Segment, tables
-from .frames import Channels, Exposures, Frames
-from .patches import Patches
+from .kinds import Channels, Exposures, Frames, Patches, Table
 from .series import ComputedSeries, Rows, Value, file_name
 from .slots import Grid
 from .spec import specs
-from .tables import Table
 from .values_aia import AIA
 from .values_disk import HMI, MDI
 from .values_harp import HARP

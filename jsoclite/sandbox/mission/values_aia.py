@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .availability import moment
 from .ephemeris import DAY, place
 from .flares import KERNEL, Light, light
-from .frames import FIRST_FSN, FRAMES, Channels, Frames, frame_times, frame_wavelengths, spike_counts
+from .kinds import FIRST_FSN, FRAMES, Channels, Frames, frame_times, frame_wavelengths, spike_counts
 from .noise import FloatArray, IntArray, smooth, uniform
 from .regions import activity
 from .series import Rows, Value, constant, constants

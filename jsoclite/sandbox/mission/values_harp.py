@@ -13,8 +13,8 @@ from typing import Any, Final, cast
 
 import numpy as np
 
+from .kinds import CCD_SCALE, CEA_SCALE, Patches, patch_size
 from .noise import FloatArray, IntArray, smooth, uniform
-from .patches import CCD_SCALE, CEA_SCALE, Patches, patch_size
 from .regions import EPOCH, STEP, regions
 from .series import Rows, Value, constants
 from .slots import side_cameras

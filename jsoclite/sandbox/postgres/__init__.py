@@ -3,26 +3,25 @@ The SQL of conditions on keywords, as PostgreSQL reads it: its types, its messag
 
 A text becomes words (`lexer`), these a tree (`syntax`), and a `Compiler` makes a `Term` of it that runs on numpy
 columns, with the types and functions of PostgreSQL (`sqltypes`). `spans` says which numbers a term can hold at all, so
-that little is looked at, and `sorting` sorts text as the server's language does. Nothing but reading is possible.
+that little is looked at, and `order` sorts text as the server's language does. Nothing but reading is possible.
 """
 
 from . import bounds as spans
 from . import parser as syntax
-from . import sort as sorting
 from . import values as sqltypes
 from .compiler import Compiler, parse_condition
-from .functions import posix
+from .functions import order, posix
 from .lexer import SqlError
-from .terms import Rows, Term
+from .values import Rows, Term
 
 __all__ = [
     "Compiler",
     "Rows",
     "SqlError",
     "Term",
+    "order",
     "parse_condition",
     "posix",
-    "sorting",
     "spans",
     "sqltypes",
     "syntax",

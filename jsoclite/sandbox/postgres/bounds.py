@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .terms import Term
+from .values import Term
 
 #: Closed intervals, sorted and apart; infinite where open.
 Intervals: TypeAlias = list[tuple[float, float]]

@@ -18,18 +18,24 @@ from . import functions as sqlfunctions
 from .functions import TEXT_OPERATORS
 from .lexer import SqlError
 from .parser import AnyAll, Binary, Call, Case, Cast, Expression, Is, Literal, Name, Parser, Select, Unary
-from .terms import Rows, Term, choose, constant, distinct, folded, junction
 from .values import (
     INTEGERS,
     NUMBERS,
     Array,
+    Rows,
+    Term,
     Vector,
     arithmetic,
     bitwise,
+    choose,
     common,
     compare,
+    constant,
     convert,
+    distinct,
     either,
+    folded,
+    junction,
     parse,
     resolved,
 )

@@ -1,10 +1,8 @@
 """
-The grammar of PostgreSQL's expressions.
+The grammar of PostgreSQL's expressions, and the tree of one.
 
 Only what can stand in a WHERE clause is understood, with uncorrelated subselects on one table; anything else is a
 syntax error, so that nothing but reading is ever possible.
-
-The tree of an SQL expression.
 """
 
 from __future__ import annotations

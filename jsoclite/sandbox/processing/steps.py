@@ -15,8 +15,7 @@ import numpy as np
 from ...times import words
 from ..catalog import schema
 from .image import Image, ProcessError, mean, read_image, write_image
-from .pointing import FloatArray, NoPointingError, View, by_rows, rotation, sample
-from .projections import make_map
+from .pointing import FloatArray, NoPointingError, View, by_rows, make_map, rotation, sample
 
 #: Largest image that a step makes.
 MAX_PIXELS: Final = 4096 * 4096

@@ -6,8 +6,7 @@ The programs that JSOC runs for a question, byte for byte.
 `Addresses` knows who is registered.
 """
 
-from .addresses import Addresses
-from .exp_request import Limits
+from .exp_request import Addresses, Limits
 from .jsoc_fetch import Fetch
 from .jsoc_info import jsoc_info, show_series
 

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from ..catalog import jsontext, storage
+from ..catalog import printer, storage
 from ..engine import Engine, EngineCrash
 from ..exports import Exports, Staging, State
 from ..messages import File, Response, text
-from .addresses import Addresses
-from .exp_request import FetchError, Limits, Submission, checked
+from .exp_request import Addresses, FetchError, Limits, Submission, checked
 
 CONTACT: Final = "jsoc_help@jsoc.stanford.edu"
 
@@ -81,11 +80,11 @@ class Fetch:
         if isinstance(answer, bytes):
             body = answer
         else:
-            body = _as_text(answer) if plain else jsontext.compact(answer)
+            body = _as_text(answer) if plain else printer.compact(answer)
         kind = "text/plain" if plain else "application/json"
         return Response(200, refused + body, {"Content-Type": kind})
 
-    def _dispatch(self, params: Mapping[str, str], peer: str, fault: str) -> dict[str, jsontext.Json] | bytes:
+    def _dispatch(self, params: Mapping[str, str], peer: str, fault: str) -> dict[str, printer.Json] | bytes:
         match params.get("op"):
             case "exp_request":
                 return self.submission.request(params, peer, fault)
@@ -98,7 +97,7 @@ class Fetch:
         raise FetchError("RequestID must be provided")
 
     # ---- exp_status
-    def _status(self, id: str, fault: str) -> dict[str, jsontext.Json] | bytes:
+    def _status(self, id: str, fault: str) -> dict[str, printer.Json] | bytes:
         if not id:
             raise FetchError("RequestID must be provided")
         if not _ID.search(id):
@@ -115,7 +114,7 @@ class Fetch:
             if packing_list is not None:
                 return packing_list
         state = self.staging.state(request)
-        answer: dict[str, jsontext.Json] = {
+        answer: dict[str, printer.Json] = {
             "status": int(state),
             "requestid": request.id,
             "method": request.wanted.method,
@@ -130,7 +129,7 @@ class Fetch:
         return answer
 
     # ---- exp_su
-    def _storage_units(self, params: Mapping[str, str]) -> dict[str, jsontext.Json]:
+    def _storage_units(self, params: Mapping[str, str]) -> dict[str, printer.Json]:
         given = params.get("sunum", "")
         wanted = given or params.get("ds", "Not Specified")
         numbers = [part.strip() for part in wanted.split(",") if part.strip()]
@@ -142,11 +141,11 @@ class Fetch:
             name = "sunum" if given else "ds"
             where = "on entry" if given else "in exp_su"
             raise FetchError(f"Invalid argument {where}, '{name}={wanted}'.\n")
-        rows: list[dict[str, jsontext.Json]] = []
+        rows: list[dict[str, printer.Json]] = []
         total = 0
         for number in numbers:
             found = self.sums.unit(int(number))
-            row: dict[str, jsontext.Json] = {
+            row: dict[str, printer.Json] = {
                 "sunum": number,
                 "series": "NA",
                 "path": "NA",
@@ -166,7 +165,7 @@ class Fetch:
                 total += unit.size
             rows.append(row)
         keyed = params.get("formatvar") == "dataobj"
-        data: jsontext.Json = {str(row["sunum"]): row for row in rows} if keyed else rows
+        data: printer.Json = {str(row["sunum"]): row for row in rows} if keyed else rows
         return {
             "count": len(rows),
             "size": total,
@@ -180,7 +179,7 @@ class Fetch:
         }
 
     # ---- manage-request
-    def manage(self, params: Mapping[str, str]) -> dict[str, jsontext.Json]:
+    def manage(self, params: Mapping[str, str]) -> dict[str, printer.Json]:
         """``manage-request.sh``: is a request of an address pending (`check`), let it submit again (`cancel`)."""
         address, operation = params.get("address"), params.get("operation")
         if not address or operation not in ("check", "cancel"):
@@ -206,7 +205,7 @@ def _utc(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _as_text(answer: Mapping[str, jsontext.Json]) -> bytes:
+def _as_text(answer: Mapping[str, printer.Json]) -> bytes:
     """``format=txt``: ``name=value`` lines, then the files."""
     lines = ["# JSOC Export request"]
     lines += [f"{name}={value}" for name, value in answer.items() if name != "data"]

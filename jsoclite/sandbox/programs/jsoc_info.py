@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
-from ..catalog import Series, jsontext
+from ..catalog import Series, printer
 from ..engine import NOT_FOUND, Engine, EngineCrash, EngineError, Opened, to_int
 from ..postgres import SqlError, posix
 from .rs_list import Listing, all_keywords
@@ -45,7 +45,7 @@ def jsoc_info(engine: Engine, params: Mapping[str, str]) -> Reply:
         if operation == "rs_list":
             return _rs_list(engine, params, ds, len(elements), start)
     except EngineError as error:
-        return 200, iter([jsontext.compact({"status": 1, "error": str(error)})])
+        return 200, iter([printer.compact({"status": 1, "error": str(error)})])
     except EngineCrash:
         pass
     return 500, iter(())
@@ -72,7 +72,7 @@ def _series_struct(engine: Engine, names: Sequence[str], params: Mapping[str, st
         raise EngineCrash("series_struct with f=1")
     full, binary, follow, owner = (_flag(params, name) for name in "MBlo")
     body = series_structure(engine, series, full=full, binary=binary, follow=follow, owner=owner)
-    head, mark, segments = jsontext.pretty({**body, **_end(engine, params, start)}).partition(b'"segments": [')
+    head, mark, segments = printer.pretty({**body, **_end(engine, params, start)}).partition(b'"segments": [')
     # the program escapes all texts but the units of segments
     return head + mark + re.sub(rb'"units": "[^\n]*', lambda found: found[0].replace(b"\\/", b"/"), segments)
 
@@ -89,7 +89,7 @@ def _rs_summary(engine: Engine, params: Mapping[str, str], ds: str, start: float
             raise
         # the program's words depend on whether there is a filter to be parsed
         raise EngineError("series not found" if "[" in ds else "problem with database query") from None
-    return jsontext.pretty({"count": count, **_end(engine, params, start)})
+    return printer.pretty({"count": count, **_end(engine, params, start)})
 
 
 def _rs_list(engine: Engine, params: Mapping[str, str], ds: str, elements: int, start: float) -> Reply:
@@ -101,7 +101,7 @@ def _rs_list(engine: Engine, params: Mapping[str, str], ds: str, elements: int, 
     _refuse_what_kills(parts)
     count = sum(len(part.recnums) for part in parts)
     if not count:
-        return 200, iter([jsontext.compact({"count": 0, **_end(engine, params, start)})])
+        return 200, iter([printer.compact({"count": 0, **_end(engine, params, start)})])
     if by_record:
         from .rs_list_fits import FitsListing
 
@@ -201,6 +201,6 @@ def show_series(catalog: Mapping[str, Series], filter_text: str | None) -> bytes
         definition = catalog[name].definition
         if bool(find(name)) != inverted:
             keys = ", ".join(key.name for key in definition.primekeys)
-            lines.append(f'  {{"name":"{name}","primekeys":"{keys}","note":{jsontext.quote(definition.description)}}}')
+            lines.append(f'  {{"name":"{name}","primekeys":"{keys}","note":{printer.quote(definition.description)}}}')
     text = '{"status":0,\n "names":[\n' + ",\n".join(lines) + f'],\n"n":{len(lines)}}}\n'
     return text.encode("latin-1", "replace")

@@ -1,7 +1,6 @@
 """
-``rs_list``: keyword values, segment files and links of records, column by column (jsoc_info.c).
-
-The keywords between asterisks, ``*recnum*`` to ``*spec*`` (jsoc_info.c).
+``rs_list``: keyword values, segment files and links of records, column by column, and the keywords between asterisks,
+``*recnum*`` to ``*spec*`` (jsoc_info.c).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from ..catalog import Keyword, Recnums, Segment, Series, jsontext, printer, tables
+from ..catalog import Keyword, Recnums, Segment, Series, printer, tables
 from ..engine import Opened, Reader, reading
 
 NO_KEY: Final = "Invalid KeyLink"
@@ -49,14 +48,14 @@ def quoted(texts: Sequence[str], escape: bool = True) -> str:
     if not texts:
         return ""
     if escape and len(texts) > 64 and len(set(texts[:64])) < 16:
-        distinct = {text: jsontext.quote(text) for text in set(texts)}  # such columns repeat a few texts
+        distinct = {text: printer.quote(text) for text in set(texts)}  # such columns repeat a few texts
         return ",".join([distinct[text] for text in texts])
     body = '","'.join(texts)
     if not escape:
         return f'"{body}"'
     # slashes, in paths and names of instruments, are all that occurs as a rule
     if _RARE.search(body) or body.count('"') != 2 * (len(texts) - 1):
-        return ",".join(map(jsontext.quote, texts))
+        return ",".join(map(printer.quote, texts))
     body = body.replace("/", "\\/")
     return f'"{body}"'
 

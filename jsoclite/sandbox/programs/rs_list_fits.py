@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ..catalog import Keyword, Segment, jsontext, printer, tables
+from ..catalog import Keyword, Segment, printer, tables
 from ..engine import Opened, Reader
 from .rs_list import BAD_LINK, NO_SEGMENT, Pseudo, compression, in_record, link_texts
 
@@ -29,13 +29,13 @@ _PSEUDO: Final = (
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return jsontext.quote(value)
+        return printer.quote(value)
     if value is True:
         return "true"
     if isinstance(value, list):
         return "[" + ",".join(map(_text, value)) + "]"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{jsontext.quote(name)}:{_text(one)}" for name, one in value.items()) + "}"
+        return "{" + ",".join(f"{printer.quote(name)}:{_text(one)}" for name, one in value.items()) + "}"
     return str(value)
 
 

@@ -2,7 +2,8 @@
 The as-is FITS files that SUMS would keep of computed records.
 
 As-is files have next to no header: the keywords are in the database, and an export adds them. Images of HMI, AIA and
-MDI are Rice-compressed integers with a scale; SHARP bitmaps and charts are plain.
+MDI are Rice-compressed integers with a scale; SHARP bitmaps and charts are plain. What the segments of HMI hold is made
+in `hmi`, those of AIA, MDI, IRIS, the charts and the tables here.
 """
 
 from __future__ import annotations
@@ -15,10 +16,119 @@ import numpy as np
 import numpy.typing as npt
 
 from ..catalog import Segment
-from ..mission import Rows, noise
-from .hmi import harp_array, hmi_array
-from .other import aia_array, chart_array, iris_array, mdi_array, table_array, zones_array
-from .surface import FloatArray
+from ..mission import Rows, chart_strips, exposure, noise
+from .corona import channel, flare_image
+from .hmi import disk_of, harp_array, hmi_array, limb_darkening, record_noise, velocity
+from .surface import DEGREE, FloatArray, Surface, grain, polar_caps
+
+#: Fields of MDI over those of HMI, about 1/0.701 (Liu et al. 2025, Solar Physics 300).
+MDI_OVER_HMI: Final = 1.4
+
+
+def aia_array(rows: Rows, segment: Segment) -> FloatArray:
+    """A frame of AIA with photon and read-out noise, DN, or its list of spikes."""
+    if segment.name == "spikes":
+        return _spike_list(rows, segment)
+    taken, disk = exposure(rows), disk_of(rows)
+    image = channel(taken.wavelength, disk, taken.sensitivity) * taken.wandering
+    image = taken.part * (image + taken.sensitivity * flare_image(taken.wavelength, taken.time, disk))
+    photons = np.sqrt(np.maximum(image, 0) * 0.35 + 1.4)
+    return np.clip(image + photons * record_noise(rows, rows.shape, "read-out"), -9, taken.full)
+
+
+def _spike_list(rows: Rows, segment: Segment) -> FloatArray:
+    """Removed cosmic rays: place, value and replacement of each."""
+    count = int(rows.series.axes(rows, segment)[0][0])
+    keys = int(rows.recnum[0]) * 512 + np.arange(count)
+    place = np.floor(noise.uniform(keys, "spike place") * 65536)
+    value = np.floor(200 + 4000 * noise.uniform(keys, "spike value") ** 3)
+    return np.stack([np.sort(place), value, np.floor(value * 0.1)])
+
+
+def _flat(rows: Rows, segment: Segment) -> FloatArray:
+    lines, columns = rows.shape
+    y, x = np.ogrid[-1 : 1 : lines * 1j, -1 : 1 : columns * 1j]
+    return np.asarray(1 - 0.15 * (x**2 + y**2) + 0.01 * record_noise(rows, rows.shape, segment.name))
+
+
+def table_array(rows: Rows, segment: Segment) -> FloatArray:
+    """A flat field of AIA, or an average over a third of a rotation."""
+    if rows.spec.options["table"] == "flatfield":
+        return _flat(rows, segment)
+    # averages over a third of a rotation: the mean keeps the rotation, everything else is gone
+    disk = disk_of(rows)
+    noise = record_noise(rows, disk.on.shape, segment.name)[disk.on]
+    if segment.name == "valid":
+        return disk.filled(12000 + 100 * np.floor(noise))
+    if segment.name == "power":
+        return disk.filled(20000 * disk.mu + 500 * noise)
+    return disk.filled(velocity(rows, disk) - rows.view.radial[0] + 5 * noise)
+
+
+def mdi_array(rows: Rows, segment: Segment) -> FloatArray:
+    """A full-disk image of MDI."""
+    disk = disk_of(rows)
+    noise = record_noise(rows, disk.on.shape, segment.name)[disk.on]
+    product = rows.spec.options["product"]
+    if product == "V":
+        return disk.filled(velocity(rows, disk) + 25 * noise)
+    if product == "Ic":
+        return disk.filled(11800 * limb_darkening(disk.mu) * disk.surface.darkening + 40 * noise)
+    return disk.filled(MDI_OVER_HMI * disk.seen(disk.surface.field)[0] + 14 * noise)
+
+
+def iris_array(rows: Rows, segment: Segment) -> FloatArray:
+    """Spectra with their lines, or a slit-jaw image with the slit."""
+    lines, columns = rows.shape
+    noise = record_noise(rows, (lines, columns), "iris")
+    y, x = np.mgrid[0:lines, 0:columns]
+    rough = grain((lines, 1), int(rows.time[0] // 60), "iris slit")
+    if rows.index[0] % 3 == 2:
+        field = grain((lines, columns), int(rows.time[0] // 600), "iris jaw")
+        return np.asarray(np.maximum(0, 90 + 30 * field) * (np.abs(x - columns / 2) > 1) + 4 * noise)
+    places = (40, 41, 120, 205) if rows.index[0] % 3 == 0 else (70, 150)
+    spectrum = 20.0 + sum(300 * np.exp(-(((x - place) / 3.5) ** 2)) for place in places)
+    return np.asarray(spectrum * (1 + 0.3 * rough) + 6 * noise + 0.0 * y)
+
+
+def chart_array(rows: Rows, segment: Segment) -> FloatArray:
+    """A synoptic map: sine of latitude by Carrington longitude, each strip as it was at the central meridian."""
+    lines, columns = rows.shape
+    name = segment.name
+    step = 360.0 / columns
+    longitude = (np.arange(columns) + 0.5) * step
+    if rows.spec.kind != "synoptic":
+        longitude = longitude + float(rows.view.longitude[0]) - 120.0 - 180.0
+    sine = (np.arange(lines) + 0.5) * (2.0 / lines) - 1
+    lon, lat = np.meshgrid(longitude % 360, np.arcsin(sine) / DEGREE)
+    strips = []
+    edges, times, gaps = chart_strips(rows)
+    for begin, end, time, gap in zip(edges[:-1], edges[1:], times[0].tolist(), gaps[0], strict=True):
+        field = Surface(time, lat[:, begin:end], lon[:, begin:end]).field
+        strip = {"Bt": -field.north, "Bp": field.west}.get(name, field.radial)
+        strips.append(np.where(gap[:, None], np.nan, strip))
+    chart = np.concatenate(strips, axis=1)
+    if name == "epts":
+        return np.full((lines, columns), 20.0)
+    # of one instrument and rotation, also where two series have it; wider pixels average more
+    noise = grain((lines, columns), int(rows.time[0] // 86400), f"{rows.spec.instrument} chart")
+    noise *= np.sqrt(lines * columns / (288 * 720))
+    chart = MDI_OVER_HMI * chart + 5.0 * noise if rows.spec.instrument == "mdi" else chart + 2.3 * noise
+    # charts of the line-of-sight field: what the meridian shows of a radial one
+    return np.asarray(chart * np.cos(lat * DEGREE)) if "Ml" in rows.spec.name else np.asarray(chart)
+
+
+def zones_array(rows: Rows, segment: Segment) -> FloatArray:
+    """hmi.meanpf_720s: averages in latitude bins of one degree, from the north pole down."""
+    lat = 89.5 - np.arange(180.0)
+    if segment.name == "num":
+        return np.asarray(np.floor(2600 * np.cos(lat * DEGREE)))
+    if segment.name == "w":
+        return np.asarray(3900 * np.cos(lat * DEGREE))
+    cap = np.clip((np.abs(lat) - 50) / 25, 0, 1.3) * np.where(lat > 0, *polar_caps(float(rows.time[0])))
+    ripple = grain((1, 180), int(rows.time[0] // 86400), segment.name)[0]
+    return np.asarray(cap * (np.cos(lat * DEGREE) if segment.name == "mf_bl" else 1.0) + 0.4 * ripple)
+
 
 # FITS has no signed bytes; the archive keeps them in 16 bits
 _INTEGERS: Final[Mapping[str, type[np.signedinteger[Any]]]] = {"char": np.int16, "short": np.int16, "int": np.int32}

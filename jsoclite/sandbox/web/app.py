@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from ..catalog import jsontext, storage
+from ..catalog import printer, storage
 from ..engine import Engine, EngineCrash
 from ..messages import File, Request, Response, send_file, text
 from ..postgres import SqlError, posix
@@ -144,32 +144,32 @@ class App:
                 status, body = jsoc_info(self.engine, params)
                 return Response(status, body, dict(_JSON) if status == 200 else {"Content-Type": "text/plain"})
             case "check_address":
-                return Response(200, jsontext.compact(self.addresses.answer(params)), dict(_JSON))
+                return Response(200, printer.compact(self.addresses.answer(params)), dict(_JSON))
             case "manage_request":
-                return Response(200, jsontext.compact(self.fetch.manage(params)), dict(_JSON))
+                return Response(200, printer.compact(self.fetch.manage(params)), dict(_JSON))
         return self.fetch.answer(params, request.peer, fault)
 
     def _external_series(self, params: dict[str, str]) -> bytes:
         """``showextseries``: names only, or with descriptions for ``info=1``; no prime keys, no status."""
-        answer: dict[str, jsontext.Json]
+        answer: dict[str, printer.Json]
         if "dbhost" not in params:
             answer = {"errMsg": "Missing required argument 'dbhost'.", "seriesList": []}
-            return jsontext.compact(answer)
+            return printer.compact(answer)
         pattern = params.get("filter", "")
         inverted = pattern.startswith("NOT ")
         try:
             wanted = posix("(?!)" if _endless(pattern) else pattern.removeprefix("NOT "), fold=True)
         except SqlError:
             answer = {"errMsg": f"Invalid series-name filter '{pattern}'.", "seriesList": []}
-            return jsontext.compact(answer)
+            return printer.compact(answer)
         catalog = self.engine.catalog
         names = sorted(name for name in catalog if bool(wanted.search(name)) is not inverted)
         if params.get("info", "0") in ("", "0"):
-            return jsontext.compact({"errMsg": "", "seriesList": names})
-        described: list[jsontext.Json] = [
+            return printer.compact({"errMsg": "", "seriesList": names})
+        described: list[printer.Json] = [
             {name: {"description": catalog[name].definition.description}} for name in names
         ]
-        return jsontext.compact({"errMsg": "", "seriesList": described})
+        return printer.compact({"errMsg": "", "seriesList": described})
 
     # ---- files
     def _page(self) -> Response:

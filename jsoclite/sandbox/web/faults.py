@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ...errors import RecordSetError
-from ..catalog import jsontext
+from ..catalog import printer
 from ..messages import Damage, Request, Response, text
 
 #: Kinds that break the connection or its pace.
@@ -241,7 +241,7 @@ def instead(fault: Fault) -> Response | None:
         return Response(200, _HTML, {"Content-Type": "text/html; charset=utf-8"})
     if fault.kind == "status":
         return Response(
-            200, jsontext.compact({"status": fault.status, "error": fault.error}), {"Content-Type": "application/json"}
+            200, printer.compact({"status": fault.status, "error": fault.error}), {"Content-Type": "application/json"}
         )
     return None
 

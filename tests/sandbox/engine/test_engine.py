@@ -13,9 +13,9 @@ from jsoclite.sandbox.catalog.catalog import Catalog, Series, StoredCatalog
 from jsoclite.sandbox.engine import search
 from jsoclite.sandbox.engine.engine import RECORD_LIMIT, Engine, EngineCrash, EngineError, TooManyRecords, to_int
 from jsoclite.sandbox.postgres.compiler import Compiler
+from jsoclite.sandbox.postgres.functions import order
 from jsoclite.sandbox.postgres.lexer import SqlError, excerpt
 from jsoclite.sandbox.postgres.parser import Parser
-from jsoclite.sandbox.postgres.sort import order
 from jsoclite.sandbox.programs.rs_list import keyword_text
 
 ALL = {

@@ -25,10 +25,10 @@ from jsoclite.sandbox.mission.availability import (
     reprocessed,
 )
 from jsoclite.sandbox.mission.ephemeris import AU, DAY, eclipsed, rotation_start, view
+from jsoclite.sandbox.mission.kinds import ROTATIONS
 from jsoclite.sandbox.mission.mission import Location, MissionCatalog
 from jsoclite.sandbox.mission.noise import hashed, normal, smooth, texture, uniform
 from jsoclite.sandbox.mission.regions import activity, polar_field, regions
-from jsoclite.sandbox.mission.tables import ROTATIONS
 from jsoclite.sandbox.sun.files import segment_file
 
 CATALOG = MissionCatalog(segment_file)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from jsoclite.sandbox.processing.pointing import View, rotation, sample
-from jsoclite.sandbox.processing.projections import PROJECTIONS
+from jsoclite.sandbox.processing.pointing import PROJECTIONS, View, rotation, sample
 from jsoclite.sandbox.processing.steps import ProcessError, process_file
 from jsoclite.times.parse import scan_time
 

@@ -14,9 +14,8 @@ from conftest import GOLDEN
 from jsoclite.sandbox import Sandbox
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
 from jsoclite.sandbox.exports.header import card, header
-from jsoclite.sandbox.exports.records import RecordTable
 from jsoclite.sandbox.exports.staging import State
-from jsoclite.sandbox.exports.wanted import FileNameCrashError, FileNameError, Namer
+from jsoclite.sandbox.exports.wanted import FileNameCrashError, FileNameError, Namer, RecordTable
 from jsoclite.sandbox.messages import Request
 
 ADDRESS = "test@example.com"

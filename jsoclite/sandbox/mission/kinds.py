@@ -1,0 +1,444 @@
+"""
+Computed series that are no plain grid of slots.
+
+Frames of AIA and IRIS: aia.lev1, the slotted series that lead to it, and iris.lev1. HARP series: one record for each
+active region patch and slot of 720 s in which it was on the disk. And series without a long time axis: synoptic charts
+by Carrington rotation, and tables of a few hundred records.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from ..catalog import Keyword, Segment, tables
+from .availability import END, inside, moment, outages, quality, reprocessed
+from .ephemeris import DAY, rotation_start
+from .noise import BoolArray, FloatArray, IntArray, uniform
+from .regions import EPOCH, STEP, in_outage, present_slots, regions
+from .series import ComputedSeries, Rows, Value, limits
+from .slots import Grid, within
+from .spec import Spec
+
+#: Channels of AIA's slotted series, angstrom.
+CHANNELS: Final[Mapping[str, tuple[int, ...]]] = {
+    "euv": (94, 131, 171, 193, 211, 304, 335),
+    "uv": (1600, 1700),
+    "vis": (4500,),
+}
+#: Frames of aia.lev1 within 12 s in order of time: channel (0 for 1600 and 1700 in turn), and T_OBS after the slot, s.
+FRAMES: Final = (
+    (171, 0.34),
+    (94, 1.12),
+    (211, 1.62),
+    (335, 3.62),
+    (0, 5.13),
+    (193, 6.84),
+    (304, 8.13),
+    (131, 9.62),
+    (4500, 10.84),
+)
+#: FSN of the first record.
+FIRST_FSN: Final = 1_000_000
+_STEP: Final = 12.0
+#: Number of the first 12 s of aia.lev1, and how many there are.
+_FIRST: Final = math.ceil(moment("2010.05.13") / _STEP)
+_MOMENTS: Final = math.floor(END / _STEP) - _FIRST
+
+
+class Channels(Grid):
+    """AIA's slotted series: T_REC and WAVELNTH; each record points to its frame in aia.lev1."""
+
+    def __init__(self, spec: Spec, values: Mapping[str, Value]) -> None:
+        self.wavelengths = np.array(CHANNELS[spec.options["channels"]], dtype=np.int64)
+        self.cells = len(self.wavelengths)
+        super().__init__(spec, values)
+        self.exact = (self.outer, "wavelnth")
+
+    def prime_values(self, column: str, index: IntArray) -> tables.Column:
+        """See `ComputedSeries.prime_values`."""
+        if column == "wavelnth":
+            return self.wavelengths[index % self.cells]
+        return super().prime_values(column, index)
+
+    def _cells(self, bounds: Mapping[str, tables.Bound]) -> IntArray:
+        low, high = limits(bounds, "wavelnth")
+        return np.flatnonzero((self.wavelengths >= low) & (self.wavelengths <= high))
+
+    @cached_property
+    def _frame(self) -> IntArray:
+        """Cell of aia.lev1 that holds each channel."""
+        order = [wavelength for wavelength, _ in FRAMES]
+        return np.array([order.index(w if w in order else 0) for w in self.wavelengths.tolist()], dtype=np.int64)
+
+    def frames(self, index: IntArray) -> IntArray:
+        """Place of each record's frame in aia.lev1."""
+        cell = index % self.cells
+        slot = np.rint(self.times(index) / _STEP).astype(np.int64)
+        slot += self.wavelengths[cell] == 1700
+        return np.asarray((slot - _FIRST) * len(FRAMES) + self._frame[cell], dtype=np.int64)
+
+    def qualities(self, rows: Rows) -> IntArray:
+        """See `ComputedSeries.qualities`: that of the frame."""
+        return quality("aia", _frame_slots(self.frames(rows.index)))
+
+    def link(self, rows: Rows, target: str) -> IntArray:
+        """See `ComputedSeries.link`: the newest version of the frame in aia.lev1."""
+        frames = self.frames(rows.index)
+        size = _MOMENTS * len(FRAMES)
+        moments = _frame_slots(frames)
+        there = (frames >= 0) & (frames < size) & ~inside(moments, outages("aia"))
+        newest = frames + 1 + np.where(inside(moments, reprocessed("aia")), size, 0)
+        return np.where(there, newest, -1)
+
+
+class Frames(Grid):
+    """aia.lev1: every frame, under T_REC (slots of one second) and FSN."""
+
+    cells = len(FRAMES)
+
+    def _lay_out(self) -> None:
+        self.step, self.epoch = _STEP, 0.0
+        self.first, self.moments = _FIRST, _MOMENTS
+        self.outer = "t_rec_index"
+
+    def times(self, index: IntArray) -> FloatArray:
+        """T_REC, the nearest whole second to T_OBS."""
+        return np.floor(frame_times(index) + 0.5)
+
+    def prime_values(self, column: str, index: IntArray) -> tables.Column:
+        """See `ComputedSeries.prime_values`."""
+        if column == "fsn":
+            return FIRST_FSN + index
+        # slots of one second
+        return self.times(index).astype(np.int64) if column == "t_rec_index" else super().prime_values(column, index)
+
+    def _moments(self, bounds: Mapping[str, tables.Bound]) -> tuple[int, int]:
+        return self._near(bounds, ("t_rec_index", _STEP, _STEP * self.first), ("fsn", self.cells, FIRST_FSN))
+
+    def qualities(self, rows: Rows) -> IntArray:
+        """See `ComputedSeries.qualities`: one word for all frames of 12 s."""
+        return quality("aia", self._moment_times(rows.index // self.cells))
+
+    def _kept(self, index: IntArray) -> BoolArray:
+        # the visible channel fires once an hour
+        hourly = (self.first + index // self.cells) % 300 == 0
+        return np.asarray((index % self.cells != self.cells - 1) | hourly)
+
+    def axes(self, rows: Rows, segment: Segment) -> tuple[Any, ...]:
+        """Spikes are a list: as many as NSPIKES, three numbers each."""
+        return (spike_counts(rows.index), 3) if segment.name == "spikes" else super().axes(rows, segment)
+
+
+class Exposures(Grid):
+    """iris.lev1: far and near ultraviolet spectra and a slit-jaw image every 9.6 s, under T_OBS and FSN."""
+
+    cells = 3
+
+    def _lay_out(self) -> None:
+        # there are no slots to take from the definition
+        self.step, self.epoch, self.first = 9.6, moment("2013.07.17"), 0
+        self.moments = int((END - self.epoch) / self.step)
+        self.outer = "t_obs_index"
+
+    def times(self, index: IntArray) -> FloatArray:
+        """Middle of the exposure; the three cameras a hundredth of a second apart."""
+        return self._moment_times(index // self.cells) + 0.89 + 0.01 * (index % self.cells)
+
+    def prime_values(self, column: str, index: IntArray) -> tables.Column:
+        """See `ComputedSeries.prime_values`."""
+        return FIRST_FSN + index if column == "fsn" else super().prime_values(column, index)
+
+    def _moments(self, bounds: Mapping[str, tables.Bound]) -> tuple[int, int]:
+        return self._near(bounds, ("t_obs", self.step, self.epoch), ("fsn", self.cells, FIRST_FSN))
+
+
+def _frame_slots(index: IntArray) -> FloatArray:
+    """Start of the 12 s that each frame of aia.lev1 belongs to."""
+    return np.asarray(_STEP * (_FIRST + index // len(FRAMES)), dtype=np.float64)
+
+
+def frame_times(index: IntArray) -> FloatArray:
+    """T_OBS of the frames of aia.lev1."""
+    offsets = np.array([offset for _, offset in FRAMES])
+    return np.asarray(_frame_slots(index) + offsets[index % len(FRAMES)])
+
+
+def frame_wavelengths(index: IntArray) -> IntArray:
+    """WAVELNTH of the frames of aia.lev1: 1600 and 1700 take turns."""
+    channel = np.array([wavelength for wavelength, _ in FRAMES], dtype=np.int64)[index % len(FRAMES)]
+    odd = (_FIRST + index // len(FRAMES)) % 2 == 1
+    return np.where(channel == 0, np.where(odd, 1700, 1600), channel)
+
+
+def spike_counts(index: IntArray) -> IntArray:
+    """NSPIKES of the frames of aia.lev1."""
+    return (8.0 * 10 ** (0.5 + uniform(index, "spikes"))).astype(np.int64)
+
+
+#: Scale of the CEA maps (degrees) and of the CCD cut-outs (arcsec): four pixels of the archive in one.
+CEA_SCALE: Final = 0.12
+CCD_SCALE: Final = 2.01717
+# BUNIT in published headers of patches where it is not the unit of the segment's definition.
+_HEADER_UNITS: Final = {"Gauss": "Mx/cm^2", "m/s": "cm/s", "Enumerated": "", "none": ""}
+
+
+class Patches(ComputedSeries):
+    """Records under HARPNUM and T_REC; see `ComputedSeries`."""
+
+    def __init__(self, spec: Spec, values: Mapping[str, Value]) -> None:
+        super().__init__(spec, values)
+        self.start = math.ceil((moment(spec.options["start"]) - EPOCH) / STEP)
+
+    @cached_property
+    def _table(self) -> tuple[IntArray, IntArray]:
+        return present_slots()
+
+    @cached_property
+    def size(self) -> int:  # type: ignore[override]
+        """Number of places for records, one version each."""
+        return int(self._table[1][-1])
+
+    def rows_of(self, index: IntArray) -> IntArray:
+        """Row in `regions` of each record."""
+        rows, offsets = self._table
+        return rows[np.searchsorted(offsets, index, side="right") - 1]
+
+    def slots(self, index: IntArray) -> IntArray:
+        """T_REC_index of each record."""
+        rows, offsets = self._table
+        which = np.searchsorted(offsets, index, side="right") - 1
+        return np.asarray(regions().first[rows[which]] + index - offsets[which], dtype=np.int64)
+
+    def times(self, index: IntArray) -> FloatArray:
+        """See `ComputedSeries.times`."""
+        return np.asarray(EPOCH + STEP * self.slots(index))
+
+    def prime_values(self, column: str, index: IntArray) -> tables.Column:
+        """See `ComputedSeries.prime_values`."""
+        if column == "harpnum":
+            return regions().number[self.rows_of(index)]
+        if column == "t_rec_index":
+            return self.slots(index)
+        if column == "t_rec":
+            return self.times(index)
+        raise KeyError(column)
+
+    def places(self, bounds: Mapping[str, tables.Bound]) -> tuple[IntArray, BoolArray]:
+        """See `ComputedSeries.places`."""
+        rows, offsets = self._table
+        found = regions()
+        low, high = limits(bounds, "harpnum")
+        keep = (found.number[rows] >= low) & (found.number[rows] <= high)
+        low, high = limits(bounds, "t_rec_index")
+        begin = np.ceil(np.maximum(found.first[rows], max(low, self.start))).astype(np.int64)
+        end = np.floor(np.minimum(found.last[rows], high)).astype(np.int64)
+        length = np.where(keep, np.maximum(0, end - begin + 1), 0)
+        which = np.repeat(np.arange(len(rows)), length)
+        within_life = np.arange(len(which)) - np.repeat(np.cumsum(length) - length, length)
+        slot = begin[which] + within_life
+        index = offsets[which] + slot - found.first[rows][which]
+        there = ~in_outage(slot)
+        index, slot = index[there], slot[there]
+        return index, inside(np.asarray(EPOCH + STEP * slot, dtype=np.float64), reprocessed("hmi"))
+
+    def _extremes(self, column: str) -> tuple[int | float | str, int | float | str] | None:
+        if column == "harpnum":
+            ends = self.prime_values(column, self._end_places)
+            return int(ends.min()), int(ends.max())
+        found, (rows, _) = regions(), self._table
+        # a fortnight at each end of the time
+        low = max(self.start, int(found.first[rows].min()))
+        high = int(found.last[rows].max())
+        early, _ = self.places({"t_rec_index": (low, low + 1700)})
+        late, _ = self.places({"t_rec_index": (high - 1700, high)})
+        return int(self.slots(early).min()), int(self.slots(late).max())
+
+    @cached_property
+    def _end_places(self) -> IntArray:
+        """Places of the records of the first and last fifty HARPs that the series has."""
+        found, (rows, _) = regions(), self._table
+        rows = rows[found.last[rows] >= self.start]
+        numbers = found.number[rows]
+        first, _ = self.places({"harpnum": (int(numbers[0]), int(numbers[min(50, len(rows) - 1)]))})
+        last, _ = self.places({"harpnum": (int(numbers[max(-50, -len(rows))]), int(numbers[-1]))})
+        return np.unique(np.concatenate([first, last]))
+
+    @cached_property
+    def _recnum_extremes(self) -> tuple[int, int]:
+        first = int(self._end_places[0]) + 1
+        numbers = regions().number[self._table[0]]
+        for begin in range(len(numbers), 0, -50):
+            index, again = self.places({"harpnum": (int(numbers[max(0, begin - 50)]), int(numbers[begin - 1]))})
+            if again.any():
+                return first, self.size + int(index[again][-1]) + 1
+        return first, int(self._end_places[-1]) + 1
+
+    def present(self, index: IntArray) -> BoolArray:
+        """See `ComputedSeries.present`."""
+        slot = self.slots(index)
+        return ~in_outage(slot) & (slot >= self.start)
+
+    def twice(self, index: IntArray) -> BoolArray:
+        """See `ComputedSeries.twice`."""
+        return inside(self.times(index), reprocessed("hmi"))
+
+    def qualities(self, rows: Rows) -> IntArray:
+        """See `ComputedSeries.qualities`."""
+        return quality("hmi", rows.time)
+
+    def _per_segment(self, rows: Rows, key: Keyword) -> Any:
+        value = super()._per_segment(rows, key)
+        return _HEADER_UNITS.get(value, value) if key.base.lower() == "bunit" else value
+
+    def axes(self, rows: Rows, segment: Segment) -> tuple[Any, ...]:
+        """See `ComputedSeries.axes`: the extent of the patch, in pixels of the map or of the camera."""
+        return patch_size(self.spec.options["projection"], self.rows_of(rows.index))
+
+    def link(self, rows: Rows, target: str) -> IntArray:
+        """See `ComputedSeries.link`: hmi.B_720s of the same slot, its newest version."""
+        slot = self.slots(rows.index)
+        first = math.ceil((moment("2010.05.01") - EPOCH) / STEP)
+        size = math.floor((moment("2026.11.01") - EPOCH) / STEP) - first
+        again = inside(rows.time, reprocessed("hmi"))
+        return np.where((slot >= first) & (slot - first < size), slot - first + 1 + np.where(again, size, 0), -1)
+
+
+def patch_size(projection: str, which: IntArray) -> tuple[IntArray, IntArray]:
+    """Columns and rows of a patch's images; a CCD cut-out keeps the size it has at the central meridian."""
+    found = regions()
+    width, height = 2 * found.width[which], 2 * found.height[which]
+    if projection == "cea":
+        return np.rint(width / CEA_SCALE).astype(np.int64), np.rint(height / CEA_SCALE).astype(np.int64)
+    degree = 960.0 * math.pi / 180 / CCD_SCALE
+    return np.rint(width * degree).astype(np.int64), np.rint(height * degree * 1.1).astype(np.int64)
+
+
+#: First and last Carrington rotation of the charts.
+ROTATIONS: Final = {"hmi": (2096, 2302), "mdi": (1909, 2104)}
+#: Length of a run of the p modes, and the first one.
+_RUN: Final = 72 * DAY
+_MODES_FROM: Final = moment("2010.04.30")
+_ORIGIN: Final = moment("1993.01.01")
+#: Mean synodic rotation, seconds.
+_ROTATION: Final = 27.2753 * DAY
+#: Filters of AIA, as WAVE_STR has them.
+_FILTERS: Final = (
+    *(f"{w}_THIN" for w in CHANNELS["euv"]),
+    *(str(w) for w in (*CHANNELS["uv"], *CHANNELS["vis"])),
+)
+
+
+class Table(ComputedSeries):
+    """
+    A few hundred records under any prime keys.
+
+    Parameters
+    ----------
+    spec : Spec
+        With ``table`` or of the kind ``synoptic``.
+    values
+        See `ComputedSeries`.
+    """
+
+    def __init__(self, spec: Spec, values: Mapping[str, Value]) -> None:
+        super().__init__(spec, values)
+        keys, when = _TABLES[str(spec.options.get("table", spec.kind))](spec)
+        self.size = len(when)
+        order = np.lexsort([*reversed([_rank(column) for column in keys.values()])])
+        self._keys = {name: column[order] for name, column in keys.items()}
+        self._when = when[order]
+
+    def times(self, index: IntArray) -> FloatArray:
+        """See `ComputedSeries.times`."""
+        return self._when[index]
+
+    def prime_values(self, column: str, index: IntArray) -> tables.Column:
+        """See `ComputedSeries.prime_values`."""
+        return self._keys[column][index]
+
+    def places(self, bounds: Mapping[str, tables.Bound]) -> tuple[IntArray, BoolArray]:
+        """See `ComputedSeries.places`."""
+        keep = np.ones(self.size, dtype=bool)
+        for column, (low, high) in bounds.items():
+            keep &= within(self._keys[column], low, high)
+        index = np.flatnonzero(keep)
+        return index, self.twice(index)
+
+    def present(self, index: IntArray) -> BoolArray:
+        """See `ComputedSeries.present`."""
+        return np.ones(len(index), dtype=bool)
+
+    def twice(self, index: IntArray) -> BoolArray:
+        """See `ComputedSeries.twice`."""
+        return np.asarray(uniform(index, self.spec.name + " again") < 0.15)
+
+
+_Keys: TypeAlias = tuple[dict[str, tables.Column], FloatArray]
+
+
+def _rank(column: tables.Column) -> IntArray:
+    """Ranks that sort a column, text by its bytes."""
+    plain = column.astype(str) if column.dtype == object else column
+    return np.unique(plain, return_inverse=True)[1].astype(np.int64)
+
+
+def _product(**lists: Any) -> dict[str, tables.Column]:
+    grids = np.meshgrid(*(np.arange(len(values)) for values in lists.values()), indexing="ij")
+    found = {}
+    for (name, values), grid in zip(lists.items(), grids, strict=True):
+        dtype = object if isinstance(values[0], str) else None
+        found[name] = np.asarray(values, dtype=dtype)[grid.ravel()]
+    return found
+
+
+def _synoptic(spec: Spec) -> _Keys:
+    first, last = ROTATIONS[spec.instrument]
+    rotations = np.arange(first, last + 1, dtype=np.int64)
+    # the chart's time is that of its middle
+    return {"car_rot": rotations}, rotation_start(rotations) + 0.5 * _ROTATION
+
+
+def _calibration(days: int) -> Callable[[Spec], _Keys]:
+    """A record of each filter of AIA every so many days."""
+
+    def keys(spec: Spec) -> _Keys:
+        step = days * DAY
+        starts = [moment("2010.05.13") + step * number for number in range(int(16.4 * 365.25 * DAY / step))]
+        found = _product(t_start=starts, wave_str=_FILTERS)
+        return found, found["t_start"]
+
+    return keys
+
+
+def _modes(*more: str, **columns: list[int]) -> Callable[[Spec], _Keys]:
+    """A record of each run of the p modes and of each value of the other keys; runs that begin on `more` days, too."""
+
+    def keys(spec: Spec) -> _Keys:
+        runs = {int((_MODES_FROM + _RUN * run - _ORIGIN) / DAY) for run in range(83)}
+        runs |= {int((moment(day) - _ORIGIN) / DAY) for day in more}
+        found = _product(t_start_index=sorted(runs), lmin=[0], lmax=[300], **columns)
+        times = _ORIGIN + DAY * found["t_start_index"].astype(np.float64)
+        return {**found, "t_start": times}, times
+
+    return keys
+
+
+def _avg120(spec: Spec) -> _Keys:
+    keys = _product(carrrot=list(range(2097, 2302)), cmlon=[120, 240, 360])
+    return keys, rotation_start(keys["carrrot"]) + (360 - keys["cmlon"]) / 360 * _ROTATION
+
+
+_TABLES: Final[Mapping[str, Callable[[Spec], _Keys]]] = {
+    "synoptic": _synoptic,
+    "flatfield": _calibration(180),
+    "response": _calibration(400),
+    "modes": _modes(ndt=[138240, 552960]),
+    # an inversion for each number of a-coefficients; one run begins on the day that a published example asks for
+    "rls": _modes("2024.09.19", ndt=[138240], nacoeff=[6, 18, 36]),
+    "avg120": _avg120,
+}
