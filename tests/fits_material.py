@@ -12,7 +12,7 @@ from astropy.io import fits
 
 from jsoclite.fits import cards as fitscard
 from jsoclite.fits.files import units
-from jsoclite.times.parse import format_time, scan_time
+from jsoclite.times import words
 
 GOLDEN = Path(__file__).parent / "golden"
 REAL = GOLDEN / "fits-headers"
@@ -63,8 +63,8 @@ def printed(name, recnum):
         elif kind == "double":
             text = format(float(value), ".17G")
         elif kind == "time":
-            seconds = scan_time(value) if isinstance(value, str) else value
-            text = format_time(seconds, keyword["unit"], 6)
+            seconds = words.scan_time(value) if isinstance(value, str) else value
+            text = words.format_time(seconds, keyword["unit"], 6)
         else:
             text = str(value)
         answer[keyword["keywordname"]] = text

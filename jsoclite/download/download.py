@@ -10,18 +10,19 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import DownloadError, warn
 from ..fits import looks_like_fits
 from ..progress import Progress
-from ..series import FileKey
+from ..series import FileKey, series_of
 from .ledger import FileRow, Ledger
 from .manifest import Manifest
 from .names import Namer
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 
 WRITE_EVERY_S = 0.5
+# a file that was written later than this after it was finished was changed by somebody
+TOUCHED_S = 2.0
+# what lies beside a file while it arrives (see transfer)
+LEFTOVERS = (".part", ".part.etag", ".header.part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,22 @@ class Job:
     fits: bool = True
     header: Callable[[], Iterable[str]] | None = None
     request_id: str | None = None
+
+
+def _is_inside(path: str) -> bool:
+    """Whether a path of the ledger stays in its directory: the ledger lies where others can write."""
+    return bool(path) and not os.path.isabs(path) and ".." not in PureWindowsPath(path).parts and ":" not in path[:2]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_cut(path: Path) -> bool:
+    """Whether a file is the beginning of a FITS file: a disk that failed, and nobody's work."""
+    with path.open("rb") as file:
+        return file.read(9) == b"SIMPLE  =" and looks_like_fits(path) is not None
 
 
 class Batch:
@@ -70,6 +91,8 @@ class Batch:
         self.rows: list[FileRow] = []
         self.status: dict[tuple[int, str, str, str], str] = {}
         self.request_ids: dict[tuple[int, str, str, str], str] = {}
+        # rows whose job was handed out: each will be settled by it, whatever else happens meanwhile
+        self._handed: set[tuple[int, str, str, str]] = set()
         self._unwritten: list[FileRow] = []
         self._written = time.monotonic()
 
@@ -87,25 +110,34 @@ class Batch:
         items = list(dict.fromkeys(wanted))
         known = {row.key: row for row in self.ledger.files((item.recnum for item in items), product=product)}
         namer = Namer(self.ledger.paths().get)
+        leftovers = self._leftovers()
         changed: list[FileRow] = []
         todo: list[FileRow] = []
         for item in items:
             key = (item.recnum, item.record, item.segment, product)
             row = known.get(key)
-            if row is None:
+            if row is None or not _is_inside(row.path):
                 row = FileRow(item.record, item.recnum, item.segment, product, namer.path(key, item.ending, tag=tag))
-                # if a file is there, the ledger was lost, or somebody else has put it there
-                row.state = "planned" if self._is_free(row) or self._names_its_record(row) else "stale"
                 changed.append(row)
             elif row.state in ("failed", "missing"):
                 # planned anew, so that a crash finds it as it would a new one
-                row.state = "planned" if self._is_free(row) else "stale"
+                row.state = "planned"
                 changed.append(row)
-            if row.state == "planned" and self._recognise(row):
-                changed.append(row)
+            lies = "nothing" if overwrite else self._what_lies_there(row, row.key in known)
             self.rows.append(row)
-            if not overwrite and row.state == "done" and self._lies_there(row):
+            if lies == "ours":
+                if row.state != "done":
+                    self._take_over(row)
+                    changed.append(row)
                 self.status[key] = "present"
+                self._tidy(row, leftovers)
+            elif lies == "a stranger":
+                # the ledger goes on saying what we have put there once
+                self.status[key] = "failed"
+                row.error = (
+                    f"{self.ledger.directory / row.path} is there already, and is no file that we put there: move it "
+                    "away, or pass overwrite=True"
+                )
             else:
                 row.error = None
                 todo.append(row)
@@ -113,37 +145,53 @@ class Batch:
         self.progress.files(len(todo))
         return todo
 
-    def _is_free(self, row: FileRow) -> bool:
-        return not (self.ledger.directory / row.path).exists()
-
-    def _lies_there(self, row: FileRow) -> bool:
-        try:
-            return (self.ledger.directory / row.path).stat().st_size == row.bytes
-        except OSError:
-            return False
-
-    def _recognise(self, row: FileRow) -> bool:
+    def _what_lies_there(self, row: FileRow, noted: bool) -> Literal["nothing", "ours", "cut", "a stranger"]:
         """
-        Take over a file that was finished, though the ledger does not say so.
+        Say what has the name of a wanted file.
 
-        Rows are written in batches; a crash loses the last ones. What has the planned name is whole, because nothing
-        gets it before.
+        Ours is what the ledger says, unchanged since, or what is whole and names the record; a crash loses the last
+        rows of the ledger. A file of ours that is cut short is fetched anew. Anything else is somebody else's, and
+        stays.
         """
         path = self.ledger.directory / row.path
-        if not row.path.endswith(".fits") or not path.is_file() or looks_like_fits(path) is not None:
-            return False
-        with path.open("rb") as file:
-            row.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            found = os.fstat(file.fileno())
-            row.state, row.bytes, row.finished = "done", found.st_size, found.st_mtime
-        return True
+        try:
+            found = path.lstat()
+        except OSError:
+            return "nothing"
+        if not stat.S_ISREG(found.st_mode):
+            return "a stranger"
+        if row.state == "done":
+            if found.st_size == row.bytes and found.st_mtime <= (row.finished or 0.0) + TOUCHED_S:
+                return "ours"
+            if found.st_size == row.bytes:
+                return "ours" if _digest(path) == row.sha256 else "a stranger"
+            return "cut" if found.st_size < (row.bytes or 0) and _is_cut(path) else "a stranger"
+        if row.product == "fits" and not self._names_its_record(row):
+            return "a stranger"
+        # what steps made, and what is as stored, says nothing of its record: it has its name from us, or has it not
+        if row.product != "fits" and not (noted and row.path.endswith(".fits")):
+            return "a stranger"
+        if looks_like_fits(path) is None:
+            return "ours"
+        return "cut" if row.product == "fits" else "a stranger"
+
+    def _take_over(self, row: FileRow) -> None:
+        path = self.ledger.directory / row.path
+        found = path.stat()
+        row.state, row.bytes, row.finished, row.sha256 = "done", found.st_size, found.st_mtime, _digest(path)
+
+    def _leftovers(self) -> set[str]:
+        return {path.name for path in self.ledger.directory.iterdir() if path.name.endswith(LEFTOVERS)}
+
+    def _tidy(self, row: FileRow, leftovers: set[str]) -> None:
+        """Remove what a killed download has left beside a file that is whole."""
+        for ending in LEFTOVERS:
+            if row.path + ending in leftovers:
+                (self.ledger.directory / (row.path + ending)).unlink(missing_ok=True)
 
     def _names_its_record(self, row: FileRow) -> bool:
         card = f"RECNUM  = {row.recnum:>20}".encode()
-        path = self.ledger.directory / row.path
-        if row.product != "fits" or not path.is_file():
-            return False
-        with path.open("rb") as file:
+        with (self.ledger.directory / row.path).open("rb") as file:
             return card in file.read(1 << 20)
 
     # -- fetch ----------------------------------------------------------------------------------------------------
@@ -200,7 +248,12 @@ class Batch:
             for future in running:
                 future.cancel()
 
+    def open(self, rows: Iterable[FileRow]) -> list[FileRow]:
+        """Return the rows that nothing has brought and nothing is about to bring."""
+        return [row for row in rows if row.key not in self.status and row.key not in self._handed]
+
     def _task(self, job: Job) -> Task:
+        self._handed.add(job.row.key)
         if job.request_id:
             self.request_ids[job.row.key] = job.request_id
         target = str(self.ledger.directory.absolute() / job.row.path)
@@ -252,13 +305,30 @@ class Batch:
 
     # -- tell -----------------------------------------------------------------------------------------------------
 
-    def manifest(self) -> pd.DataFrame:
-        """Return a row for each wanted file, in the order asked for; see `Client.download`."""
+    def _as_asked(self, asked: Sequence[tuple[str, int | None]]) -> list[FileRow]:
+        by_record: dict[object, list[FileRow]] = {}
+        for row in self.rows:
+            for key in ((series_of(row.record), row.recnum), row.record):
+                by_record.setdefault(key, []).append(row)
+        keys = [name if number is None else (series_of(name), number) for name, number in asked]
+        # a name that is not spelled as the server spells it stands under the server's
+        return [row for key in keys for row in by_record[key]] if set(keys) <= set(by_record) and keys else self.rows
+
+    def manifest(self, asked: Sequence[tuple[str, int | None]] = ()) -> pd.DataFrame:
+        """
+        Return a row for each wanted file; see `Client.download`.
+
+        Parameters
+        ----------
+        asked : sequence of (str, int or None)
+            Name and record number of the rows that were asked for: the manifest has their order, and the files of a
+            record as often as it was asked for.
+        """
         import pandas as pd
 
         directory = Path(self.ledger.directory)
         ids = {row.key: row.request_id for row in self.ledger.requests()}
-        rows = self.rows
+        rows = self._as_asked(asked)
         there = [self.status.get(row.key) in ("downloaded", "present") for row in rows]
         request_ids = [self.request_ids.get(row.key) or ids.get(row.request or -1) for row in rows]
         frame = pd.DataFrame(

@@ -184,7 +184,7 @@ def staged_jobs(
 
 
 def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits: bool) -> Iterator[Job]:
-    open_rows = [row for row in rows if row.key not in batch.status]
+    open_rows = batch.open(rows)
     if request.id:
         batch.request_ids.update({row.key: request.id for row in open_rows})
     if request.error is not None:
@@ -207,7 +207,7 @@ def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits
     said = "; ".join(request.messages)
     if request.tar_url is not None:
         unpack(batch, request, {found[row.key].filename: row for row in open_rows if row.key in found}, fits=fits)
-        open_rows = [row for row in open_rows if row.key not in batch.status]
+        open_rows = batch.open(open_rows)
     for row in open_rows:
         file = found.get(row.key)
         if file is not None and file.url is not None:

@@ -21,7 +21,7 @@ from ..export import Account, Export, ExportRequest
 from ..export.steps import chain, segments_made
 from ..query import Queries, segment_columns
 from ..recordset import RecordSet, numbers_in
-from ..selection import Selection, select, to_record_sets
+from ..selection import Selection, asked, select, to_record_sets
 from ..series import FileKey, SeriesInfo, check_names, prime_time_key
 from ..times import parse_time
 from .ledger import FileRow
@@ -99,11 +99,14 @@ class Plan:
     ----------
     targets : tuple of Target
         Records of each series, with their segments and what to make of them.
+    asked : tuple of (str, int or None)
+        Name and record number of each row that was asked for, in order and as often as it was.
     export : Export or None
         Requests that were made before, in place of targets: their files.
     """
 
     targets: tuple[Target, ...] = ()
+    asked: tuple[tuple[str, int | None], ...] = ()
     export: Export | None = None
 
 
@@ -137,7 +140,8 @@ def make_plan(queries: Queries, rows: Any, segments: list[str] | None, protocol:
         raise ValueError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
     if isinstance(rows, Export):
         return Plan(export=rows)
-    return Plan(tuple(targets(queries, rows, segments, protocol, steps)))
+    found = tuple(targets(queries, rows, segments, protocol, steps))
+    return Plan(found, () if isinstance(rows, str | RecordSet) else tuple(asked(rows)))
 
 
 def make_export(
@@ -236,22 +240,25 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: s
     steps = as_steps(steps)
     if isinstance(rows, str):
         rows = RecordSet.parse(rows)
+    fresh = isinstance(rows, RecordSet)
     if isinstance(rows, RecordSet):
         segments = segments or list(rows.segments or ()) or None
-        named, rows = rows, queries.query(rows, keywords=queries.prime_keys(rows.series))
+        record_set, rows = rows, queries.query(rows, keywords=queries.prime_keys(rows.series))
         if not len(rows):
-            warn(f"no record matches {named}")
+            warn(f"no record matches {record_set}")
     found = []
     for chosen in select(rows):
         info = queries.info(chosen.series)
-        asked = segments or segment_columns(rows, info)
-        product = Product(protocol, *processing(queries, steps, info, asked or ()))
-        wanted = chosen_segments(asked, info, product.made)
+        named = segments or segment_columns(rows, info)
+        product = Product(protocol, *processing(queries, steps, info, named or ()))
+        wanted = chosen_segments(named, info, product.made)
         if not wanted:
             raise JsocError(f"{info.name} has no segments: its records have no files, all is in the keywords")
         if chosen.recnums is None:
             records = queries.numbers(chosen.names)
         else:
+            if not fresh:
+                queries.compare(chosen)
             records = tuple(zip(chosen.names, (int(number) for number in chosen.recnums), strict=True))
         found.append(Target(info, records, tuple(wanted), product))
     return found

@@ -121,7 +121,7 @@ class Retrieval:
 
             yield from staged_jobs(self.batch, export, brings, fits=True, meanwhile=meanwhile)
             meanwhile = ()
-            rows = [row for row in rows if row.key not in self.batch.status]
+            rows = self.batch.open(rows)
             if any(request.error is not None and request.status is not ExportStatus.EXPIRED for request in requests):
                 rows = self._on_disk(target, rows)
             if not rows:
@@ -221,9 +221,8 @@ class Retrieval:
                 continue
             if not rows_of.get(request):
                 raise request.error
-            for row in rows_of[request]:
-                if row.key not in self.batch.status:
-                    self.batch.fail(row, str(request.error))
+            for row in self.batch.open(rows_of[request]):
+                self.batch.fail(row, str(request.error))
 
     @staticmethod
     def _product(request: ExportRequest) -> str:
@@ -296,4 +295,4 @@ def carry_out(
     with Ledger(directory) as ledger, (claim := Claim(ledger, transport.clock)).held():
         batch = Batch(ledger, transport, progress, claim.renew)
         batch.run(Retrieval(batch, queries, account).jobs(plan, overwrite=overwrite), executor)
-        return batch.manifest()
+        return batch.manifest(plan.asked)

@@ -7,10 +7,12 @@ version of the file, so that a later run appends to the part only if the file is
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
 import re
+import stat
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -157,11 +159,21 @@ def fetch(
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _clear_the_way(target)
         return repeat(attempt, task.retries, transport.clock, target.name)
     except _Failed as failed:
         return Outcome(received=received, error=str(failed))
     except OSError as error:
         raise _local(error, target) from error
+
+
+def _clear_the_way(target: Path) -> None:
+    """Remove links, pipes and the like under the names that are ours while a file arrives: nothing is followed out."""
+    for ending in (".part", ".part.etag", ".header.part"):
+        path = target.with_name(target.name + ending)
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                path.unlink()
 
 
 def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[int], None]) -> None:

@@ -1,35 +1,21 @@
-"""
-`quicklook`: the images of files or rows, drawn small and side by side, with common limits for what can be compared, and
-a layout that fits their shapes.
-
-This is the one module that imports matplotlib as a whole; it is loaded when something is drawn.
-"""
+"""`quicklook`: the images of files or rows, drawn small and side by side."""
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from matplotlib.figure import Figure
 
 from ..errors import JsocError, UnknownName, warn
 from ..series import as_list, series_of
-from .colors import Scale, colormap
 from .image import URL
 from .thumbnails import NoImage, Source, Thumbnail, thumbnail
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-    from .thumbnails import Pixels, Thumbnail
 
 
 # arrays of numbers that are no pictures, though some have the shape of one
@@ -283,6 +269,7 @@ def _evenly(count: int, most: int) -> list[int]:
 def _figure(
     records: list[list[Source]], left_out: Counter[str], limit: int, columns: int | None, size: int, total: int = 0
 ) -> Figure:
+    from .figure import draw
 
     there = sum(map(len, records))
     total = total or there
@@ -303,205 +290,3 @@ def _figure(
     if left_out:
         warn(f"quicklook leaves out {left_out.total()} images: {reasons}")
     return draw(shown, columns=columns, note=f"{len(shown)} of {total} images" if total > len(shown) else "")
-
-
-# inches: of the whole figure at most, between panels, above for two lines, below for one
-_WIDTH, _GAP, _ABOVE, _BELOW, _MARGIN = 10.0, 0.16, 0.4, 0.27, 0.1
-# limits that people choose, in each power of ten
-_ROUND = (1, 1.5, 2, 3, 5, 8)
-# of 255: more values than this have no colour each
-_MOST_FLAGS = 10
-
-
-class Picture(Figure):
-    """A figure that notebooks show although pyplot does not know it: IPython's own way needs a pyplot figure first."""
-
-    def _repr_png_(self) -> bytes:
-        file = BytesIO()
-        self.savefig(file, format="png")
-        return file.getvalue()
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What is handed to matplotlib: values from `low` to `high`, missing ones NaN, and the line that explains them."""
-
-    values: Pixels
-    low: float
-    high: float
-    legend: str
-    table: str
-
-
-def scaled(thumbnails: Sequence[Thumbnail]) -> list[Shown]:
-    """
-    Turn pixels into what the colours stand for, with the same limits for images of one kind and series.
-
-    Parameters
-    ----------
-    thumbnails : sequence of Thumbnail
-        All of one figure.
-
-    Returns
-    -------
-    list of Shown
-        In the same order.
-    """
-    groups: dict[tuple[str, str], list[int]] = {}
-    for number, one in enumerate(thumbnails):
-        kind = one.look.label if one.look.kind in ("flags", "other") else one.look.kind
-        groups.setdefault((one.series, kind), []).append(number)
-    shown: dict[int, Shown] = {}
-    for members in groups.values():
-        shown |= zip(members, _scaled_alike([thumbnails[number] for number in members]), strict=True)
-    return [shown[number] for number in range(len(thumbnails))]
-
-
-def _scaled_alike(group: Sequence[Thumbnail]) -> list[Shown]:
-    look, unit = group[0].look, group[0].unit
-    images = [one.pixels for one in group]
-    if all(one.exposure for one in group):
-        images = [one.pixels / (one.exposure or 1.0) for one in group]
-        unit = f"{unit}/s"
-    middles = [0.0] * len(images)
-    scale: Scale = look.scale
-    if scale == "median":
-        middles = [_percentile([image], 50) for image in images]
-        images = [image - middle for image, middle in zip(images, middles, strict=True)]
-    values = np.unique(np.concatenate([image[np.isfinite(image)] for image in images])) if scale == "flags" else None
-    if values is not None and 0 < len(values) <= _MOST_FLAGS:
-        legend = "values " + ", ".join(f"{value:g}" for value in values)
-        return [Shown(_places(image, values), -0.5, _MOST_FLAGS - 0.5, legend, "flags") for image in images]
-    if scale in ("symmetric", "median"):
-        wide = _percentile([np.abs(image) for image in images], 99)
-        # most of the Sun has hardly any field, while velocities fill their range
-        high = min(_round(2 * wide), 1000.0) if scale == "symmetric" else _round(1.2 * wide)
-        signed = [f"{_say(middle) + ' ' if scale == 'median' else ''}± {_say(high)}" for middle in middles]
-        return [
-            Shown(image, -high, high, f"{text} {unit}", look.table) for image, text in zip(images, signed, strict=True)
-        ]
-    if scale == "angle":
-        high = 180.0 if _percentile(images, 100) <= 180 else 360.0
-        return [Shown(image, 0.0, high, f"0 to {high:g}{unit}", look.table) for image in images]
-    if scale in ("flags", "percentiles"):
-        low, high = _percentile(images, 0.5), _percentile(images, 99.5)
-        legend = f"{_say(low)} to {_say(high)} {unit}" if high > low else f"{_say(low)} {unit} everywhere"
-        high = high if high > low else low + 1.0
-        return [Shown(image, low, high, legend.replace("  ", " ").strip(), "gray") for image in images]
-    high = _percentile(images, 99.8) or 1.0
-    if look.kind == "field":
-        high = _round(high)
-    elif look.kind == "continuum":
-        high *= 1.1  # the middle of the disk is yellow, not white
-    legend = f"0 to {_say(high)} {unit}".strip()
-    return [Shown(_stretched(image / high, scale), 0.0, 1.0, legend, look.table) for image in images]
-
-
-def _say(value: float) -> str:
-    """Print three digits of a number."""
-    return f"{float(f'{value:.3g}'):,g}".replace("-", "−")
-
-
-def _stretched(part: Pixels, scale: Scale) -> Pixels:
-    """Bring parts of the upper limit to brightness."""
-    part = np.clip(part, 0.0, 1.0)
-    if scale == "asinh":
-        # faint loops off the limb and bright cores of active regions in one picture
-        stretched: Pixels = np.arcsinh(part / 0.05) / math.asinh(1 / 0.05)
-        return stretched
-    return part
-
-
-def _percentile(images: Sequence[Pixels], percent: float) -> float:
-    values = np.concatenate([image[np.isfinite(image)] for image in images])
-    return float(np.percentile(values, percent)) if values.size else 0.0
-
-
-def _round(value: float) -> float:
-    """Return the nearest of the limits that people choose."""
-    if not value > 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    choices = [step * power for step in (*_ROUND, 10)]
-    return min(choices, key=lambda choice: abs(math.log(choice / value)))
-
-
-def _places(image: Pixels, values: Pixels) -> Pixels:
-    """Return the place of each pixel among the values that there are."""
-    places = np.searchsorted(values, image).astype(np.float64)
-    places[~np.isfinite(image)] = np.nan
-    return places
-
-
-def draw(thumbnails: Sequence[Thumbnail], *, columns: int | None, note: str) -> Picture:
-    """
-    Draw thumbnails in a grid.
-
-    Parameters
-    ----------
-    thumbnails : sequence of Thumbnail
-        At least one.
-    columns : int, optional
-        Panels in a row; chosen by number and shape where it is not given.
-    note : str
-        Stands above all; may be empty.
-
-    Returns
-    -------
-    Picture
-        At most 10 inches wide.
-    """
-    aspects = [one.pixels.shape[0] / one.pixels.shape[1] for one in thumbnails]
-    count = len(thumbnails)
-    columns = min(columns, count) if columns else _columns(count, sum(aspects) / count)
-    side = _panel(columns, max(aspects))
-    heights = [side * max(aspects[start : start + columns]) for start in range(0, count, columns)]
-    width = 2 * _MARGIN + columns * side + (columns - 1) * _GAP
-    top = 0.28 if note else 0.0
-    height = top + 2 * _MARGIN + sum(heights) + len(heights) * (_ABOVE + _BELOW)
-    figure = Picture(figsize=(width, height), dpi=100, facecolor="white")
-    size = min(9.5, 4.6 * side)
-    if note:
-        figure.text(_MARGIN / width, 1 - 0.2 / height, note, fontsize=8.5, color="0.35", va="center")
-    for number, (one, shown) in enumerate(zip(thumbnails, scaled(thumbnails), strict=True)):
-        row, column = divmod(number, columns)
-        below = height - top - _MARGIN - sum(heights[: row + 1]) - row * (_ABOVE + _BELOW) - _ABOVE
-        left = _MARGIN + column * (side + _GAP)
-        place = (left / width, below / height, side / width, heights[row] / height)
-        _panel_of(figure.add_axes(place), one, shown, size)
-    return figure
-
-
-def _panel_of(axes: Any, one: Thumbnail, shown: Shown, size: float) -> None:
-    colours = colormap(one.look) if shown.table == one.look.table else colormap(shown.table)
-    axes.imshow(
-        shown.values,
-        origin="lower",
-        cmap=colours,
-        vmin=shown.low,
-        vmax=shown.high,
-        interpolation="auto" if one.look.averages else "nearest",
-    )
-    axes.set_anchor("N")
-    axes.set_axis_off()
-    near: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center"}
-    axes.annotate(one.title, (0.5, 1), (0, size + 5), fontsize=size, fontweight="bold", va="bottom", **near)
-    axes.annotate(one.time, (0.5, 1), (0, 3), fontsize=0.85 * size, va="bottom", **near)
-    axes.annotate(shown.legend, (0.5, 0), (0, -3), fontsize=0.8 * size, color="0.4", va="top", **near)
-
-
-def _panel(columns: int, aspect: float) -> float:
-    """Return the width of a panel in inches: large where there are few, but never a giant."""
-    return min((_WIDTH - 2 * _MARGIN - (columns - 1) * _GAP) / columns, 4.2 / math.sqrt(aspect))
-
-
-def _columns(count: int, aspect: float) -> int:
-    """Choose the number of columns whose figure comes nearest to the shape of a screen, with few gaps at the end."""
-
-    def cost(columns: int) -> float:
-        rows = math.ceil(count / columns)
-        side = _panel(columns, aspect)
-        shape = columns * (side + _GAP) / (rows * (side * aspect + _ABOVE + _BELOW))
-        return abs(math.log(shape / 1.4)) + 0.7 * (rows * columns - count) / columns
-
-    return min(range(1, min(count, 6) + 1), key=cost)

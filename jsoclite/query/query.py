@@ -12,9 +12,11 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import QueryError, ServerError, UnknownSeries, warn
+from ..errors import QueryError, SelectionError, ServerError, UnknownSeries, warn
 from ..recordset import RecordSet, refuse
+from ..selection import Selection, to_record_sets
 from ..series import (
+    RecordName,
     SeriesInfo,
     as_list,
     check_names,
@@ -212,10 +214,30 @@ class Queries:
         columns = reply.get("keywords") or [{"values": []}]
         return [int(number) for number in columns[0]["values"]]
 
+    def compare(self, chosen: Selection) -> None:
+        """
+        Check that the names and the record numbers of rows stand for the same records.
+
+        Raises
+        ------
+        SelectionError
+            If they do not: dates were edited, numbers rounded, or a column sorted apart.
+        """
+        if chosen.recnums is None:
+            return
+        said = dict(zip(chosen.recnums.tolist(), chosen.names, strict=True))
+        for record_set in chosen.record_sets():
+            found = self.query(record_set, keywords=self.prime_keys(chosen.series)[:1])
+            for name, number in zip(found.index, found.recnum, strict=True):
+                row = said[int(number)]
+                if "[:#" not in row and RecordName.parse(row).bare != RecordName.parse(name).bare:
+                    raise SelectionError(
+                        f"record number {number} is {name}, and the row with this number is called {row}: one of the "
+                        "two was changed. Query the rows again, or drop the column recnum to go by names"
+                    )
+
     def numbers(self, names: Iterable[str]) -> tuple[tuple[str, int], ...]:
         """Look up the record numbers of record names."""
-        from ..selection import to_record_sets
-
         found: dict[str, int] = {}
         names = list(names)
         for record_set in to_record_sets(names):

@@ -3,9 +3,9 @@ Text of filters from Python values: times, ranges, lists, strings, wavelengths.
 
 Everything here gives text that the server reads as it is meant, whatever the type of the key, or raises.
 
-Filters whose key is not known are read by the look of their values (`read_by_look`): a client that has not asked for
-the definition of a series cannot know which type a key has. What no key, or no key with values of that look, could take is
-refused here; the rest is left to the server, or to `RecordSet.problems` with the definition at hand.
+Filters whose key is not known are read by the look of their values (`read_by_look`): a client that has not asked
+for the definition of a series cannot know which type a key has. What no key, or no key with values of that look, could
+take is refused here; the rest is left to the server, or to `RecordSet.problems` with the definition at hand.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def time_filter(start: Any, end: Any, cadence: Any, duration: Any) -> str | None
         raise RecordSetError("a range has an end or a duration, not both: leave one out")
     step = ""
     if cadence is not None:
-        if duration is None and end is None:
+        if duration is None and end is None and not isinstance(start, tuple):
             raise RecordSetError("a cadence needs a range of times: give an end or a duration too")
         step = f"@{_positive('cadence', cadence)}"
     if duration is not None:
@@ -126,6 +126,10 @@ def time_filter(start: Any, end: Any, cadence: Any, duration: Any) -> str | None
         return f"{time_text(start)}/{_positive('duration', duration)}{step}"
     if start is None and end is None:
         return None
+    if end is None and isinstance(start, tuple):
+        if len(start) != 2:
+            raise RecordSetError(f"start={start!r}: a tuple is a range (first, last); single times stand in a list")
+        return time_filter(*start, cadence, duration) if start != (None, None) else None
     if end is None:
         if isinstance(start, str) or (is_time_value(start) and getattr(start, "isscalar", True)):
             return time_text(start)
@@ -315,7 +319,7 @@ def wavelengths(value: Any) -> str | None:
     Parameters
     ----------
     value : number, str, astropy Quantity or sequence of these
-        Plain numbers are angstrom; a tuple is a list here.
+        Plain numbers are angstrom; a tuple is a range (first, last), as for every prime key.
 
     Raises
     ------
@@ -328,6 +332,10 @@ def wavelengths(value: Any) -> str | None:
         value = _angstrom(value)
     if isinstance(value, str) or not isinstance(value, Iterable):
         value = [value]
+    if isinstance(value, tuple):
+        if len(value) != 2:
+            raise RecordSetError(f"wavelength={value!r}: a tuple is a range (first, last); several stand in a list")
+        return "-".join(wavelengths(one) or "" for one in value)
     items: list[str] = []
     for one in value:
         one = _angstrom(one) if _is_quantity(one) else one

@@ -37,14 +37,14 @@ class RecordSet:
         Name of the series.
     start, end : time, optional
         One time, or a range with both ends included; see `jsoclite.parse_time`, times without a zone are UTC. Only
-        `end`: all up to it. `start` may be a list of single times.
+        `end`: all up to it. `start` may be a list of single times, or a tuple: a range.
     cadence : str, timedelta, Quantity or number of seconds, optional
         Take the records at whole multiples of it from `start` on. The server rounds it to whole steps of the series
         and does not look for neighbours of missing records.
     duration : str, timedelta, Quantity or number of seconds, optional
         Length of the range, instead of `end`.
     wavelength : number, Quantity or sequence of these, optional
-        Values of WAVELNTH, in angstrom where they have no unit.
+        Values of WAVELNTH, in angstrom where they have no unit; a list, or a tuple: a range.
     segments : str or sequence of str, optional
         Names of segments.
     where : str, mapping or sequence of conditions, optional

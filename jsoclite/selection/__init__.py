@@ -7,6 +7,6 @@ numbers into runs and strides, `packing` fills record sets with these within wha
 """
 
 from . import accessor as accessor  # registers DataFrame.jsoc
-from .selection import Selection, select, to_record_sets
+from .selection import Selection, asked, select, to_record_sets
 
-__all__ = ["Selection", "select", "to_record_sets"]
+__all__ = ["Selection", "asked", "select", "to_record_sets"]

@@ -66,6 +66,8 @@ def identify(rows: Rows) -> tuple[Names, Any]:
         numbers = _numbers(pd.Series([rows.recnum])) if hasattr(rows, "recnum") else None
         return _as_names([rows.Index], "the index"), numbers
     if isinstance(rows, np.ndarray | Sequence) and not isinstance(rows, bytes | bytearray | str):
+        if len(rows) and all(isinstance(row, bool | np.bool_) for row in rows):
+            raise SelectionError("a mask is not rows: write df[mask]")
         if all(isinstance(row, str) for row in rows):
             return _as_names(rows, "the list"), None
         parts = [identify(row) for row in rows]
@@ -89,12 +91,19 @@ def _of_pandas_series(rows: pd.Series) -> tuple[Any, Any]:
         return _as_names([own], "the row"), numbers
     if len(rows) == 0:
         return np.empty(0, dtype=object), None
-    found = _names_in_index(rows.index)
-    if found is None and _is_name(rows.iloc[0]):
+    if _is_name(rows.iloc[0]):
         return _as_names(rows.tolist(), "the column"), None
+    found = _names_in_index(rows.index)
+    if found is not None and rows.name == "recnum":
+        return found, _numbers(rows)
     if found is None:
         raise _lost(f"a Series named {rows.name!r} without record names in its index")
-    return found, _numbers(rows) if rows.name == "recnum" else None
+    if rows.dtype == bool or rows.dtype == "boolean":
+        raise SelectionError("a mask is not rows, and stands for all that it was made of: write df[mask]")
+    raise SelectionError(
+        f"the column {rows.name!r} holds {rows.iloc[0]!r}, which names no record: pass the rows, such as df or "
+        "df.iloc[:3], or their names, df.index"
+    )
 
 
 def _names_of_frame(frame: pd.DataFrame) -> Any:
@@ -136,15 +145,22 @@ def _numbers(column: pd.Series) -> Any:
     """Read a column of record numbers; `NO_NUMBER` for NA."""
     try:
         values = pd.to_numeric(column)
-        if pd.api.types.is_float_dtype(values):  # integers that met an NA on the way
-            values = values.astype("float64")
-            if bool((np.isinf(values) | ((values % 1 != 0) & values.notna())).any()):
-                raise ValueError(values)
+        if pd.api.types.is_float_dtype(values) and bool(
+            (np.isinf(values) | ((values % 1 != 0) & values.notna())).any()
+        ):
+            raise ValueError(values)
+        held = 2**24 if values.dtype == "float32" else 2**53
+        exact = not pd.api.types.is_float_dtype(values) or not bool((values.abs() > held).any())
         numbers = values.astype("Int64").to_numpy(dtype=np.int64, na_value=NO_NUMBER)
     except (TypeError, ValueError) as error:
         raise SelectionError(
             f"column 'recnum' does not hold record numbers but {column.iloc[0]!r}: was it aggregated or overwritten?"
         ) from error
+    if not exact:
+        raise SelectionError(
+            f"column 'recnum' holds {values.dtype} numbers such as {values.max():.0f}, which that type cannot hold "
+            "exactly: query the rows again, or drop the column to go by the records' names"
+        )
     if bool(((numbers < 1) & (numbers != NO_NUMBER)).any()):
         raise SelectionError("column 'recnum' holds numbers below 1; the server counts records from 1")
     return numbers

@@ -245,6 +245,14 @@ def select(rows: Rows) -> list[Selection]:
     return found
 
 
+def asked(rows: Rows) -> list[tuple[str, int | None]]:
+    """Return name and record number (None where there is none) of each row, in order and with repetitions."""
+    names, recnums = identify(rows)
+    recnums = _numbers_in(names) if recnums is None and len(names) else recnums
+    numbers = [None] * len(names) if recnums is None else [None if n == NO_NUMBER else n for n in recnums.tolist()]
+    return list(zip(names.tolist(), numbers, strict=True))
+
+
 def _numbers_in(names: Names) -> Numbers | None:
     """Read record numbers out of names such as ``hmi.B_720s[:#17]``, which links and series without prime keys have."""
     found = [_BY_NUMBER.search(name) for name in names]
@@ -260,6 +268,7 @@ def _of_series(series: str, names: Any, recnums: Any) -> list[Selection]:
     known = recnums != NO_NUMBER
     found = []
     if known.any():
+        _check_numbers(names[known], recnums[known])
         numbers, first = np.unique(recnums[known], return_index=True)
         first.sort()
         numbers = recnums[known][first]
@@ -271,3 +280,15 @@ def _of_series(series: str, names: Any, recnums: Any) -> list[Selection]:
         if bare:
             found.append(Selection(series, tuple(bare), None))
     return found
+
+
+def _check_numbers(names: Any, recnums: Numbers) -> None:
+    """Refuse record numbers that two records share: a column that was rounded, filled or overwritten."""
+    by_number: dict[int, str] = {}
+    for name, number in zip(names.tolist(), recnums.tolist(), strict=True):
+        other = by_number.setdefault(number, name)
+        if other != name:
+            raise SelectionError(
+                f"{other} and {name} have the same record number {number}: the column recnum was changed; query the "
+                "rows again, or drop the column to go by the records' names"
+            )

@@ -19,6 +19,11 @@ from .server import MONTH_NAMES, ROMAN_MONTHS, CalendarDate, Clock, Reading, rea
 _PLAIN = re.compile(
     r"([0-9]{4})(?:\.([0-9]{2})\.([0-9]{2})_|-([0-9]{2})-([0-9]{2})[T _])([0-9]{2}):([0-9]{2}):([0-9]{2})(Z|_TAI|_UTC)?"
 )
+# digits of a clock without colons, which the server takes for hours alone ("0012" for 12:00, "000001" for 1:00)
+_COMPACT = re.compile(
+    r"(?P<date>[0-9]{8}|[0-9]{4}[.-][0-9]{2}[.-][0-9]{2})[T_ ](?P<clock>[0-9]{4}(?:[0-9]{2})?)(?P<rest>[^0-9:].*|)"
+)
+_MANY_DIGITS = re.compile(r"[T_ :][0-9]{3,}(?=:)|[T_ ][0-9]{3,}(?![0-9]*[.-])(?=[^0-9]|$)")
 _JULIAN = re.compile(r"M?JD_[+-]?[0-9]*\.?[0-9]*(?:_.*)?", re.IGNORECASE)
 _MONTH_WORD = re.compile(r"-?[0-9]+[.-]([A-Za-z]+)")
 _SIGNED_ZONE = re.compile(r"[+-](0[0-9]|1[0-4])[0-5][0-9]")
@@ -90,6 +95,13 @@ def _read_any(text: str, scale: str) -> tuple[float, str]:
     body = text.strip(" ")
     if not body.isascii() or len(body) > 100:
         raise _error(text, "a time is a short ASCII string")
+    compact = _COMPACT.fullmatch(body)
+    if compact:
+        date, clock = compact["date"], compact["clock"]
+        date = date if len(date) > 8 else f"{date[:4]}.{date[4:6]}.{date[6:]}"
+        body = f"{date}_{clock[:2]}:{clock[2:4]}:{clock[4:] or '00'}{compact['rest']}"
+    elif not body.upper().lstrip("M").startswith("JD") and (many := _MANY_DIGITS.search(body)):
+        raise _error(text, f"{many[0][1:]!r} is no part of a clock; write it with colons, as in 2014-07-01T12:00:00")
     reading = read_time(body)
     left = body[reading.consumed :]
     if (left in ("Z", "z") and reading.zone is None) or (left == ":00" and reading.zone in ("+00", "-00")):

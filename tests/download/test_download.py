@@ -84,10 +84,10 @@ def test_straight_from_sums(client, sandbox, tmp_path):
     assert files.request_id.isna().all()
     assert list(files.columns) == ["segment", "path", "status", "bytes", "url", "request_id", "error"]
     assert [os.path.getsize(path) for path in files.path] == files.bytes.tolist()
-    # no address, no staging; one query, and one request for the headers of all files
+    # no address, no staging; one query, one that compares names and numbers, and one for the headers of all files
     assert not asked(sandbox, "exp_request")
     assert not asked(sandbox, "check_address")
-    assert len(asked(sandbox, "query")) == 2
+    assert len(asked(sandbox, "query")) == 3
     assert set(fetched(sandbox).values()) == {1}
     header = header_of(files.path.iloc[0])
     assert header["T_REC"].startswith("2014.01.01_00:00:00")
@@ -129,7 +129,7 @@ def test_every_kind_of_rows(client, sandbox, tmp_path, how):
         "concat": lambda: pd.concat([df.iloc[2:], df.iloc[:1], df.iloc[2:]]),
     }[how]()
     files = client.download(rows, tmp_path / "files")
-    wanted = {"row": [1], "names": [0, 1], "concat": [2, 0]}.get(how, [0, 1, 2])
+    wanted = {"row": [1], "names": [0, 1], "concat": [2, 0, 2]}.get(how, [0, 1, 2])
     assert list(files.index) == [df.index[n] for n in wanted]
     assert (files.status == "downloaded").all()
 
@@ -167,8 +167,13 @@ def test_whole_files_are_recognised_without_the_ledger(client, sandbox, tmp_path
     (tmp_path / ".jsoclite.sqlite").unlink()
     with open(first.path.iloc[1], "r+b") as file:
         file.truncate(2880)
+    # of the one that was cut, nothing says any more whose it is
+    files = client.download(SET, tmp_path, on_error="ignore")
+    assert files.status.tolist() == ["present", "failed", "present"]
+    assert client.download(SET, tmp_path, overwrite=True).status.tolist() == ["downloaded"] * 3
+    os.unlink(tmp_path / ".jsoclite.sqlite")
     files = client.download(SET, tmp_path)
-    assert files.status.tolist() == ["present", "downloaded", "present"]
+    assert files.status.tolist() == ["present"] * 3
     with Ledger(tmp_path) as ledger:
         came = {row.record: row.finished for row in ledger.files()}
     # when they came is read off the files, for those that are only recognised
@@ -466,15 +471,96 @@ def test_a_file_that_failed_once_is_not_fetched_twice_after_a_crash(client, sand
         assert second.download(SET, tmp_path).status.tolist() == ["present"] * 3
 
 
-def test_a_stranger_with_a_planned_name_is_never_taken_for_the_file(client, sandbox, tmp_path):
-    path = Path(client.download(SET, tmp_path).path.iloc[0])
-    (tmp_path / ".jsoclite.sqlite").unlink()
-    fits.PrimaryHDU().writeto(path, overwrite=True)
-    sandbox.add_fault(Fault("403", "file", nth=1, times=1))
+def _link(path):
+    path.symlink_to(path.parent.parent / "elsewhere")
+
+
+def _other_fits(path):
+    fits.PrimaryHDU().writeto(path)
+
+
+STRANGERS = {
+    "text": lambda path: path.write_text("my notes"),
+    "other fits": _other_fits,
+    "link": _link,
+    "directory": lambda path: path.mkdir(),
+    "pipe": lambda path: os.mkfifo(path),
+}
+
+
+@pytest.mark.parametrize("known", ["never downloaded", "ledger lost", "in the ledger"])
+@pytest.mark.parametrize("what", STRANGERS)
+def test_what_somebody_else_has_put_there_stays(client, sandbox, tmp_path, known, what):
+    data = tmp_path / "data"
+    path = Path(client.download(SET, data).path.iloc[0])
+    if known == "never downloaded":
+        for file in data.glob("*"):
+            file.unlink()
+    elif known == "ledger lost":
+        (data / ".jsoclite.sqlite").unlink()
+    path.unlink(missing_ok=True)
+    STRANGERS[what](path)
+    before = path.lstat()
     for _ in range(2):  # neither at once nor after a failure
-        files = client.download(SET, tmp_path, on_error="ignore")
-        assert files.status.iloc[0] != "present"
-    assert files.status.tolist() == ["downloaded", "present", "present"]
+        files = client.download(SET, data, on_error="ignore")
+        assert files.status.iloc[0] == "failed"
+        assert "overwrite=True" in files.error.iloc[0]
+        assert set(files.status.iloc[1:]) <= {"downloaded", "present"}
+    assert path.lstat().st_ino == before.st_ino
+    assert path.lstat().st_size == before.st_size
+    assert not (tmp_path / "elsewhere").exists()
+    if what in ("text", "other fits", "link"):
+        files = client.download(SET, data, overwrite=True)
+        assert files.status.iloc[0] == "downloaded"
+        assert not path.is_symlink()
+        assert not (tmp_path / "elsewhere").exists()
+
+
+def test_an_edited_copy_of_the_same_size_is_not_the_file(client, tmp_path):
+    path = Path(client.download(SET, tmp_path).path.iloc[0])
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"!")
+    os.utime(path, (path.stat().st_mtime + 60,) * 2)
+    files = client.download(SET, tmp_path, on_error="ignore")
+    assert files.status.tolist() == ["failed", "present", "present"]
+    # touched, but the same: ours
+    os.utime(files.path.iloc[1], (path.stat().st_mtime + 60,) * 2)
+    assert client.download(SET, tmp_path, on_error="ignore").status.tolist() == ["failed", "present", "present"]
+
+
+@pytest.mark.parametrize("ending", [".part", ".part.etag", ".header.part"])
+@pytest.mark.parametrize("what", ["link", "pipe"])
+def test_nothing_is_followed_out_of_the_directory(client, tmp_path, ending, what):
+    data = tmp_path / "data"
+    path = Path(client.download(SET, data).path.iloc[0])
+    path.unlink()
+    STRANGERS[what](path.with_name(path.name + ending))
+    assert client.download(SET, data).status.tolist() == ["downloaded", "present", "present"]
+    assert not (tmp_path / "elsewhere").exists()
+    assert not list(data.glob("*.part*"))
+
+
+def test_a_path_in_the_ledger_leads_nowhere_else(client, tmp_path):
+    data = tmp_path / "data"
+    client.download(SET, data)
+    with Ledger(data) as ledger:
+        row = ledger.files()[0]
+        (data / row.path).unlink()
+        row.path, row.state = "../outside.fits", "planned"
+        ledger.save_files([row])
+    assert client.download(SET, data).status.tolist() == ["downloaded", "present", "present"]
+    assert not (tmp_path / "outside.fits").exists()
+
+
+def test_what_a_killed_download_left_beside_a_whole_file_goes(client, tmp_path):
+    files = client.download(SET, tmp_path)
+    for ending in (".part", ".part.etag", ".header.part"):
+        Path(files.path.iloc[0] + ending).write_text("left over")
+    mine = tmp_path / "mine.part"
+    mine.write_text("somebody else's")
+    assert set(client.download(SET, tmp_path).status) == {"present"}
+    assert [path.name for path in tmp_path.glob("*.part*")] == ["mine.part"]
 
 
 def test_an_export_says_what_it_did_not_bring(client, sandbox, tmp_path):

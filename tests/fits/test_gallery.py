@@ -12,7 +12,7 @@ from astropy.io import fits
 
 import jsoclite
 from jsoclite.fits.colors import colormap, look, rgb
-from jsoclite.fits.gallery import draw, scaled
+from jsoclite.fits.figure import draw, scaled
 from jsoclite.fits.thumbnails import Source, Thumbnail, shrink, thumbnail
 from jsoclite.sandbox import Sandbox
 

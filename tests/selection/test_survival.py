@@ -181,7 +181,6 @@ def test_rows_keep_their_record_and_version(operation):
 
 # no record number is left, but the name is
 NAMED = {
-    "column": (lambda df: df["T_REC"], ALL),
     "columns without recnum": (lambda df: df[["T_REC"]], ALL),
     "index": (lambda df: df.index[:3], [0, 1, 2]),
     "index of reset_index": (lambda df: df.reset_index()["record"], ALL),

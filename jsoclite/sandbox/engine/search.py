@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..catalog import Recnums, Series, schema, tables
-from ..postgres import Compiler, Rows, SqlError, Term, order, spans, sqltypes, syntax
+from ..postgres import Compiler, Rows, SqlError, Term, order, sqltypes, syntax
 
 #: Records that one query may look at; PostgreSQL's statement timeout, in numbers that do not depend on the machine.
 WORK_LIMIT: Final = 400_000_000
@@ -129,8 +129,8 @@ class Search:
 
     def _candidates(self, descending: bool) -> Iterator[Recnums]:
         series, definition = self._series, self._series.definition
-        numbers = spans.intervals(self._condition, "recnum", True)
-        if numbers != spans.ALL:
+        numbers = sqltypes.intervals(self._condition, "recnum", True)
+        if numbers != sqltypes.ALL:
             listed = self._listed(numbers)
             if listed is not None:
                 yield listed
@@ -143,15 +143,15 @@ class Search:
             yield series.candidates(bounds, self._all)
             return
         whole = first.type in schema.MISSING_INT
-        allowed = spans.intervals(self._condition, first.column, whole)
+        allowed = sqltypes.intervals(self._condition, first.column, whole)
         first_size = _WINDOW if whole else _SECONDS
         if any(high - low > 100 * first_size for low, high in allowed):
             extremes = known_extremes(series, first.column)
             if extremes is None:
                 return
-            allowed = spans.union((max(low, extremes[0]), min(high, extremes[1])) for low, high in allowed)
+            allowed = sqltypes.union((max(low, extremes[0]), min(high, extremes[1])) for low, high in allowed)
         gap = 1000 if whole else 3600.0
-        windows = _Windows(spans.merged(allowed, gap), whole, descending)
+        windows = _Windows(sqltypes.merged(allowed, gap), whole, descending)
         windows.size = first_size / (_FEW if self._few else 1)
         for low, high in windows:
             found = series.candidates({**bounds, first.column: (low, high)}, self._all)
@@ -167,15 +167,15 @@ class Search:
         for key in self._series.definition.prime:
             if key.type in ("string", "float", "double"):
                 continue
-            limits = spans.hull(spans.intervals(self._condition, key.column, key.type in schema.MISSING_INT))
+            limits = sqltypes.hull(sqltypes.intervals(self._condition, key.column, key.type in schema.MISSING_INT))
             if limits is None:
                 return None
-            if limits != spans.ALL[0]:
+            if limits != sqltypes.ALL[0]:
                 low, high = limits
                 bounds[key.column] = (None if low == -math.inf else low, None if high == math.inf else high)
         return bounds
 
-    def _listed(self, numbers: spans.Intervals) -> Recnums | None:
+    def _listed(self, numbers: sqltypes.Intervals) -> Recnums | None:
         """Existing records of a limited set of record numbers, sorted; None where the set is too large for that."""
         extremes = known_extremes(self._series, "recnum")
         if extremes is None or not numbers:
@@ -234,7 +234,7 @@ def as_postgres_leaves_them(series: Series, recnums: Recnums) -> Recnums:
 class _Windows:
     """Stretches of the first prime key; `size`, their length, may be changed while iterating."""
 
-    def __init__(self, allowed: spans.Intervals, whole: bool, descending: bool) -> None:
+    def __init__(self, allowed: sqltypes.Intervals, whole: bool, descending: bool) -> None:
         self._whole, self._descending = whole, descending
         self._allowed = reversed(allowed) if descending else iter(allowed)
         self.size = 1.0

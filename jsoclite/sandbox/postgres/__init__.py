@@ -2,11 +2,10 @@
 The SQL of conditions on keywords, as PostgreSQL reads it: its types, its messages and their positions.
 
 A text becomes words (`lexer`), these a tree (`syntax`), and a `Compiler` makes a `Term` of it that runs on numpy
-columns, with the types and functions of PostgreSQL (`sqltypes`). `spans` says which numbers a term can hold at all, so
-that little is looked at, and `order` sorts text as the server's language does. Nothing but reading is possible.
+columns, with the types and functions of PostgreSQL. `sqltypes` also says which numbers a term can hold at all, so that
+little is looked at, and `order` sorts text as the server's language does. Nothing but reading is possible.
 """
 
-from . import bounds as spans
 from . import parser as syntax
 from . import values as sqltypes
 from .compiler import Compiler, parse_condition
@@ -22,7 +21,6 @@ __all__ = [
     "order",
     "parse_condition",
     "posix",
-    "spans",
     "sqltypes",
     "syntax",
 ]

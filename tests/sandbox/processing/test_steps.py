@@ -10,10 +10,10 @@ from astropy.io import fits
 
 from jsoclite.sandbox.processing.pointing import PROJECTIONS, View, rotation, sample
 from jsoclite.sandbox.processing.steps import ProcessError, process_file
-from jsoclite.times.parse import scan_time
+from jsoclite.times import words
 
 SIZE, SCALE, RADIUS = 256, 9.0, 960.0
-NOON = scan_time("2014.01.02_12:00:00_TAI")
+NOON = words.scan_time("2014.01.02_12:00:00_TAI")
 
 
 def spot_file(west=300.0, north=-200.0, *, crota=0.0, compressed=True, latitude=4.0, longitude=120.0):
