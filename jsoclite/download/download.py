@@ -7,6 +7,7 @@ brings the files (SUMS, an export) hands over jobs; the manifest has a row for e
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -23,7 +24,7 @@ from ..errors import DownloadError, warn
 from ..fits import looks_like_fits
 from ..progress import Progress
 from ..series import FileKey, series_of
-from .ledger import FileRow, Ledger
+from .ledger import FileRow, Ledger, LedgerError
 from .manifest import Manifest
 from .names import Namer
 from .transfer import LocalError, Outcome, Task, fetch, fetch_alone
@@ -218,13 +219,24 @@ class Batch:
                     self._settle(job, outcome, noted=True)
             else:
                 self._run_wide(jobs, executor, fetch_alone)
-        except LocalError as error:
+        except (LocalError, LedgerError) as error:
             # the next file would meet the same wall, at the server's cost
-            for row in self.rows:
-                if row.key not in self.status:
-                    self.fail(row, str(error))
+            failed = [row for row in self.rows if row.key not in self.status]
+            if not failed:
+                raise
+            for row in failed:
+                self.fail(row, str(error))
+            with contextlib.suppress(LedgerError):  # the rows say it
+                self._write()
+        else:
+            try:
+                self._write()
+            except LedgerError as error:  # the files are there, and are recognised without it
+                warn(str(error))
         finally:
-            self._write()
+            if self._unwritten:  # ended by Ctrl-C or the like
+                with contextlib.suppress(LedgerError):
+                    self._write()
 
     def arrived(self, count: int) -> None:
         """Count bytes that have come over the network."""
@@ -327,7 +339,9 @@ class Batch:
         import pandas as pd
 
         directory = Path(self.ledger.directory)
-        ids = {row.key: row.request_id for row in self.ledger.requests()}
+        ids: dict[int, str | None] = {}
+        with contextlib.suppress(LedgerError):
+            ids = {row.key: row.request_id for row in self.ledger.requests()}
         rows = self._as_asked(asked)
         there = [self.status.get(row.key) in ("downloaded", "present") for row in rows]
         request_ids = [self.request_ids.get(row.key) or ids.get(row.request or -1) for row in rows]

@@ -22,6 +22,7 @@ import sqlite3
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,25 @@ _FILE_COLUMNS = tuple(FileRow.__dataclass_fields__)
 _REQUEST_COLUMNS = tuple(RequestRow.__dataclass_fields__)
 
 
+class LedgerError(JsocError):
+    """The ledger cannot be read or written: the disk is full, somebody else holds it, or it is damaged."""
+
+
+_REMEDIES = (
+    (("disk is full", "disk I/O"), ": the disk is full or fails; make room and run the same line again"),
+    (("locked",), ": another program has it open; run the same line again when that has ended"),
+    (("readonly", "read-only", "permission"), ": there is no permission to write it"),
+    (("unable to open",), ": is it there, may it be written, and are there file handles left?"),
+    (
+        ("malformed", "not a database", "no such", "has no column"),
+        ": it is damaged. Move it away, do not remove it: it holds the ids of export requests; whole files are "
+        "recognised without it",
+    ),
+)
+# those of this process, whose locks a forked child gets in whatever state they are
+_open: weakref.WeakSet[Ledger] = weakref.WeakSet()
+
+
 class Ledger:
     """
     The ledger of one directory.
@@ -150,6 +170,7 @@ class Ledger:
             # one connection for all threads, behind a lock; other processes wait their turn up to 60 s
             self._db = sqlite3.connect(self.path, timeout=60.0, isolation_level=None, check_same_thread=False)
             self._lock = threading.RLock()
+            _open.add(self)
             self._db.execute("pragma foreign_keys = on")
             with self.transaction():
                 (version,) = self._db.execute("pragma user_version").fetchone()
@@ -163,11 +184,11 @@ class Ledger:
             raise JsocError(
                 f"cannot write to directory {os.fspath(directory)!r} ({error.strerror}); choose another one"
             ) from error
-        except sqlite3.DatabaseError as error:
-            raise JsocError(
-                f"cannot use the ledger {self.path} ({error}); "
-                "if it is damaged, remove it: whole files are recognised without it"
-            ) from error
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the database."""
@@ -182,24 +203,45 @@ class Ledger:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing, and durable: SQLite's default of syncing at each commit is kept on purpose."""
-        with self._lock:
-            if self._db.in_transaction:
+        """
+        All or nothing, and durable: SQLite's default of syncing at each commit is kept on purpose.
+
+        Raises
+        ------
+        LedgerError
+            If the database fails; nothing of the transaction is written then.
+        """
+        with self._asked() as db:
+            if db.in_transaction:
                 yield
                 return
-            self._db.execute("begin immediate")
+            db.execute("begin immediate")
             try:
                 yield
+                db.execute("commit")
             except BaseException:
-                self._db.execute("rollback")
+                with contextlib.suppress(sqlite3.Error):  # some failures have rolled back already
+                    db.execute("rollback")
                 raise
-            self._db.execute("commit")
+
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._db
+            except sqlite3.Error as error:
+                raise self._error(error) from error
+
+    def _error(self, error: sqlite3.Error) -> LedgerError:
+        said = str(error)
+        remedy = next((remedy for words, remedy in _REMEDIES if any(word in said for word in words)), "")
+        return LedgerError(f"cannot use the ledger {self.path} ({said}){remedy}")
 
     # -- who writes into the directory (see claim.py) ---------------------------------------------------------------
 
     def holder(self) -> tuple[str, int, float] | None:
         """Return host, process and last sign of life of who holds the directory."""
-        with self._lock:
+        with self._asked():
             row = self._db.execute("select host, pid, beat from claim").fetchone()
         return None if row is None else (row[0], row[1], row[2])
 
@@ -218,7 +260,7 @@ class Ledger:
     def files(self, recnums: Iterable[int] | None = None, *, product: str | None = None) -> list[FileRow]:
         """Return the file rows of these record numbers and this product; by default all."""
         columns = ", ".join(_FILE_COLUMNS)
-        with self._lock:
+        with self._asked():
             rows: list[tuple[object, ...]] = []
             if recnums is None:
                 rows = self._db.execute(f"select {columns} from files order by rowid").fetchall()  # noqa: S608
@@ -236,7 +278,7 @@ class Ledger:
 
     def paths(self) -> dict[str, tuple[int, str, str, str]]:
         """Return who owns which path, compared as Windows and macOS do, without case."""
-        with self._lock:
+        with self._asked():
             rows = self._db.execute("select lower(path), recnum, record, segment, product from files").fetchall()
         return {path: tuple(key) for path, *key in rows}
 
@@ -254,7 +296,7 @@ class Ledger:
     def requests(self, *, state: Sequence[str] = ()) -> list[RequestRow]:
         """Return the requests in these states, oldest first; by default all."""
         where = f" where state in ({','.join('?' * len(state))})" if state else ""
-        with self._lock:
+        with self._asked():
             rows = self._db.execute(
                 f"select {', '.join(_REQUEST_COLUMNS)} from requests{where} order by key",  # noqa: S608
                 tuple(state),
@@ -329,7 +371,9 @@ class Claim:
             try:
                 yield
             finally:
-                self._ledger.release(self._me)
+                # what cannot be written any more ends with this process
+                with contextlib.suppress(LedgerError):
+                    self._ledger.release(self._me)
 
     def _take(self) -> tuple[int, str] | None:
         """Take the claim, or return who has it."""
@@ -350,15 +394,33 @@ class Claim:
 
 
 def _lives(host: str, pid: int, beat: float, now: float) -> bool:
-    if host != socket.gethostname() or sys.platform == "win32":
-        return now - beat < DEAD_AFTER_S
+    """Whether the holder of a claim is at work; a sign of life from the future says as little as an old one."""
+    fresh = abs(now - beat) < DEAD_AFTER_S
+    # on Windows os.kill would end the process, and 0 and 1 are nobody who downloads
+    if host != socket.gethostname() or sys.platform == "win32" or pid <= 1:
+        return fresh
     try:
         os.kill(pid, 0)  # asks, and sends nothing
     except ProcessLookupError:
         return False
     except PermissionError:  # somebody else's
         return True
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return True
+
+
+def _after_fork() -> None:
+    """Give a forked child locks of its own: those of the parent may be held by threads that it does not have."""
+    global _guard
+    _guard = threading.Lock()
+    _directories.clear()
+    for ledger in list(_open):
+        ledger._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class RequestNote:

@@ -203,6 +203,10 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
                 again=is_transient(status) or status == 404,
                 headers=response.headers,
             )
+        if status == 206 and _validator(response.headers) != validator:
+            # the rest may be that of another version (RFC 9110, 15.3.7)
+            _restart(part, tag)
+            raise _Broken("the server sent the rest of a file without saying that it is the same file")
         total_length = _expected(response.headers, status, have)
         if status == 200:
             _restart(part, tag)

@@ -11,7 +11,10 @@ servers, proxies and libraries.
 from __future__ import annotations
 
 import contextlib
+import copy
+import ipaddress
 import json
+import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -19,6 +22,7 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies, select_proxy
 
 from ..display import redact
 from ..errors import ServerError
@@ -118,6 +122,36 @@ def resolve_server(server: str | ServerConfig) -> ServerConfig:
         ) from None
 
 
+class _Session(requests.Session):
+    """A session that goes around proxies to this machine: an institute's proxy has nothing to say to a sandbox."""
+
+    def merge_environment_settings(self, url: Any, *arguments: Any, **options: Any) -> Any:
+        settings = super().merge_environment_settings(url, *arguments, **options)
+        return {**settings, "proxies": {}} if _is_loopback(str(url)) else settings
+
+    def rebuild_proxies(self, prepared_request: Any, proxies: Any) -> Any:
+        url = str(prepared_request.url)
+        return {} if _is_loopback(url) else super().rebuild_proxies(prepared_request, proxies)  # type: ignore[no-untyped-call]
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def proxy_in_the_way(url: str) -> str:
+    """Name the proxy that a URL goes through, without its password, and the variable that says so; empty for none."""
+    found = select_proxy(url, get_environ_proxies(url))
+    if not found:
+        return ""
+    variable = next((name for name, value in os.environ.items() if value == found and "proxy" in name.lower()), "")
+    host = urlsplit(found).netloc.rpartition("@")[2]
+    return f"the proxy {host}" + (f" of ${variable}" if variable else "")
+
+
 class Transport:
     """
     HTTP to one JSOC-like server.
@@ -153,12 +187,17 @@ class Transport:
         self.clock = clock or Clock()
         self._own_session = session is None
         self._session = session
+        self._process = os.getpid()
 
     @property
     def session(self) -> requests.Session:
-        """The session, made on first use."""
+        """The session, made on first use, and anew in a forked process: two that share a socket read each other's."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            # deepcopy gives a session of somebody's own its settings, and connections of its own
+            self._session = None if self._own_session else copy.deepcopy(self._session)
         if self._session is None:
-            session = requests.Session()
+            session = _Session()
             session.headers["User-Agent"] = _user_agent()
             # max_retries=0: which failures are worth a retry is decided here, where the kind of request is known
             adapter = HTTPAdapter(
@@ -342,6 +381,8 @@ def _why(url: str, error: BaseException, retries: int | None = None) -> str:
         hint = (
             " Its certificate could not be verified; update the CA bundle (package certifi) or set REQUESTS_CA_BUNDLE."
         )
+    if isinstance(error, requests.exceptions.ProxyError) and (proxy := proxy_in_the_way(url)):
+        return f"no answer from {host}{tries}: {proxy} does not let it through; NO_PROXY names hosts to ask directly"
     reason = type(error).__name__
     inner = getattr(error, "reason", None) or (error.args[0] if error.args else "")
     text = redact(getattr(inner, "reason", None) or inner)

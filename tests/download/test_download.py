@@ -13,15 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import requests
+import responses
 from astropy.io import fits
 from conftest import GOLDEN
 
 import jsoclite
 from jsoclite.download.ledger import Ledger
+from jsoclite.download.transfer import Task, fetch
 from jsoclite.errors import DownloadError, EmailError, JsocError, JsocWarning
 from jsoclite.fits.files import looks_like_fits
 from jsoclite.progress import Silence
 from jsoclite.sandbox import Fault, Sandbox
+from jsoclite.server import Transport, resolve_server
 
 SET = "hmi.M_720s[2014.01.01_TAI/36m][3]{magnetogram}"
 
@@ -900,3 +903,27 @@ def test_a_tilde_is_the_home_directory(client, tmp_path, monkeypatch):
     assert Path(files.path.iloc[0]).parent == tmp_path / "data"
     assert jsoclite.verify("~/data").path.tolist() == files.path.tolist()
     assert not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize("etag", ['"other"', None, 'W/"first"'])
+@responses.activate
+def test_two_versions_of_a_file_are_never_joined(hand_clock, tmp_path, etag):
+    """A 206 whose validator is not the one that was asked for may bring the end of another version."""
+    old, new = b"a" * 100, b"b" * 100
+    target = tmp_path / "file.bin"
+    (tmp_path / "file.bin.part").write_bytes(old[:40])
+    (tmp_path / "file.bin.part.etag").write_text('"first"')
+    url = "http://jsoc.test/SUM1/file.bin"
+
+    def answer(request):
+        if "Range" in request.headers:
+            said = {"ETag": etag} if etag else {}
+            return 206, {"Content-Range": "bytes 40-99/100", **said}, new[40:]
+        return 200, {"ETag": '"other"'}, new
+
+    responses.add_callback(responses.GET, url, answer)
+    transport = Transport(resolve_server("http://jsoc.test/"), clock=hand_clock.clock)
+    outcome = fetch(Task(url, str(target), fits=False), transport)
+    assert outcome.error == ""
+    assert target.read_bytes() == new
+    transport.close()

@@ -1,6 +1,7 @@
 """HTTP: what is retried, what is not, and what nobody gets to see."""
 
 import logging
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import responses
 
 from jsoclite.display import redact
 from jsoclite.errors import ServerError
+from jsoclite.sandbox import Sandbox
 from jsoclite.server.http import AmbiguousRequest, Transport, resolve_server
 from jsoclite.server.jsoc import Jsoc
 from jsoclite.server.retry import SlowAnswer, Speedometer, backoff, retry_after
@@ -210,3 +212,50 @@ def test_drms_does_not_touch_the_root_logger():
         "root = logging.getLogger()\nassert not root.handlers and root.level == logging.WARNING, root.handlers"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_this_machine_is_reached_around_proxies(monkeypatch, variable):
+    # nothing listens on the discard port
+    monkeypatch.setenv(variable, "http://me:secret@127.0.0.1:9/")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with Sandbox() as sandbox, sandbox.client(retries=0) as client:
+        assert client.count("hmi.M_720s[2014.01.01_TAI/1h]") == 5
+
+
+def test_a_proxy_in_the_way_is_named_without_its_password(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9/")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    transport = Transport(resolve_server(BASE), retries=0)
+    with pytest.raises(ServerError, match=r"the proxy 127\.0\.0\.1:9 of \$http_proxy") as caught:
+        Jsoc(transport).rs_summary("hmi.M_720s[]")
+    assert "secret" not in str(caught.value)
+    transport.close()
+
+
+FORK = """
+import os, sys, jsoclite
+client = jsoclite.Client(sys.argv[1])
+whole = client.count("hmi.M_720s[2014.01.01_TAI/1d]")      # the connection is open
+wrong = 0
+children = [os.fork() for _ in range(3)] if hasattr(os, "fork") else []
+mine = 0 if 0 in children else 1
+for n in range(20):
+    hours = 1 + (n + mine + len(children)) % 12
+    wrong += client.count(f"hmi.M_720s[2014.01.01_TAI/{hours}h]") != 5 * hours
+if 0 in children:
+    os._exit(min(wrong, 100))
+for child in children:
+    wrong += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(wrong)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_forked_processes_do_not_share_a_connection():
+    with Sandbox() as sandbox:
+        command = [sys.executable, "-W", "ignore", "-c", FORK, sandbox.url]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split()[-1] == "0"
