@@ -198,7 +198,12 @@ def test_failures_stay_inside(server, connection):
         (b"GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\nabc", 400),
         (b"GET / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (MAX_BODY + 1), 413),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
-        (b"GET / HTTP/1.1\r\nHost: x", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400),
+        (b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
+        (b"GET / HTTP/1.1\r\nHost: localhost:80\r\n\r\n", 200),
+        (b"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 200),
+        # a proxy is asked for other hosts
+        (b"GET http://jsoc.stanford.edu/a HTTP/1.1\r\nHost: jsoc.stanford.edu\r\n\r\n", 200),
     ],
 )
 def test_bad_requests_get_an_http_error(server, sent, status):
