@@ -237,7 +237,7 @@ class Ledger:
         remedy = next((remedy for words, remedy in _REMEDIES if any(word in said for word in words)), "")
         return LedgerError(f"cannot use the ledger {self.path} ({said}){remedy}")
 
-    # -- who writes into the directory (see claim.py) ---------------------------------------------------------------
+    # -- who writes into the directory (see `Claim`) ----------------------------------------------------------------
 
     def holder(self) -> tuple[str, int, float] | None:
         """Return host, process and last sign of life of who holds the directory."""

@@ -18,9 +18,8 @@ string, link, unknown     ``str``                  missing string
 ``str`` is the string dtype of pandas 3, which pandas 2.3 has as well. Pandas 2.2 gets ``string``, on which the same
 expressions (``==``, ``.str``, boolean masks, ``isna``) work; there a missing string is ``<NA>`` instead of NaN.
 
-One column of a reply: cells as bytes → a typed array, without a Python object per cell where their form allows.
-
-What is no ordinary cell goes through `jsoclite.columns`, which has the last word on what a cell means.
+Where their form allows, cells become an array as bytes, without a Python object each. What is no ordinary cell goes
+through the ``convert_…`` functions, which have the last word on what a cell means.
 """
 
 from __future__ import annotations

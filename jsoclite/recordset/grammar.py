@@ -1,5 +1,5 @@
 """
-The syntax tree of the DRMS record-set language: what `jsoclite.language` reads record sets into.
+The syntax tree of the DRMS record-set language: what `scan` and `filters` read record sets into.
 
 Nodes are immutable and hashable. Values are typed by the key that they belong to: int, float, str, TAI seconds since
 1977 (float), `Duration` (an offset from the epoch of a slotted key) or `MISSING`.

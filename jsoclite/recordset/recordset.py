@@ -167,7 +167,8 @@ class RecordSet:
         ------
         RecordSetError
             For what the server does not accept, whatever the types of the prime keys; the message points at the
-            character. `jsoclite.language.FatalSetError` for what would kill its program or make it loop for ever.
+            character. A `FatalSetError` (in `jsoclite.recordset.language`) for what would kill its program or make it
+            loop for ever.
 
         Examples
         --------

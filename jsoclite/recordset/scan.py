@@ -43,7 +43,7 @@ def scan_set(text: str) -> tuple[Element, ...]:
     Returns
     -------
     tuple of Element
-        In the order written; the filters are unread, see `jsoclite.language.read_filter`.
+        In the order written; the filters are unread, see `read_filter`.
 
     Raises
     ------

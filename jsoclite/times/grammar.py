@@ -1,7 +1,7 @@
 """
 Strict reading of time strings: what the server reads as it is written, and nothing else.
 
-The parts and the value come from the server's own reader (`jsoclite.timescan`); here is decided whether it can be
+The parts and the value come from the server's own reader (`server`); here is decided whether it can be
 trusted with them.
 """
 
