@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import logging
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -35,7 +37,11 @@ if TYPE_CHECKING:
     from ..server import Transport
 
 
+log = logging.getLogger("jsoclite")
+
 WRITE_EVERY_S = 0.5
+# how often a run that nobody watches logs how far it is
+LOG_EVERY_S = 300.0
 # a file that was written later than this after it was finished was changed by somebody
 TOUCHED_S = 2.0
 # what lies beside a file while it arrives (see transfer)
@@ -95,7 +101,7 @@ class Batch:
         # rows whose job was handed out: each will be settled by it, whatever else happens meanwhile
         self._handed: set[tuple[int, str, str, str]] = set()
         self._unwritten: list[FileRow] = []
-        self._written = time.monotonic()
+        self._written = self._logged = time.monotonic()
 
     # -- plan -----------------------------------------------------------------------------------------------------
 
@@ -234,6 +240,7 @@ class Batch:
             except LedgerError as error:  # the files are there, and are recognised without it
                 warn(str(error))
         finally:
+            self._log()
             if self._unwritten:  # ended by Ctrl-C or the like
                 with contextlib.suppress(LedgerError):
                     self._write()
@@ -290,7 +297,17 @@ class Batch:
             self.ledger.save_files(self._unwritten)
         self._unwritten, self._written = [], time.monotonic()
 
+    def _log(self) -> None:
+        """Write down for the next morning how far the download is."""
+        counts = Counter(self.status.values())
+        size = sum(row.bytes or 0 for row in self.rows if self.status.get(row.key) == "downloaded")
+        said = ", ".join(f"{count} {status}" for status, count in counts.items())
+        log.info("%s: %s of %d files, %.1f MB", self.ledger.directory, said or "none", len(self.rows), size / 1e6)
+        self._logged = time.monotonic()
+
     def _settle(self, job: Job, outcome: Outcome, *, noted: bool = False) -> None:
+        if time.monotonic() - self._logged > LOG_EVERY_S:
+            self._log()
         if not noted:
             self.arrived(outcome.received)
         if outcome.error:

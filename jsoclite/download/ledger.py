@@ -450,6 +450,7 @@ class RequestNote:
         if state in ("done", "failed", "expired"):
             row.finished = time.time()
         self._ledger.save_request(row)
+        log.info("request %s %s%s", request.id or row.key, state, f": {row.error}" if row.error else "")
 
     def changed(self, request: ExportRequest) -> None:
         """Show that its status or id has changed."""

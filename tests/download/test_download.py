@@ -5,6 +5,7 @@ import errno
 import functools
 import json
 import os
+import re
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -927,3 +928,13 @@ def test_two_versions_of_a_file_are_never_joined(hand_clock, tmp_path, etag):
     assert outcome.error == ""
     assert target.read_bytes() == new
     transport.close()
+
+
+def test_a_run_that_nobody_watches_is_told_next_morning(client, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("jsoclite.download.download.LOG_EVERY_S", -1.0)
+    with caplog.at_level("INFO", logger="jsoclite"):
+        client.download(SET, tmp_path, protocol="fits")
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "INFO"]
+    assert any(re.fullmatch(r"request JSOC_\d+_\d+ done", line) for line in lines)
+    assert any(re.fullmatch(r".*: 1 downloaded of 3 files, [\d.]+ MB", line) for line in lines)
+    assert re.fullmatch(r".*: 3 downloaded of 3 files, [\d.]+ MB", lines[-1])

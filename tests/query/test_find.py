@@ -39,7 +39,7 @@ def test_nearest_agrees_with_a_search_by_hand(gappy):
     good = every[(every.QUALITY & 0x80000000) == 0]
     rng = np.random.default_rng(1)
     stamps = every.time.sample(20, random_state=1) + pd.to_timedelta(rng.integers(-3000, 3000, 20), unit="s")
-    df = gappy.nearest("hmi.M_720s", stamps.dt.to_pydatetime().tolist(), dt.timedelta(days=40), CAMERA=3)
+    df = gappy.nearest("hmi.M_720s", [stamp.to_pydatetime() for stamp in stamps], dt.timedelta(days=40), CAMERA=3)
     for stamp, (_, row) in zip(stamps, df.iterrows(), strict=True):
         assert abs(row.time - stamp) == (good.time - stamp).abs().min()
 
