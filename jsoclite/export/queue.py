@@ -6,6 +6,7 @@ Also for those that somebody else has made under the same address, which JSOC na
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from ..errors import ExportError, ServerError
@@ -17,6 +18,8 @@ from .request import OUTAGE_PATIENCE_S, SUBMIT_TRIES, ExportRequest
 # long. jsoc_fetch.c stops counting a pending request after 60 minutes.
 BLOCKED_RETRY_S = 60.0
 FOREIGN_RETRY_S = 300.0
+# by then nothing that JSOC counts as pending can be in the way any more
+BLOCKED_PATIENCE_S = 2 * 3600.0
 
 
 class Turns:
@@ -36,7 +39,11 @@ class Turns:
     def __init__(self, requests: Sequence[ExportRequest], clock: Clock, adopt: Callable[[str], ExportRequest]) -> None:
         self.requests, self._clock, self._adopt = requests, clock, adopt
         self._foreign: list[ExportRequest] = []
+        self._adopted: dict[str, ExportRequest] = {}
         self._not_before = 0.0
+        self._offered = (
+            self._blocked
+        ) = -math.inf  # when the last offer was refused with status 7, and the first of a row
         self._offers: dict[ExportRequest, int] = {}
         self._outage: float | None = None
 
@@ -77,7 +84,8 @@ class Turns:
             if not request.pending:
                 self._foreign.remove(request)
                 if not self._foreign:
-                    self._not_before = now
+                    # JSOC may go on naming what has ended; an offer at once, again and again, would get us blocked
+                    self._not_before = max(now, self._offered + BLOCKED_RETRY_S)
         wait = self._not_before - now
         return min([wait, *(max(request.due_in, 0.05) for request in self._foreign)]) if wait > 0 else 0.0
 
@@ -97,9 +105,22 @@ class Turns:
             self._not_before = now + BLOCKED_RETRY_S
             return
         self._outage = None
+        if reply.status is not ExportStatus.LIMIT:
+            self._blocked = -math.inf
         if reply.status is ExportStatus.LIMIT:
+            self._offered = self._clock.now()
+            self._blocked = self._offered if self._blocked == -math.inf else self._blocked
+            if self._offered - self._blocked > BLOCKED_PATIENCE_S:
+                request.fail(reply_error(reply, request.record_set))
+                self._blocked = -math.inf
+                return
             own = {other.id for other in self.requests}
-            self._foreign = [self._adopt(request_id) for request_id in reply.pending_ids if request_id not in own]
+            for request_id in reply.pending_ids:
+                if request_id not in own and request_id not in self._adopted:
+                    self._adopted[request_id] = self._adopt(request_id)
+            # one that has ended is not asked for again, though JSOC may go on naming it
+            named = [self._adopted[one] for one in reply.pending_ids if one in self._adopted]
+            self._foreign = [one for one in named if one.pending]
             self._not_before = self._clock.now() + (FOREIGN_RETRY_S if self._foreign else BLOCKED_RETRY_S)
         elif reply.transient:
             offers = self._offers[request] = self._offers.get(request, 0) + 1

@@ -103,7 +103,8 @@ def test_two_processes_in_one_directory_do_not_fight(tmp_path, protocol):
         assert len(sandbox.staging) == (1 if protocol == "fits" else 0)
 
 
-def test_threads_with_one_address_queue(tmp_path):
+def test_threads_with_one_address_queue(tmp_path, monkeypatch):
+    monkeypatch.setattr("jsoclite.export.queue.BLOCKED_RETRY_S", 0.1)  # a minute between two offers, at JSOC
     with (
         Sandbox(catalog=GOLDEN / "catalog", staging_s=0.1) as sandbox,
         concurrent.futures.ThreadPoolExecutor(3) as pool,

@@ -425,3 +425,34 @@ def test_the_servers_full_stop_is_not_doubled():
     reply = read_reply({"status": 4, "error": "Problem running protocol-export command."}, BASE)
     text = str(reply_error(reply, SET))
     assert text.endswith("Problem running protocol-export command.")
+
+
+IN_THE_WAY = {
+    "pending": pending("JSOC_20260101_777"),
+    "done": done("JSOC_20260101_777"),
+    "failed": {"status": 4, "requestid": "JSOC_20260101_777", "error": "it failed"},
+    "expired": {"status": 5, "requestid": "JSOC_20260101_777"},
+    "unknown": {"status": 6, "requestid": "JSOC_20260101_777", "error": "no such id"},
+}
+
+
+@pytest.mark.parametrize("names", ["JSOC_20260101_777", "JSOC_20260101_777, JSOC_20260101_778", ""])
+@pytest.mark.parametrize("state", IN_THE_WAY)
+def test_what_is_in_the_way_for_ever_makes_no_hot_loop(jsoc, hand_clock, state, names):
+    """JSOC has gone on naming requests that had ended long ago; an offer at once, each time, gets a user blocked."""
+    jsoc.on_submit = [{"status": 7, "error": f"User has pending export requests ({names}); please wait"}] * 1000
+    jsoc.on_poll["JSOC_20260101_777"] = [IN_THE_WAY[state]]
+    jsoc.on_poll["JSOC_20260101_778"] = [done("JSOC_20260101_778")]
+    export = jsoc.export(SET)
+    began = hand_clock.time
+    offers = []
+    while (delay := export.advance()) is not None and hand_clock.time - began < 4 * 3600:
+        offers.append((hand_clock.time - began, len(jsoc.submitted), len(jsoc.polled)))
+        hand_clock.sleep(delay)
+    first_hour = max(offer for offer in offers if offer[0] <= 3600)
+    assert first_hour[1] <= 61
+    assert first_hour[2] <= 2 * 125
+    # what blocks for longer than anything can pend ends with the reason, and the id where there is one
+    assert export.done
+    assert "status 7" in str(export[0].error)
+    assert names.partition(",")[0] in str(export[0].error)
