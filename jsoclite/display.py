@@ -29,7 +29,8 @@ COLOURS: Final = {
 }
 
 # user@host.tld, also percent-encoded once or twice; a cadence such as 1h@12m is none
-_EMAIL = re.compile(r"[\w.%+-]+(?:@|%40|%2540)(?:[\w-]+\.)+[A-Za-z]{2,}")
+# bounded, so that long words without an address take no longer than their length
+_EMAIL = re.compile(r"[\w.%+-]{1,64}(?:@|%40|%2540)(?:[\w-]{1,63}\.)+[A-Za-z]{2,}")
 _HELP = "jsoc@sun.stanford.edu"  # JSOC's own, in the remedies of errors
 
 _LINE = "1px solid rgba(128,128,128,.35)"

@@ -448,6 +448,10 @@ class JsocWarning(UserWarning):
     """
 
 
+#: How Python says that a value is not what it should be: what a server sends is not trusted to be.
+UNFIT = (AttributeError, LookupError, MemoryError, OverflowError, RecursionError, TypeError, ValueError)
+
+
 def warn(message: str) -> None:
     """Warn at the line of the caller's own code, however deep inside jsoclite the reason was found."""
     level = 2  # 1 is this function

@@ -126,7 +126,7 @@ class FileKey:
 _SECONDS = {"tenthsecs": 0.1, "secs": 1.0, "mins": 60.0, "days": 86400.0}
 # a step that brings its own unit, "12s" (drms_parser.c)
 _LETTERS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_STEP = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([a-z]*)\s*")
+_STEP = re.compile(r"\s*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([a-z]*)\s*")
 _SHORT = {"tenthsecs": "x 0.1 s", "secs": "s", "mins": "min", "hours": "h", "days": "d"}
 _SCOPES = frozenset(("ts_eq", "ts_slot", "slot", "carr", "enum"))
 

@@ -17,6 +17,24 @@ from ..series import RecordName
 # Most file systems take 255 bytes; ".part.etag" and a version suffix must still fit.
 LONGEST = 200
 
+# what data come as; nothing that a system or an interpreter would run
+_ENDINGS = frozenset(
+    [
+        *("fits", "fts", "fz", "tas", "h5", "hdf", "nc", "sav", "bin", "dat"),
+        *("jpg", "jpeg", "png", "gif", "tif", "tiff", "mpg", "mp4", "mov", "pdf", "ps"),
+        *("txt", "csv", "tsv", "json", "xml", "tar", "gz", "zip"),
+    ]
+)
+
+# endings that a system or an interpreter runs, and those that are ours
+_SERIES = re.compile(r"[A-Za-z_]\w*(\.\w+)+", re.ASCII)
+_NEVER = frozenset(
+    [
+        *("py", "pyc", "pyw", "sh", "bash", "bat", "cmd", "com", "exe", "ps1", "vbs", "js", "jar", "so", "dll"),
+        *("html", "htm", "svg", "lnk", "desktop", "part", "etag", "sqlite"),
+    ]
+)
+
 _TIME = re.compile(r"(\d{4})[.-](\d\d)[.-](\d\d)[_T](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?(?:_?([A-Za-z]+))?")
 # names that Windows keeps for devices, whatever their extension
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
@@ -45,7 +63,9 @@ def stem(record: str) -> str:
     name = RecordName.parse(record)
     values = name.bare
     lossy = any(not _TIME.fullmatch(value) and _safe(value) != value for value in values)
-    text = ".".join([_safe(name.series), *(_value(value) for value in values)])
+    # whatever a server calls a record, its file has a name that begins like a series
+    series = _safe(name.series) if _SERIES.fullmatch(name.series) else f"record.{_safe(name.series)}"
+    text = ".".join([series, *(_value(value) for value in values)])
     return _shorten(text, record, lossy)
 
 
@@ -60,7 +80,7 @@ def extension(stored: str) -> str:
     """Return the extension of the server's file name if it is a plain one, with its dot."""
     tail = stored.rpartition("/")[2]
     _, dot, ending = tail.rpartition(".")
-    return f".{ending.lower()}" if dot and re.fullmatch(r"[A-Za-z0-9]{1,8}", ending) else ""
+    return f".{ending.lower()}" if dot and ending.lower() in _ENDINGS else ""
 
 
 def file_name(record: str, segment: str, ending: str, *, tag: str = "") -> str:
@@ -81,7 +101,8 @@ def file_name(record: str, segment: str, ending: str, *, tag: str = "") -> str:
     middle = _safe(segment)
     if middle != segment or len(middle) > 40:
         middle = f"{middle[:31]}~{hashlib.sha256(segment.encode()).hexdigest()[:8]}" if segment else ""
-    return ".".join(part for part in (stem(record), _safe(tag), middle) if part) + ending
+    name = ".".join(part for part in (stem(record), _safe(tag), middle) if part) + ending
+    return name + ".dat" if name.rpartition(".")[2].lower() in _NEVER else name
 
 
 class Namer:

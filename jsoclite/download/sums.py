@@ -98,7 +98,7 @@ def _ask(
     if "QUALITY" in info.keywords.index and "QUALITY" not in keys:
         keys.append("QUALITY")
     for record_set in Selection(info.name, (), np.array(list(part), dtype=np.int64)).texts():
-        body = jsoc.rs_list(record_set, keys, segments, full=True).data
+        body = jsoc.records(record_set, keys, segments, full=True)
         if body.get("status") != 0:
             raise QueryError(
                 f"the server refused to list {record_set}: {body.get('error') or 'no reason given'}",

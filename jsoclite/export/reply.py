@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from ..display import redact
+from ..display import clean
 from ..errors import ExportError, ExportExpired, ExportFailed, ExportLimit, ExportOffline, ExportTooLarge
 from ..server import REQUEST_ID
 
@@ -175,7 +175,7 @@ def _number(value: Any) -> int:
 def file_url(base: str, *parts: str) -> str:
     """Append path parts to the base URL: whatever a server says is a path below its own host."""
     path = "/".join(part.strip("/") for part in parts if part.strip("/"))
-    return base.rstrip("/") + "/" + quote(path, safe="/~!$&'()*+,;=:@")
+    return base.rstrip("/") + "/" + quote(path, safe="/~!$&'()*+,;=:@", errors="replace")
 
 
 def read_reply(body: Any, base_url: str) -> ExportReply:
@@ -197,12 +197,13 @@ def read_reply(body: Any, base_url: str) -> ExportReply:
         status = ExportStatus.UNKNOWN_ERROR
         body = {**body, "error": f"unknown status {body.get('status')!r}: {body.get('error') or 'no message'}"}
     raw_error = body.get("error")
-    error = redact(raw_error).strip() if raw_error else None
+    error = clean(raw_error).strip() if raw_error else None
     if status is ExportStatus.FAILED and error and _UNKNOWN_ID in error:
         status = ExportStatus.NOT_FOUND
     # image and movie exports say reqid (jsoc_export_as_images)
     request_id = str(body.get("requestid") or body.get("reqid") or "").strip() or None
-    if request_id in ("VOID", "NA"):
+    # VOID and NA stand for none; whatever else is no id must not become a part of a path or of a question
+    if request_id is not None and not REQUEST_ID.fullmatch(request_id):
         request_id = None
     directory = str(body.get("dir") or "")
     files: list[ExportFile] = []
@@ -214,7 +215,7 @@ def read_reply(body: Any, base_url: str) -> ExportReply:
         record, filename = str(row.get("record") or ""), str(row.get("filename") or "")
         if record.startswith(("warning=", "error=")) or not filename:
             # jsoc_export_as_fits.c writes such lines among the rows
-            messages.append(redact(record))
+            messages.append(clean(record))
             continue
         if record.startswith("movie of"):
             # jsoc_export_as_images puts the movie first, under this heading in place of a record

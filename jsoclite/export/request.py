@@ -365,7 +365,7 @@ class ExportRequest:
 
     def _take(self, reply: ExportReply) -> None:
         before = self.status, self.id
-        self.id = reply.request_id or self.id
+        self.id = self.id or reply.request_id  # an answer about another request is none
         self.size = reply.size or self.size
         self.method, self.protocol = self.method or reply.method, self.protocol or reply.protocol
         pending = reply.status.pending and reply.status is not ExportStatus.NOT_FOUND

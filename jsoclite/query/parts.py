@@ -83,8 +83,9 @@ def _parts(fetch_all: Fetch, question: Question, element: RecordSet, total: int,
     if not total:
         return
     key = next((key for key in question.info.primekeys or () if key), None)
-    kind = None if key is None else str(question.info.keywords.loc[key, "type"])
-    if total <= size or key is None or kind == "string":
+    types = question.info.keywords["type"]
+    kind = None if key is None or key not in types.index else str(types[key])
+    if total <= size or key is None or kind in (None, "string"):
         # text is sorted by the rules of the server's language, which a condition here would have to know
         yield fetch_all(question, element)
         return

@@ -12,7 +12,8 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import QueryError, SelectionError, ServerError, UnknownSeries, warn
+from ..display import clean
+from ..errors import UNFIT, JsocError, QueryError, SelectionError, ServerError, UnknownSeries, warn
 from ..recordset import RecordSet, refuse
 from ..selection import Selection, to_record_sets
 from ..series import (
@@ -142,15 +143,26 @@ class Queries:
         names = question.keywords, question.segments, question.links
         reply = self._rs_list(part, *names, limit, patient=patient)
         keywords, segments, links = names
-        return from_reply(
-            reply,
-            question.info,
-            times=question.times,
-            base_url=self.jsoc.files,
-            keywords=keywords,
-            segments=segments,
-            links=links,
-        )
+        try:
+            df = from_reply(
+                reply,
+                question.info,
+                times=question.times,
+                base_url=self.jsoc.files,
+                keywords=keywords,
+                segments=segments,
+                links=links,
+            )
+        except JsocError:
+            raise
+        except UNFIT as error:
+            raise ServerError(f"the server's list of {part} does not fit: {type(error).__name__}") from error
+        there = set(df.columns)
+        asked = [name for name in keywords if not name.startswith("**")]
+        lacks = [name for name in asked if not {name, name.strip("*"), f"{name}_keyword"} & there]
+        if lacks or "recnum" not in there:
+            raise ServerError(f"the server's list of {part} lacks {', '.join(lacks[:5]) or 'the record numbers'}")
+        return df
 
     def _signed(self, df: pd.DataFrame, question: Question) -> pd.DataFrame:
         df.attrs["jsoc"] = {
@@ -209,7 +221,7 @@ class Queries:
         QueryError, ServerError
             If it refuses the set.
         """
-        reply = self.jsoc.rs_list(str(rs), ["*recnum*"]).data
+        reply = self.jsoc.records(str(rs), ["*recnum*"])
         _raise(reply, rs)
         columns = reply.get("keywords") or [{"values": []}]
         return [int(number) for number in columns[0]["values"]]
@@ -297,5 +309,5 @@ def _raise(reply: Mapping[str, Any], rs: RecordSet) -> None:
     # jsoc_info.c says "series not found" for filters that it cannot read, too; the series was looked up before
     hint = " The series exists, so it is a filter that the server cannot read." if "series not found" in said else ""
     kind = UnknownSeries if "not found" in said and not hint else QueryError
-    text = f"the server refused {rs}: {said.splitlines()[0].rstrip('.')}.{hint}"
+    text = f"the server refused {rs}: {clean(said.splitlines()[0]).rstrip('.')}.{hint}"
     raise kind(text, record_set=str(rs), status=reply.get("status"))

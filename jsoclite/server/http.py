@@ -17,7 +17,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import requests
@@ -25,10 +25,12 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
 
 from ..display import redact
-from ..errors import ServerError
+from ..errors import UNFIT, ServerError
 from . import _drms
 from ._drms import ServerConfig
 from .retry import TRANSIENT_STATUS, Again, Clock, Speedometer, is_transient, never_sent, repeat
+
+T = TypeVar("T")
 
 # Apache cuts request lines at 8190 bytes; longer queries go by POST, which the CGIs read as well (qDecoder library).
 LONGEST_QUERY = 4000
@@ -75,8 +77,28 @@ class Reply:
             text = self.content.decode("latin-1")
         try:
             return json.loads(text, strict=False)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise not_json(self.url, self.content) from None
+
+    def checked(self, shape: Callable[[Any], T]) -> T:
+        """
+        The body as `shape` makes it; a server is not trusted to send what it should.
+
+        Raises
+        ------
+        ServerError
+            If it does not fit, with its beginning.
+        """
+        body = self.data
+        try:
+            return shape(body)
+        except UNFIT as error:
+            start = redact(bytes(self.content[:200]).decode("latin-1"))
+            raise ServerError(
+                f"{self.url} answered with something that does not fit ({type(error).__name__}); it began with "
+                f"{start!r}",
+                url=self.url,
+            ) from error
 
 
 def not_json(url: str, content: bytes | bytearray) -> ServerError:

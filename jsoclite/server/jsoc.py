@@ -81,14 +81,15 @@ class Jsoc:
         with ``^ns\\.`` is taken for a namespace there, and ends the program; ``[.]`` means the same and does not.
         """
         if pattern is None:
-            return self.transport.request(self.server.url_show_series, "").data
+            return self.transport.request(self.server.url_show_series, "").checked(_series)
         if pattern.startswith("^"):
             pattern = pattern.replace("\\.", "[.]")
-        return self.transport.request(self.server.url_show_series, "filter=" + quote(pattern, safe="")).data
+        reply = self.transport.request(self.server.url_show_series, "filter=" + quote(pattern, safe=""))
+        return reply.checked(_series)
 
     def series_struct(self, series: str) -> Any:
         """Return the definition of a series."""
-        return self._info({"op": "series_struct", "ds": series}).data
+        return self._info({"op": "series_struct", "ds": series}).checked(_object)
 
     def definition(self, name: str) -> SeriesInfo:
         """
@@ -101,16 +102,23 @@ class Jsoc:
         """
         if not re.fullmatch(r"[A-Za-z]\w*\.\w+", name):
             raise UnknownSeries(f"{name!r} is no series name; they look like hmi.M_720s", record_set=name)
-        reply = self.series_struct(name)
+        answer = self._info({"op": "series_struct", "ds": name})
+        reply = answer.checked(_object)
         if reply.get("status") != 0:
             said = str(reply.get("error") or "").strip()
             if "not found" not in said and "invalid" not in said:
                 raise QueryError(f"the server cannot describe {name}: {said or 'no reason given'}", record_set=name)
             raise UnknownSeries(f"there is no series {name}.{self._similar(name)}", record_set=name)
         # the server answers in any case; its own spelling is in the names of records
-        first = str(reply.get("Interval", {}).get("FirstRecord", ""))
-        spelled = series_of(first)
-        return definition(reply, spelled if spelled.lower() == name.lower() else name)
+
+        def shape(body: Any) -> SeriesInfo:
+            interval = body.get("Interval")
+            spelled = series_of(str(interval.get("FirstRecord", ""))) if isinstance(interval, dict) else ""
+            made = definition(_definition(body), spelled if spelled.lower() == name.lower() else name)
+            _ = made.keywords, made.segments, made.links  # drms makes the tables only when they are asked for
+            return made
+
+        return answer.checked(shape)
 
     def _similar(self, name: str) -> str:
         namespace = re.escape(name.partition(".")[0])
@@ -122,7 +130,7 @@ class Jsoc:
 
     def rs_summary(self, record_set: str) -> Any:
         """Return the number of records of a set."""
-        return self._info({"op": "rs_summary", "ds": record_set}).data
+        return self._info({"op": "rs_summary", "ds": record_set}).checked(_count)
 
     def rs_list(
         self,
@@ -161,6 +169,12 @@ class Jsoc:
         params |= {"M": "1"} if full else {}
         params |= {} if limit is None else {"n": str(int(limit))}
         return self._info(params, retries=retries)
+
+    def records(
+        self, record_set: str, keywords: Sequence[str], segments: Sequence[str] = (), *, full: bool = False
+    ) -> dict[str, Any]:
+        """List records as `rs_list` does, decoded: ``keywords`` and ``segments`` are columns of one length."""
+        return self.rs_list(record_set, keywords, segments, full=full).checked(_records)
 
     def _info(self, params: Mapping[str, str], *, retries: int | None = None) -> Reply:
         return self.transport.ask(self.server.url_jsoc_info, params, retries=retries)
@@ -213,3 +227,51 @@ class Jsoc:
         except ServerError:
             return "", ""
         return (str(body.get("status")), str(body.get("msg"))) if isinstance(body, dict) else ("", "")
+
+
+# -- what each kind of reply must look like: anything else is a `ServerError` (see `Reply.checked`) --------------------
+
+
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise TypeError("no object")
+    return body
+
+
+def _series(body: Any) -> dict[str, Any]:
+    names = ("name", "primekeys", "note")
+    listed = [{name: _text(item.get(name, "")) for name in names} for item in _object(body).get("names", ())]
+    return {**body, "names": listed}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _definition(body: dict[str, Any]) -> dict[str, Any]:
+    listed = [[item["name"] for item in body[what]] for what in ("keywords", "segments", "links")]
+    for names in (*listed, body.get("primekeys") or []):
+        if len({_text(name) for name in names}) < len(names):
+            raise ValueError("a name stands twice")
+    return body
+
+
+def _count(body: Any) -> dict[str, Any]:
+    found = _object(body)
+    if found.get("status") == 0 and not 0 <= int(found["count"]) < 2**53:
+        raise ValueError("no count")
+    return found
+
+
+def _records(body: Any) -> dict[str, Any]:
+    found = _object(body)
+    if found.get("status") == 0:
+        listed = [*found.get("keywords", ()), *found.get("segments", ())]
+        columns = {_text(item["name"]): item["values"] for item in listed}
+        if any(not isinstance(values, list) for values in columns.values()) or len(set(map(len, columns.values()))) > 1:
+            raise ValueError("columns of different lengths")
+        if any(not 0 < int(number) < 2**63 for number in columns.get("*recnum*", ())):
+            raise ValueError("no record numbers")
+    return found

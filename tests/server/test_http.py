@@ -41,7 +41,7 @@ def test_a_passing_fault_is_tried_again(jsoc, hand_clock, status):
 @responses.activate
 def test_retry_after_is_honoured(jsoc, hand_clock):
     responses.get(INFO, status=503, headers={"Retry-After": "7"})
-    responses.get(INFO, json={"status": 0})
+    responses.get(INFO, json={"status": 0, "count": 1})
     jsoc.rs_summary("hmi.M_720s[]")
     assert hand_clock.slept == [7.0]
 
