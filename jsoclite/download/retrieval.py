@@ -7,6 +7,7 @@ The ways themselves are in `sums` and `exported`; here is who takes which.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
@@ -245,7 +246,7 @@ class Retrieval:
         for file in request.files:
             name = file.filename.rpartition("/")[2]
             prefix, _, rest = name.removeprefix(series_of(file.record) + ".").partition(".")
-            recnum = int(prefix) if prefix.isdigit() and rest else -1
+            recnum = int(prefix) if re.fullmatch("[0-9]{1,18}", prefix) and rest else -1
             stored = rest if recnum >= 0 else name
             wanted.append(
                 FileKey(file.record, recnum, file.segment or self._segment(file.record, stored), extension(name))

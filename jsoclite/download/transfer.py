@@ -242,7 +242,7 @@ def _expected(headers: Mapping[str, str], status: int, have: int) -> int | None:
             raise _Broken(f"asked for bytes from {have} on, got Content-Range {headers.get('Content-Range')!r}")
         return None if match[2] == "*" else int(match[2])
     length = headers.get("Content-Length", "").strip()
-    return int(length) if length.isdigit() else None
+    return int(length) if re.fullmatch("[0-9]{1,18}", length) else None
 
 
 def _validator(headers: Mapping[str, str]) -> str:

@@ -190,7 +190,7 @@ def harps(
             {
                 "HARPNUM": int(str(number)),
                 "NOAA_AR": max(set(main), key=main.count) if main else 0,
-                "NOAA_ARS": tuple(sorted({int(one) for one in listed if one.isdigit()})),
+                "NOAA_ARS": tuple(sorted({int(one) for one in listed if re.fullmatch("[0-9]{1,9}", one)})),
                 "first": group["time"].min(),
                 "last": group["time"].max(),
             }

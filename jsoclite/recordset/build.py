@@ -339,7 +339,7 @@ def wavelengths(value: Any) -> str | None:
     items: list[str] = []
     for one in value:
         one = _angstrom(one) if _is_quantity(one) else one
-        if isinstance(one, str) and not one.strip().isdigit():
+        if isinstance(one, str) and not re.fullmatch("[0-9]+", one.strip()):
             raise RecordSetError(f"wavelength={one!r}: give angstrom as a number, or a Quantity")
         number = float(one)
         if not number > 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -163,7 +164,7 @@ def retry_after(
     value = headers.get("Retry-After", "").strip()
     if not value:
         return None
-    if value.isdigit():
+    if re.fullmatch("[0-9]{1,18}", value):
         return min(float(value), ceiling)
     try:
         return min(max(0.0, parsedate_to_datetime(value).timestamp() - now()), ceiling)

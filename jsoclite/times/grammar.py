@@ -160,7 +160,9 @@ def _check_date(text: str, body: str, date: CalendarDate) -> None:
         )
     if (year, month) == (1582, 10) and 5 <= day <= 14:
         raise _error(text, "1582.10.05 to 1582.10.14 were left out when the calendar changed")
-    if date.fraction and (not date.fraction.isdigit() or len(date.fraction) > 9 or re.match("0+[1-9]", date.fraction)):
+    if date.fraction and (
+        not re.fullmatch("[0-9]+", date.fraction) or len(date.fraction) > 9 or re.match("0+[1-9]", date.fraction)
+    ):
         raise _error(
             text, "the server drops zeros behind the point of a day and reads at most nine digits: write a clock"
         )

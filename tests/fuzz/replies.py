@@ -313,7 +313,7 @@ FILES = (
     "http://evil.test/x.fits", "//evil.test/x.fits", "x?y#z", "%2e%2e%2fvictim", "index.json",
 )  # fmt: skip
 IDS = (
-    "../../victim", "..", "/tmp/x", "JSOC_20090213_001/../../../victim", "JSOC_20990101_999", "JSOC_20090213_001\n",
+    "../../victim", "..", "/etc/x", "JSOC_20090213_001/../../../victim", "JSOC_20990101_999", "JSOC_20090213_001\n",
     "", "JSOC_20090213_001 ", "jsoc_20090213_001", "JSOC_20090213_" + "9" * 300, "\x1b[31m", "\ud800", "VOID",
     ".jsoclite.sqlite",
 )  # fmt: skip

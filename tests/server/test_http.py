@@ -259,3 +259,8 @@ def test_forked_processes_do_not_share_a_connection():
         command = [sys.executable, "-W", "ignore", "-c", FORK, sandbox.url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split()[-1] == "0"
+
+
+@pytest.mark.parametrize("value", ["²", "9" * 5000, "-3", "soon", "Fri, 31 Dec 99999 23:59:59 GMT"])
+def test_what_a_server_asks_to_wait_is_bounded_whatever_it_says(value):
+    assert (retry_after({"Retry-After": value}, now=lambda: 0.0) or 0.0) <= 300.0

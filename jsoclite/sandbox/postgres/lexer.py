@@ -93,6 +93,7 @@ _BLANK: Final = re.compile(r"(?:[ \t\n\r\f\v]+|--[^\n]*)+")
 _NUMBER: Final = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _NAME: Final = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
 _OPERATOR: Final = re.compile(r"[-+*/<>=~!@#%^&|`?]+")
+_DIGITS: Final = frozenset("0123456789")
 _DOLLAR: Final = re.compile(r"\$([A-Za-z_]\w*)?\$")
 _CODE: Final = re.compile(r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4}))")
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
@@ -112,7 +113,7 @@ class Lexer:
         if at >= len(text):
             return Word("end", "", len(text))
         character = text[at]
-        if character.isdigit() or (character == "." and text[at + 1 : at + 2].isdigit()):
+        if character in _DIGITS or (character == "." and text[at + 1 : at + 2] in _DIGITS):
             return self._number(at)
         if character == "'" or (character in "eE" and text[at + 1 : at + 2] == "'"):
             return self._string(at)

@@ -188,7 +188,7 @@ class Parser:
     def _primary(self) -> Expression:
         word = self._take()
         if word.kind == "number":
-            return Literal("int" if word.text.isdigit() else "numeric", word.text, word.position)
+            return Literal("int" if word.text.isdecimal() else "numeric", word.text, word.position)
         if word.kind == "string":
             return Literal("text", word.value, word.position)
         if word.text == "(":

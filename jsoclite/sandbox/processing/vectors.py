@@ -74,7 +74,7 @@ def component_file(
         apply(one, steps[:place])
     weak = steps[place][1].get("ambweak", "2")
     image, head, compressed = read["field"]
-    image.data = components(images, int(weak) if weak.isdigit() else -1)[segment]
+    image.data = components(images, int(weak) if weak.isdecimal() else -1)[segment]
     apply(image, steps[place + 1 :])
     image.header |= {"BUNIT": "degree" if segment in COORDINATES else "Mx/cm^2", "AMBWEAK": int(weak)}
     return write_image(image, head, keywords, compressed=compressed)

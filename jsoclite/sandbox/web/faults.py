@@ -232,7 +232,7 @@ class Faults:
 
 def instead(fault: Fault) -> Response | None:
     """The answer that a fault gives without asking the application, None where it lets the application answer."""
-    if fault.kind.isdigit():
+    if re.fullmatch("[0-9]{3}", fault.kind):
         headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
         answer = text(int(fault.kind), f"{fault.kind}: a fault that the sandbox was asked for\n")
         answer.headers |= headers
