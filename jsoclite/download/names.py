@@ -27,7 +27,8 @@ _ENDINGS = frozenset(
 )
 
 # endings that a system or an interpreter runs, and those that are ours
-_SERIES = re.compile(r"[A-Za-z_]\w*(\.\w+)+", re.ASCII)
+# names of series, and of requests: a movie belongs to no record
+_SERIES = re.compile(r"[A-Za-z_]\w*(\.\w+)+|JSOC_[0-9]{8}_\w+", re.ASCII)
 _NEVER = frozenset(
     [
         *("py", "pyc", "pyw", "sh", "bash", "bat", "cmd", "com", "exe", "ps1", "vbs", "js", "jar", "so", "dll"),
