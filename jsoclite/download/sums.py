@@ -75,7 +75,7 @@ def located(
         jobs: list[Job] = []
         offline: list[FileRow] = []
         part = {recnum: by_record[recnum] for recnum in recnums[start : start + CHUNK]}
-        replies = {int(record["*recnum*"]): record for record in _ask(jsoc, info, part, headers, source)}
+        replies = {int(record["*recnum*"]): record for record in _ask(batch, jsoc, info, part, headers, source)}
         for recnum, wanted in part.items():
             record = replies.get(recnum)
             for row in wanted:
@@ -91,14 +91,19 @@ def located(
 
 
 def _ask(
-    jsoc: Jsoc, info: SeriesInfo, part: Mapping[int, Sequence[FileRow]], headers: bool, source: str | None
+    batch: Batch,
+    jsoc: Jsoc,
+    info: SeriesInfo,
+    part: Mapping[int, Sequence[FileRow]],
+    headers: bool,
+    source: str | None,
 ) -> Iterator[dict[str, Any]]:
     segments = list(dict.fromkeys(source or row.segment for rows in part.values() for row in rows))
     keys = ["*recnum*", *(keyword_names(info) if headers else [])]
     if "QUALITY" in info.keywords.index and "QUALITY" not in keys:
         keys.append("QUALITY")
     for record_set in Selection(info.name, (), np.array(list(part), dtype=np.int64)).texts():
-        body = jsoc.records(record_set, keys, segments, full=True)
+        body = batch.outage.ask(functools.partial(jsoc.records, record_set, keys, segments, full=True))
         if body.get("status") != 0:
             raise QueryError(
                 f"the server refused to list {record_set}: {body.get('error') or 'no reason given'}",

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from ..display import redact
 from ..errors import JsocError
 from ..fits import looks_like_fits, units
 from ..server import Again, Transport, is_transient, repeat
@@ -82,7 +81,8 @@ class Outcome:
     What became of a task.
 
     Sizes are in bytes, `received` what crossed the network; `error` is empty if all is well, `note` says what is
-    unusual about a file that is.
+    unusual about a file that is. `away`: the server gave no answer, or turned every try away, so that the fault may not
+    be the file's.
     """
 
     bytes: int = 0
@@ -90,17 +90,20 @@ class Outcome:
     received: int = 0
     error: str = ""
     note: str = ""
+    away: bool = False
 
 
 class _Broken(Again):
-    """This try failed; `again` says whether another makes sense."""
+    """This try failed; `again` says whether another makes sense, `away` whether there was no answer at all."""
 
-    def __init__(self, reason: str, *, again: bool = True, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(_Failed(reason), worth=again, headers=headers)
+    def __init__(
+        self, reason: str, *, again: bool = True, away: bool = False, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(_Failed(reason, away), worth=again, headers=headers)
 
 
 class _Failed(Exception):
-    """The server did not deliver a whole file."""
+    """The server did not deliver a whole file: why, and whether it was away."""
 
 
 def fetch(
@@ -146,6 +149,7 @@ def fetch(
     def attempt() -> Outcome:
         nonlocal missing
         before = _size(part)
+        on_bytes(0)  # a sign of life before each wait
         try:
             _receive(task, part, transport, arrived)
             _check(task, part)
@@ -162,7 +166,8 @@ def fetch(
         _clear_the_way(target)
         return repeat(attempt, task.retries, transport.clock, target.name)
     except _Failed as failed:
-        return Outcome(received=received, error=str(failed))
+        reason, away = failed.args
+        return Outcome(received=received, error=reason, away=away and not received)
     except OSError as error:
         raise _local(error, target) from error
 
@@ -188,7 +193,8 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
     try:
         response = transport.session.get(task.url, headers=headers, timeout=task.timeout, stream=True)
     except (requests.exceptions.RequestException, ConnectionError, TimeoutError) as error:
-        raise _Broken(_reason(error), again=is_transient(error)) from None
+        passing = is_transient(error)
+        raise _Broken(transport.why(task.url, error), again=passing, away=passing) from None
     with closing(response):
         status = response.status_code
         if status == 416 and have:
@@ -201,6 +207,7 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
             raise _Broken(
                 f"HTTP {status}{_MEANING.get(status, '')}",
                 again=is_transient(status) or status == 404,
+                away=is_transient(status),
                 headers=response.headers,
             )
         if status == 206 and _validator(response.headers) != validator:
@@ -217,16 +224,17 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
         try:
             with part.open("ab") as file:
                 for piece in transport.body(response, decode=False):
+                    arrived(0)  # a claim on the directory that is lost is found before anything is written
                     file.write(piece)
                     have += len(piece)
                     arrived(len(piece))
         except OSError as error:
             if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
                 raise
-            raise _Broken(_reason(error)) from None
+            raise _Broken(transport.why(task.url, error)) from None
         except Exception as error:
             if is_transient(error):
-                raise _Broken(_reason(error)) from None
+                raise _Broken(transport.why(task.url, error)) from None
             raise
     if total_length is not None and have != total_length:
         if have > total_length:
@@ -312,11 +320,6 @@ def _read_text(path: Path) -> str:
         return path.read_text()
     except (FileNotFoundError, UnicodeDecodeError):
         return ""
-
-
-def _reason(error: BaseException) -> str:
-    text = redact(error.args[0] if error.args else "").rpartition(">: ")[2]
-    return f"{type(error).__name__}: {text}"[:300]
 
 
 def _local(error: OSError, target: Path) -> LocalError:
