@@ -195,7 +195,8 @@ def tai(value: Any) -> Any:
 
 def utc(value: Any) -> Any:
     """
-    Read one or several times; what has no zone is UTC. Everything else is as for `tai`.
+    Read one or several times; what has no zone is UTC, but for columns of ``times="tai"``. Everything else is as for
+    `tai`.
 
     Parameters
     ----------
@@ -210,7 +211,7 @@ def utc(value: Any) -> Any:
     Raises
     ------
     RecordSetError
-        See `parse_time`.
+        See `parse_time`; also for a naive column named as a time keyword that has forgotten its scale.
 
     Examples
     --------
@@ -236,6 +237,34 @@ def is_time(value: Any) -> bool:
     return True
 
 
+def is_time_key(name: str) -> bool:
+    """Whether a keyword is a time, by the names that JSOC gives them."""
+    upper = name.upper()
+    return upper.startswith(("T_REC", "T_OBS", "DATE", "T_FRST", "T_LAST")) and not upper.endswith(
+        ("_INDEX", "_STEP", "_UNIT", "_ROUND")
+    )
+
+
+def _scale_of(column: Any, scale: str) -> str:
+    """
+    Return the scale that a column of datetimes is meant in, and `scale` for everything else.
+
+    ``times="tai"`` makes naive columns, and pandas gives the naive ones of others no scale either; ours say in their
+    ``attrs`` which they are, but a merge forgets it.
+    """
+    dtype, name = getattr(column, "dtype", None), str(getattr(column, "name", None))
+    if getattr(dtype, "kind", "") != "M" or getattr(dtype, "tz", None) is not None:
+        return scale
+    if name in getattr(column, "attrs", {}).get("jsoc", {}).get("tai", ()):
+        return "tai"
+    if is_time_key(name) and scale == "utc":
+        raise RecordSetError(
+            f"{name} is a column of datetimes without a zone, and pandas has forgotten whether they are TAI: write "
+            f"jsoclite.tai(df.{name}), or df.{name}.dt.tz_localize('UTC') if they are UTC"
+        )
+    return scale
+
+
 def _one_or_many(value: Any, scale: str) -> Any:
     if isinstance(value, str | bytes | dt.date | np.datetime64 | DrmsTime) or getattr(value, "isscalar", False):
         return parse_time(value, scale)
@@ -245,6 +274,7 @@ def _one_or_many(value: Any, scale: str) -> Any:
         several = list(value)
     except TypeError:
         return parse_time(value, scale)
+    scale = _scale_of(value, scale)
     return [parse_time(one, scale) for one in several]
 
 
