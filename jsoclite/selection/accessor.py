@@ -143,7 +143,8 @@ class JsocAccessor:
         cells = ["" if missing else str(cell) for cell, missing in zip(column, column.isna(), strict=True)]
         found = pd.Series(to_datetime(cells, scale=scale), index=column.index, name=column.name)
         if scale == "utc":
-            return found.dt.tz_localize("UTC")
+            aware: pd.Series = found.dt.tz_localize("UTC")
+            return aware
         found.attrs["jsoc"] = {"tai": [found.name]}
         return found
 
