@@ -223,16 +223,12 @@ def _tell_requests(made: Export) -> None:
 
 def _tell_files(made: Export) -> None:
     """Print URLs, a line each, so that other programs can fetch them; or a table."""
-    import pandas as pd
-
     archives = [request.tar_url for request in made if request.tar_url]
     if form() is None:
         for url in archives or made.urls:
             click.echo(url)
         return
-    columns = ["record", "segment", "url"]
-    found = [(file.record, file.segment, file.url) for file in made.files]
-    show(pd.DataFrame(found, columns=columns).set_index("record"))
+    show(made.files[["segment", "url"]])
 
 
 @command("attach", "Take up export requests by their ids.", "attach JSOC_20141117_001 -o data")

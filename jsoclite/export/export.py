@@ -13,7 +13,7 @@ from ..series import FileKey
 from ..server import Clock, Jsoc
 from .describe import export_html, export_text
 from .queue import Turns
-from .reply import ExportFile, ExportStatus
+from .reply import ExportStatus
 from .request import ExportRequest
 
 if TYPE_CHECKING:
@@ -139,17 +139,22 @@ class Export(Sequence[ExportRequest]):
         return self._turns.held_up
 
     @property
-    def files(self) -> list[ExportFile]:
+    def files(self) -> pd.DataFrame:
         """
-        Files of the finished requests.
+        Files of the finished requests: index ``record``; columns ``segment``, ``url`` (NA for none), ``filename``.
 
         Examples
         --------
         >>> export = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}").wait()
-        >>> [file.record for file in export.files]
-        ['hmi.M_720s[2014.01.01_00:00:00_TAI][3]']
+        >>> export.files.index.tolist(), export.files.filename.iloc[0]
+        (['hmi.M_720s[2014.01.01_00:00:00_TAI][3]'], 'hmi.M_720s....magnetogram.fits')
         """
-        return [file for request in self.requests for file in request.files]
+        import pandas as pd
+
+        found = [file for request in self.requests for file in request.files]
+        columns = {name: [getattr(file, name) for file in found] for name in ("segment", "url", "filename")}
+        index = pd.Index([file.record for file in found], dtype="str", name="record")
+        return pd.DataFrame(columns, index=index, dtype="str")
 
     @property
     def urls(self) -> list[str]:
@@ -161,7 +166,7 @@ class Export(Sequence[ExportRequest]):
         >>> client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}").wait().urls
         ['http://127.0.0.1:.../SUM.../hmi.M_720s....magnetogram.fits']
         """
-        return [file.url for file in self.files if file.url]
+        return [file.url for request in self.requests for file in request.files if file.url]
 
     def refresh(self) -> Export:
         """

@@ -403,7 +403,7 @@ def test_a_movie_is_asked_for_with_its_arguments_and_read(jsoc, kind):
     jsoc.on_poll[key] = [{"status": "0", "reqid": key, "dir": "/SUM1/D1/S00000", "data": rows}]
     export = jsoc.orders.export([jsoc.orders.request(SET, protocol=protocol)]).wait()
     assert jsoc.submitted[0]["protocol"] == protocol
-    assert [(file.record, file.segment) for file in export.files] == [
+    assert list(zip(export.files.index, export.files.segment, strict=True)) == [
         (key, "movie"),
         ("hmi.M_720s[2014.01.01_00:00:00_TAI][3]", "magnetogram"),
     ]
