@@ -37,7 +37,8 @@ class Client:
     email : str, optional
         The address registered with JSOC; only exports need it. Default: ``$JSOC_EMAIL``.
     timeout : float
-        Longest silence, in seconds, on connecting and while reading; there is no limit on the total time.
+        Longest silence, in seconds, on connecting and while reading. An answer begins within twice this time, and a
+        question ends, with all its tries, within sixty times; files may take longer, at a KiB a second at least.
     retries : int
         How often what failed for the moment is tried again.
     connections : int

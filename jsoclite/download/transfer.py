@@ -14,9 +14,8 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +65,8 @@ class Task:
         Longest silence, in seconds.
     retries : int
         Tries without any progress before giving up.
+    login : tuple of str or None
+        User and password of the server.
     """
 
     url: str
@@ -74,6 +75,7 @@ class Task:
     header: tuple[str, ...] | None = None
     timeout: float = 60.0
     retries: int = 4
+    login: tuple[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +187,7 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
     headers = {"Accept-Encoding": "identity"}
     if have and validator:
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
-    try:
-        response = transport.session.get(task.url, headers=headers, timeout=task.timeout, stream=True)
-    except (requests.exceptions.RequestException, ConnectionError, TimeoutError) as error:
-        raise _Broken(_reason(error), again=is_transient(error)) from None
-    with closing(response):
+    with _asking(transport.open(task.url, headers=headers, login=task.login)) as response:
         status = response.status_code
         if status == 416 and have:
             total = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", "").strip())
@@ -214,24 +212,32 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
             _refuse_pages(task, response.headers)
             if strong := _validator(response.headers):
                 tag.write_text(strong)
-        try:
-            with part.open("ab") as file:
-                for piece in transport.body(response, decode=False):
-                    file.write(piece)
-                    have += len(piece)
-                    arrived(len(piece))
-        except OSError as error:
-            if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
-                raise
-            raise _Broken(_reason(error)) from None
-        except Exception as error:
-            if is_transient(error):
-                raise _Broken(_reason(error)) from None
-            raise
+        with part.open("ab") as file:
+            for piece in transport.body(response, decode=False):
+                file.write(piece)
+                have += len(piece)
+                arrived(len(piece))
     if total_length is not None and have != total_length:
         if have > total_length:
             _restart(part, tag)
         raise _Broken(f"{have} of {total_length} bytes arrived")
+
+
+@contextlib.contextmanager
+def _asking(answer: contextlib.AbstractContextManager[requests.Response]) -> Iterator[requests.Response]:
+    """Tell what the network and the server do wrong from what the disk does."""
+    try:
+        with answer as response:
+            yield response
+    except (_Broken, LocalError):
+        raise
+    except (JsocError, requests.exceptions.RequestException) as error:
+        raise _Broken(_reason(error), again=is_transient(error)) from None
+    except Exception as error:
+        on_disk = isinstance(error, OSError) and error.errno is not None
+        if (on_disk and not isinstance(error, ConnectionError | TimeoutError)) or not is_transient(error):
+            raise
+        raise _Broken(_reason(error)) from None
 
 
 def _expected(headers: Mapping[str, str], status: int, have: int) -> int | None:
