@@ -554,7 +554,7 @@ def _why(url: str, error: BaseException, retries: int | None = None) -> str:
         return f"no answer from {host}{tries}: {proxy} does not let it through; NO_PROXY names hosts to ask directly"
     reason = type(error).__name__
     inner = getattr(error, "reason", None) or (error.args[0] if error.args else "")
-    text = redact(getattr(inner, "reason", None) or inner)
+    text = clean(getattr(inner, "reason", None) or inner)
     # urllib3 writes the whole URL and object ids into its texts
     text = text.rpartition(">: ")[2] or text
     text = text.rpartition("): ")[2].rstrip(")'\"") or text
