@@ -164,7 +164,7 @@ def retry_after(
         return min(float(value), ceiling)
     try:
         return min(max(0.0, parsedate_to_datetime(value).timestamp() - now()), ceiling)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
 
 
