@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
+from .display import clean
 from .download import carry_out, make_export, make_plan, report
 from .errors import JsocError
 from .export import Account, Export
@@ -33,11 +34,12 @@ class Client:
     server : str or drms.ServerConfig, optional
         A server registered with drms ("jsoc", "kis"), a base URL such as ``http://jsoc.stanford.edu/``, or "sandbox"
         for the embedded one, which starts on first use and ends with the process. Default: ``$JSOCLITE_SERVER``, else
-        "jsoc".
+        "jsoc". User and password of a URL, ``http://user:password@host/``, are sent to that server and shown nowhere.
     email : str, optional
         The address registered with JSOC; only exports need it. Default: ``$JSOC_EMAIL``.
     timeout : float
-        Longest silence, in seconds, on connecting and while reading; there is no limit on the total time.
+        Longest silence, in seconds, on connecting and while reading. An answer begins within twice this time, and a
+        question ends, with all its tries, within sixty times; files may take longer, at a KiB a second at least.
     retries : int
         How often what failed for the moment is tried again.
     connections : int
@@ -81,7 +83,7 @@ class Client:
 
     def __repr__(self) -> str:
         name = self._server if isinstance(self._server, str) else self._server.name
-        return f"<jsoclite.Client {name}>"
+        return f"<jsoclite.Client {clean(name)}>"
 
     def __enter__(self) -> Client:
         return self
@@ -118,7 +120,7 @@ class Client:
             sandbox = _shared_sandbox()
             server = sandbox.url
             self._email = self._email or sandbox.email
-        return Transport(resolve_server(server), clock=self._clock, **self._options)
+        return Transport(server, clock=self._clock, **self._options)
 
     @functools.cached_property
     def _jsoc(self) -> Jsoc:

@@ -9,7 +9,7 @@ import click
 
 from .complete import keywords as complete_keywords
 from .complete import series as complete_series
-from .program import command, connect, form, show, table_options
+from .program import command, connect, form, show, table_options, tell
 
 
 @command("series", "List series by regular expression.", r"series 'aia\.lev1'")
@@ -26,7 +26,7 @@ def series(pattern: str | None) -> int:
     found["primekeys"] = [", ".join(keys) for keys in found["primekeys"]]
     show(found)
     if found.empty:
-        click.echo(f"no series matches {pattern}", err=True)
+        tell(f"no series matches {pattern}", err=True)
     return 0 if len(found) else 1
 
 
@@ -49,8 +49,8 @@ def info(name: str, what: Literal["keywords", "segments", "links"] | None) -> in
         # columns that say nothing are nothing for people
         show(rows if form() else rows.dropna(axis="columns", how="all"), ["linkinfo", "recscope", "defval"])
         return 0
-    click.echo(str(described))
-    click.echo("\n--keywords lists the keywords", err=True)
+    tell(str(described))
+    tell("\n--keywords lists the keywords", err=True)
     return 0
 
 
@@ -96,7 +96,7 @@ def query(
         else iter([client.query(record_set, **asked, limit=limit)])  # type: ignore[arg-type]
     )
     if not show(frames, ["time", "recnum"]):
-        click.echo("no record matches", err=True)
+        tell("no record matches", err=True)
     return 0
 
 
@@ -104,7 +104,7 @@ def query(
 @click.argument("record_set", shell_complete=complete_series)
 def count(record_set: str) -> int:
     """Count the records of a record set."""
-    click.echo(connect().count(record_set))
+    tell(connect().count(record_set))
     return 0
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..display import clean
 from .complete import file_or_series
-from .program import command, connect, form, show, table_options
+from .program import command, connect, form, show, table_options, tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,17 +127,17 @@ def _tell(manifest: pd.DataFrame, directory: str) -> int:
         columns.insert(0, "file", names)
         show(columns.reset_index(drop=True), spare)
     if not len(manifest):
-        click.echo("no record matches, nothing to download", err=True)
+        tell("no record matches, nothing to download", err=True)
         return 1
     if (manifest["status"] == "present").all():
-        click.echo(f"all {len(manifest)} files were there already; nothing was transferred", err=True)
+        tell(f"all {len(manifest)} files were there already; nothing was transferred", err=True)
     else:
         counts = ", ".join(f"{count} {status}" for status, count in manifest["status"].value_counts().items())
         size = manifest.loc[manifest["status"] == "downloaded", "bytes"].sum() / 1e6
-        click.echo(f"{counts}; {size:.1f} MB written to {directory}", err=True)
+        tell(f"{counts}; {size:.1f} MB written to {directory}", err=True)
         failed = manifest[manifest["status"] == "failed"]
         if len(failed):
-            click.echo(f"failed: {clean(reasons(failed))}; run the same line again to try these", err=True)
+            tell(f"failed: {reasons(failed)}; run the same line again to try these", err=True)
     return _exit_code(int(there.sum()), len(manifest))
 
 
@@ -171,7 +170,7 @@ def export(what: str, segments: str | None, method: str, protocol: str, wait: bo
     """
     made = connect().export(rows(what), segments=segments, method=method, protocol=protocol)
     if not len(made):
-        click.echo("no record matches, nothing to export", err=True)
+        tell("no record matches, nothing to export", err=True)
         return 1
     return _follow(made, wait=wait, quiet=quiet)
 
@@ -183,7 +182,7 @@ def _follow(made: Export, *, wait: bool, quiet: bool) -> int:
     progress = False if quiet else None
     try:
         if wait:
-            click.echo(f"waiting for {', '.join(made.ids)}", err=True)
+            tell(f"waiting for {', '.join(made.ids)}", err=True)
             made.wait(progress=progress)
         else:
             made.submit(progress=progress)
@@ -191,7 +190,7 @@ def _follow(made: Export, *, wait: bool, quiet: bool) -> int:
         pass  # each request says below what became of it
     except BaseException:
         if made.ids:
-            click.echo(f"JSOC goes on: jsoclite attach {' '.join(made.ids)}", err=True)
+            tell(f"JSOC goes on: jsoclite attach {' '.join(made.ids)}", err=True)
         raise
     _tell_errors(made)
     good = sum(request.error is None for request in made)
@@ -201,14 +200,14 @@ def _follow(made: Export, *, wait: bool, quiet: bool) -> int:
         _tell_requests(made)
     else:  # nothing but the ids, so that $(jsoclite export …) is what attach takes
         for request_id in made.ids:
-            click.echo(request_id)
+            tell(request_id)
     return _exit_code(good, len(made))
 
 
 def _tell_errors(made: Export) -> None:
     for request in made:
         if request.error:
-            click.echo(f"jsoclite: {clean(request.error)}", err=True)
+            tell(f"jsoclite: {request.error}", err=True)
 
 
 def _tell_requests(made: Export) -> None:
@@ -226,7 +225,7 @@ def _tell_files(made: Export) -> None:
     archives = [request.tar_url for request in made if request.tar_url]
     if form() is None:
         for url in archives or made.urls:
-            click.echo(url)
+            tell(url)
         return
     show(made.files[["segment", "url"]])
 
@@ -278,7 +277,7 @@ def _status_of_directory(directory: str) -> int:
     with Ledger(directory, create=False) as ledger:
         files = Counter(row.state for row in ledger.files())
         requests = ledger.requests()
-    click.echo(f"{directory}: {', '.join(f'{count} {state}' for state, count in files.items()) or 'no files'}")
+    tell(f"{directory}: {', '.join(f'{count} {state}' for state, count in files.items()) or 'no files'}")
     if requests:
         columns = ["request_id", "state", "record_set", "error"]
         found = [(row.request_id, row.state, row.record_set, row.error) for row in requests]
@@ -301,5 +300,5 @@ def verify(directory: str) -> int:
     checked = check(directory)
     wrong = checked[checked["status"] != "whole"]
     show(checked if form() else wrong, ["recnum", "segment"])
-    click.echo(f"{len(checked) - len(wrong)} of {len(checked)} files are whole", err=True)
+    tell(f"{len(checked) - len(wrong)} of {len(checked)} files are whole", err=True)
     return _exit_code(len(checked) - len(wrong), len(checked))

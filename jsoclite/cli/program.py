@@ -14,6 +14,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from .. import __version__
+from ..display import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,6 +166,11 @@ def show(frames: pd.DataFrame | Iterable[pd.DataFrame], spare: Sequence[str] = (
     from .tables import write  # it needs pandas
 
     return write([frames] if isinstance(frames, pd.DataFrame) else frames, form(), spare)
+
+
+def tell(text: object, *, err: bool = False, bold: bool = False) -> None:
+    """Write a line on stdout, or on stderr: all that commands say passes here, and a server may have a part in it."""
+    click.echo(click.style(printable(text), bold=True) if bold else printable(text), err=err)
 
 
 def connect() -> Client:

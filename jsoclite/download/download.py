@@ -301,7 +301,9 @@ class Batch:
             self.request_ids[job.row.key] = job.request_id
         target = str(self.ledger.directory.absolute() / job.row.path)
         header = None if job.header is None else tuple(job.header())
-        return Task(job.url, target, job.fits, header, self.transport.timeout, self.transport.retries)
+        transport = self.transport
+        login = transport.login_for(job.url)
+        return Task(job.url, target, job.fits, header, transport.timeout, transport.retries, login)
 
     def _note(self, row: FileRow, url: str, outcome: Outcome) -> None:
         """

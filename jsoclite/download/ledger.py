@@ -176,6 +176,10 @@ class Ledger:
             raise JsocError(f"{self.directory} holds no ledger ({NAME}): nothing was downloaded there by jsoclite")
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
+            # addresses of files and ids of requests are nobody else's business; sqlite makes its journal likewise
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            if os.name == "posix" and self.path.stat().st_uid == os.geteuid():
+                self.path.chmod(0o600)
             # one connection for all threads, behind a lock; other processes wait their turn up to 60 s
             self._db = sqlite3.connect(self.path, timeout=60.0, isolation_level=None, check_same_thread=False)
             self._lock = threading.RLock()

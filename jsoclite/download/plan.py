@@ -20,7 +20,7 @@ from ..errors import JsocError, ProcessingError, warn
 from ..export import Account, Export, ExportRequest
 from ..export.steps import chain, segments_made
 from ..query import Queries, segment_columns
-from ..recordset import RecordSet, numbers_in
+from ..recordset import RecordSet, numbers_in, refuse
 from ..selection import Selection, asked, select, to_record_sets
 from ..series import FileKey, SeriesInfo, check_names, prime_time_key
 from ..times import parse_time
@@ -171,6 +171,7 @@ def make_export(
     if isinstance(rows, str | RecordSet):
         (record_set,) = to_record_sets(rows, segments=segments)
         info = queries.info(record_set.series)
+        refuse(record_set.elements, info)
         text, ratio = processing(queries, process, info, record_set.segments or ())
         if segments_made(text):  # from several of the stored segments: which, is left to the step
             chosen_segments(list(record_set.segments or ()), info, segments_made(text))
