@@ -18,8 +18,8 @@ from .request import OUTAGE_PATIENCE_S, SUBMIT_TRIES, ExportRequest
 # long. jsoc_fetch.c stops counting a pending request after 60 minutes.
 BLOCKED_RETRY_S = 60.0
 FOREIGN_RETRY_S = 300.0
-# by then nothing that JSOC counts as pending can be in the way any more
-BLOCKED_PATIENCE_S = 2 * 3600.0
+# by then what JSOC has named, or has not, cannot be what it counts as pending any more
+BLOCKED_PATIENCE_S = 3600.0
 
 
 class Turns:
@@ -44,6 +44,7 @@ class Turns:
         self._offered = (
             self._blocked
         ) = -math.inf  # when the last offer was refused with status 7, and the first of a row
+        self._named: set[str] = set()  # ids that were in the way
         self._offers: dict[ExportRequest, int] = {}
         self._outage: float | None = None
 
@@ -109,7 +110,9 @@ class Turns:
             self._blocked = -math.inf
         if reply.status is ExportStatus.LIMIT:
             self._offered = self._clock.now()
-            self._blocked = self._offered if self._blocked == -math.inf else self._blocked
+            if self._blocked == -math.inf or not self._named.issuperset(reply.pending_ids):
+                self._blocked = self._offered  # others have their turn, and go on
+            self._named.update(reply.pending_ids)
             if self._offered - self._blocked > BLOCKED_PATIENCE_S:
                 request.fail(reply_error(reply, request.record_set))
                 self._blocked = -math.inf
