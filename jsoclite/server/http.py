@@ -130,7 +130,7 @@ def resolve_server(server: str | ServerConfig) -> ServerConfig:
         return ServerConfig({name: _bare(value)[0] if isinstance(value, str) else value for name, value in entries})
     if "://" in server:
         parts = urlsplit(server)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:  # a port may raise, too
             raise ValueError(f"server {redact(server)!r} is no http or https URL")
         base = _bare(server if server.endswith("/") else server + "/")[0]
         return _drms.config(base, parts.netloc.rpartition("@")[2])

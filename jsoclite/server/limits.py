@@ -35,7 +35,7 @@ FLOOR_WINDOW_S: Final = 10.0
 #: Seconds that a server may ask us to wait (Retry-After).
 LONGEST_WAIT_S: Final = 300.0
 
-# -- how often we ask: questions about exports (offers, polls, what pends) to one host ----------------------------------
+# -- how often we ask: questions about exports (offers, polls, what pends) to one host --------------------------------
 
 #: So many may follow each other at once, and then one comes every few seconds: 24 in any minute at most. 25 and more a
 #: minute were answered with 429 and 503.

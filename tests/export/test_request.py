@@ -40,7 +40,8 @@ class Answers:
         mock.add_callback(responses.POST, MANAGE, self._manage)
         mock.post(CHECK, json={"status": 2, "msg": "Email address is valid and registered."})
         transport = Transport(resolve_server(BASE), clock=hand_clock.clock, retries=1)
-        self.orders = Account(Jsoc(transport), ADDRESS)
+        self.jsoc = Jsoc(transport)
+        self.orders = Account(self.jsoc, ADDRESS)
 
     def export(self, *sets) -> Export:
         return self.orders.export([self.orders.request(one) for one in sets])
@@ -339,13 +340,62 @@ def test_timeout_keeps_the_id(jsoc):
     assert isinstance(caught.value, TimeoutError)
 
 
+def pends(request_id):
+    """What manage-request.sh says."""
+    about = f"[ request_id={request_id}, start_time=2026-01-01 00:00:00 ]"
+    return {"status": "2", "msg": f"existing export request for export user {ADDRESS} {about}"}
+
+
+@pytest.mark.parametrize(
+    "answer", [pends("JSOC_20260101_888"), {"status": "1", "msg": "none"}, {"status": "-1"}, {"status": "2"}, 404]
+)
+def test_what_does_not_pend_is_not_cancelled(jsoc, answer):
+    """The program knows the address only: cancelling would hit whatever pends."""
+    jsoc.on_manage = [answer]
+    request = jsoc.orders.attached("JSOC_20260101_777")
+    assert not request.cancel()
+    assert jsoc.managed == ["check"]
+    assert request.pending
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_is_in_the_way_can_be_cancelled(jsoc, hand_clock, own):
+    """Also a request of ours that has failed, and that JSOC goes on naming (fact 1)."""
+    name = "JSOC_20260101_001" if own else "JSOC_20260101_777"
+    first = [{"status": 2, "requestid": name, "wait": 10}] if own else []
+    jsoc.on_submit = [*first, {"status": 7, "error": f"pending export requests ({name})"}]
+    jsoc.on_poll[name] = [{"status": 4, "requestid": name, "error": "it failed"} if own else pending(name)]
+    jsoc.on_manage = [pends(name), {"status": "3", "msg": "cancelled"}]
+    asked = []
+    jsoc.orders = Account(jsoc.jsoc, ADDRESS, lambda request: asked.append(request.id) or True)
+    export = jsoc.export(*["s.a[1]"] * own, SET)
+    began = hand_clock.time
+    while (delay := export.advance()) is not None:
+        hand_clock.sleep(delay)
+    assert asked == [name]
+    assert jsoc.managed == ["check", "cancel"]
+    assert export[-1].status is ExportStatus.DONE
+    assert hand_clock.time - began < 90
+
+
+def test_each_is_asked_about_once(jsoc, hand_clock):
+    asked = []
+    jsoc.orders = Account(jsoc.jsoc, ADDRESS, lambda request: bool(asked.append(request.id)))
+    jsoc.on_submit = [{"status": 7, "error": "pending export requests (JSOC_20260101_777, JSOC_20260101_778)"}] * 100
+    export = jsoc.export(SET)
+    while (delay := export.advance()) is not None:
+        hand_clock.sleep(delay)
+    assert asked == ["JSOC_20260101_777", "JSOC_20260101_778"]
+    assert jsoc.managed == []
+
+
 def test_cancel(jsoc):
     jsoc.on_poll["JSOC_20260101_001"] = [pending("JSOC_20260101_001")]
-    jsoc.on_manage = [{"status": "3", "msg": "cancelled"}]
+    jsoc.on_manage = [pends("JSOC_20260101_001"), {"status": "3", "msg": "cancelled"}]
     export = jsoc.export("s.a[1]", "s.a[2]")
     export.advance()
     assert export.cancel()
-    assert jsoc.managed == ["cancel"]
+    assert jsoc.managed == ["check", "cancel"]
     assert export.done
     assert len(jsoc.submitted) == 1
 
