@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
 from .display import clean
 from .download import carry_out, make_export, make_plan, report
 from .errors import JsocError
-from .export import Account, Export
+from .export import Account, Export, ExportRequest
 from .progress import Progress, choose
 from .query import SIZE, Coverage, Queries, coverage, harps, latest, nearest
 from .recordset import RecordSet
@@ -77,6 +77,9 @@ class Client:
             "connections": connections,
             "session": session,
         }
+        #: Called once with each `ExportRequest` that keeps JSOC from taking ours (status 7: it takes one of an
+        #: address); if it returns True, JSOC is asked to forget that one. By default all are waited for, up to an hour.
+        self.on_blocked: Callable[[ExportRequest], bool] | None = None
         self._clock = Clock()
         if not isinstance(self._server, str) or self._server.lower() != "sandbox":
             resolve_server(self._server)  # a misspelt server should not wait for the first query
@@ -133,7 +136,7 @@ class Client:
     @functools.cached_property
     def _account(self) -> Account:
         jsoc = self._jsoc  # first: the sandbox brings its own address
-        return Account(jsoc, self._email)
+        return Account(jsoc, self._email, lambda request: self.on_blocked is not None and self.on_blocked(request))
 
     # -- series ---------------------------------------------------------------------------------------------------
 

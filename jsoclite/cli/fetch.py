@@ -1,4 +1,4 @@
-"""The commands that bring files: get, export, attach, status, verify."""
+"""The commands that bring files: get, export, attach, cancel, status, verify."""
 
 from __future__ import annotations
 
@@ -246,6 +246,27 @@ def attach(ids: tuple[str, ...], output: str | None, quiet: bool) -> int:
     if output is None:
         return _follow(made, wait=True, quiet=quiet)
     return _tell(client.download(made, output, progress=False if quiet else None, on_error="ignore"), output)
+
+
+@command("cancel", "Make JSOC forget pending requests.", "cancel JSOC_20141117_001")
+@click.argument("ids", nargs=-1, required=True, metavar="REQUEST_ID...")
+def cancel(ids: tuple[str, ...]) -> int:
+    """
+    Make JSOC forget requests that pend for your address, so that it takes another one.
+
+    JSOC takes one request of an address at a time; one that has failed may be in the way for an hour. Work that has
+    begun goes on.
+    """
+    done = 0
+    for request in connect().attach(*ids):
+        if request.cancel():
+            done += 1
+            tell(f"{request.id} is cancelled")
+            continue
+        pending = request.pending_at_server()
+        said = "the server does not say what pends" if pending is None else f"{', '.join(pending) or 'nothing'} pends"
+        tell(f"jsoclite: {request.id} is not cancelled: {said} for this address", err=True)
+    return _exit_code(done, len(ids))
 
 
 @command("status", "Show how far requests or downloads are.", "status data")

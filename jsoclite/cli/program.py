@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..client import Client
+    from ..export import ExportRequest
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -178,7 +180,15 @@ def connect() -> Client:
     from ..client import Client
 
     settings = click.get_current_context().ensure_object(Settings)
-    return Client(settings.server, email=settings.email)
+    client = Client(settings.server, email=settings.email)
+    if sys.stdin is not None and sys.stderr is not None and sys.stdin.isatty() and sys.stderr.isatty():
+        client.on_blocked = _ask_to_cancel
+    return client
+
+
+def _ask_to_cancel(request: ExportRequest) -> bool:
+    tell(f"\nJSOC takes one request of an address, and {request.id} is in the way; else it is waited for.", err=True)
+    return click.confirm("Cancel that one?", err=True)
 
 
 SHELLS = ("bash", "zsh", "fish")

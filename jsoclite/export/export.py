@@ -39,6 +39,8 @@ class Export(Sequence[ExportRequest]):
         Makes an `ExportRequest` of an id that JSOC names as being in the way.
     wanted : sequence of FileKey
         The files that the requests are to bring, in the order of the rows, where that is known.
+    give_up : callable, optional
+        See `Client.on_blocked`.
 
     Examples
     --------
@@ -56,12 +58,13 @@ class Export(Sequence[ExportRequest]):
         clock: Clock,
         adopt: Callable[[str], ExportRequest],
         wanted: Sequence[FileKey] = (),
+        give_up: Callable[[ExportRequest], bool] | None = None,
     ) -> None:
         self.requests, self.wanted = tuple(requests), tuple(wanted)
         self._clock = clock
         #: what `download` calls; `Client` sets it
         self.on_download: Callable[..., pd.DataFrame] | None = None
-        self._turns = Turns(self.requests, clock, adopt)
+        self._turns = Turns(self.requests, clock, adopt, give_up)
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -401,10 +404,12 @@ class Account:
         How to ask.
     email : str or None
         The address. It never appears in an error or a log.
+    give_up : callable, optional
+        See `Client.on_blocked`.
     """
 
-    def __init__(self, jsoc: Jsoc, email: str | None) -> None:
-        self._jsoc, self._email = jsoc, email
+    def __init__(self, jsoc: Jsoc, email: str | None, give_up: Callable[[ExportRequest], bool] | None = None) -> None:
+        self._jsoc, self._email, self._give_up = jsoc, email, give_up
         self._registered = False
 
     def is_registered(self, address: str) -> bool:
@@ -438,4 +443,5 @@ class Account:
 
     def export(self, requests: Sequence[ExportRequest], wanted: Sequence[FileKey] = ()) -> Export:
         """Queue requests."""
-        return Export(requests, clock=self._jsoc.clock, adopt=self.attached, wanted=wanted)
+        clock = self._jsoc.clock
+        return Export(requests, clock=clock, adopt=self.attached, wanted=wanted, give_up=self._give_up)

@@ -17,6 +17,7 @@ import json
 import math
 import os
 import platform
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
@@ -32,6 +33,8 @@ from .retry import TRANSIENT_STATUS, Again, Clock, Speedometer, is_transient, ne
 
 T = TypeVar("T")
 
+# offers and polls of exports
+_EXPORTS = re.compile("(?:^|&)op=exp_")
 # what urllib3 decodes of what we offer; one coding inside the other multiplies what a bomb brings
 CODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
 
@@ -127,7 +130,7 @@ def resolve_server(server: str | ServerConfig) -> ServerConfig:
         return ServerConfig({name: _bare(value)[0] if isinstance(value, str) else value for name, value in entries})
     if "://" in server:
         parts = urlsplit(server)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:  # a port may raise, too
             raise ValueError(f"server {redact(server)!r} is no http or https URL")
         base = _bare(server if server.endswith("/") else server + "/")[0]
         return _drms.config(base, parts.netloc.rpartition("@")[2])
@@ -198,6 +201,9 @@ class Transport:
     """
     HTTP to one JSOC-like server.
 
+    Whatever asks about exports, and however often, no more than 24 such questions a minute leave for one host: they
+    wait here for their turn.
+
     Parameters
     ----------
     server : str or drms.ServerConfig
@@ -230,7 +236,7 @@ class Transport:
         self._login = next((login for url in urls if (login := _bare(str(url))[1])), None)
         self.timeout, self.retries, self.connections = timeout, retries, connections
         self.clock = clock or Clock()
-        self._watch = limits.Watch(self.clock.now)
+        self._watch, self._pace = limits.Watch(self.clock.now), limits.Pace()
         self._own_session = session is None
         self._session = session
         self._process = os.getpid()
@@ -341,8 +347,12 @@ class Transport:
         post = post or len(query) > limits.LONGEST_QUERY
         retries = self.retries if retries is None else retries
         until = self.clock.now() + limits.WHOLE * self.timeout
+        # a sandbox on this machine has nobody to spare
+        queue = (_EXPORTS.search(query) or url.endswith("manage-request.sh")) and not _is_loopback(url)
 
         def attempt() -> Reply:
+            if queue and (wait := self._pace.wait(urlsplit(url).hostname or "", self.clock.now())):
+                self.clock.sleep(wait)
             # every answer of JSOC is a JSON object
             reply = self._try(url, query, post, once, retries, most, until)
             if _is_object(reply.content):

@@ -35,6 +35,13 @@ FLOOR_WINDOW_S: Final = 10.0
 #: Seconds that a server may ask us to wait (Retry-After).
 LONGEST_WAIT_S: Final = 300.0
 
+# -- how often we ask: questions about exports (offers, polls, what pends) to one host --------------------------------
+
+#: So many may follow each other at once, and then one comes every few seconds: 24 in any minute at most. 25 and more a
+#: minute were answered with 429 and 503.
+QUEUE_BURST: Final = 12
+QUEUE_EVERY_S: Final = 5.0
+
 # -- size, of the decoded bytes ---------------------------------------------------------------------------------------
 
 #: Status line and headers; http.client would take 100 of 64 kB each, and any number of ``100 Continue``.
@@ -122,6 +129,21 @@ class Watch(threading.local):
         self._room -= size
         if self._room < 0:
             raise ServerError(f"{self._url} sends more than {HEADERS:,} bytes of headers, the limit", url=self._url)
+
+
+class Pace:
+    """Spreads questions about exports in time, whoever asks them and however often."""
+
+    def __init__(self) -> None:
+        self._free: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def wait(self, host: str, now: float) -> float:
+        """Count a question to a host; return the seconds until it may be asked."""
+        with self._lock:
+            free = max(self._free.get(host, now), now)
+            self._free[host] = free + QUEUE_EVERY_S
+        return max(0.0, free - (QUEUE_BURST - 1) * QUEUE_EVERY_S - now)
 
 
 class _Reader(io.RawIOBase):

@@ -13,7 +13,7 @@ def hostile():
     """Make a server that reads a request and then does as told with each connection; its `asked` are the requests."""
     sockets = []
 
-    def make(answer):
+    def make(answer, context=None):
         listening = socket.create_server(("127.0.0.1", 0))
         sockets.append(listening)
         made = {"url": f"http://127.0.0.1:{listening.getsockname()[1]}/", "asked": []}
@@ -22,6 +22,7 @@ def hostile():
             while True:
                 try:
                     connection, _ = listening.accept()
+                    connection = context.wrap_socket(connection, server_side=True) if context else connection
                 except OSError:
                     return
                 with connection, connection.makefile("rb") as file, contextlib.suppress(OSError):

@@ -2,7 +2,10 @@
 
 import gzip
 import json
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 
 import pytest
@@ -11,6 +14,7 @@ from conftest import HandClock
 from jsoclite.display import redact
 from jsoclite.download import transfer
 from jsoclite.errors import ServerError
+from jsoclite.sandbox import Sandbox
 from jsoclite.server import AmbiguousRequest, Clock, Jsoc, Transport, limits
 
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
@@ -200,3 +204,33 @@ def test_a_silent_server_meets_the_time_out(hostile):
             Jsoc(Transport(server["url"], timeout=0.02, retries=0, clock=Clock())).rs_summary(SET)
     finally:
         over.set()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is nothing that makes a certificate")
+def test_encrypted_connections_have_the_same_limits(hostile, tmp_path, monkeypatch):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=here -addext subjectAltName=IP:127.0.0.1"
+    command += f" -keyout {key} -out {certificate}"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    body = b'{"status":0,"count":1}'
+    kept = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    whole = hostile(kept, context)
+    jsoc = _asking({"url": whole["url"].replace("http:", "https:")}, HandClock())
+    assert [jsoc.rs_summary(SET)["count"] for _ in range(3)] == [1, 1, 1]
+    endless = hostile(_for_ever(b"x", b"HTTP/1.1 200 OK\r\nX-Slow: "), context)
+    with pytest.raises(ServerError, match="headers within 120 s"):
+        _asking({"url": endless["url"].replace("http:", "https:")}, Ticking()).rs_summary(SET)
+
+
+def test_a_connection_is_kept_and_watched_anew(hand_clock):
+    """A watched socket is still one that urllib3 can ask whether it is alive."""
+    with Sandbox() as sandbox:
+        transport = Transport(sandbox.url, clock=Ticking().clock)
+        for _ in range(5):
+            assert Jsoc(transport).rs_summary("hmi.M_720s[2014.01.01_TAI/1h]")["count"] == 5
+        (pool,) = transport.session.get_adapter(sandbox.url).poolmanager.pools._container.values()
+        assert (pool.num_connections, pool.num_requests) == (1, 5)
+        transport.close()
