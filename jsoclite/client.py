@@ -461,7 +461,10 @@ class Client:
         times: Any,
         tolerance: Any,
         *,
-        good: bool = True,
+        on: str | None = None,
+        good: bool | str | int = True,
+        keep: bool = False,
+        wavelength: Any = None,
         keywords: str | Sequence[str] | None = None,
         segments: str | Sequence[str] | None = None,
         **prime_keys: Any,
@@ -476,15 +479,20 @@ class Client:
         series : str
             Name of the series.
         times : time or sequence of times
-            As for `search`; UTC without a zone.
+            As for `search`; UTC without a zone. None at all gives a DataFrame without rows.
         tolerance : str, number, timedelta or Quantity
             Longest distance, such as "30m" or seconds.
-        good : bool
-            Pass over records without an image (QUALITY bit 31).
+        on : str, optional
+            The keyword that is compared, such as "T_OBS", the middle of the observation; by default the slot.
+        good : bool, {"image", "usable", "clean"} or int
+            Pass over records that are not so good, see `jsoclite.quality`: True is "image", False takes all. An int is
+            a mask. HMI's records of 06:00 and 18:00 TAI are flagged every day: "clean" takes their neighbours.
+        keep : bool
+            Give a time without a record, and one that is missing (NaT, None), a row of NA, so that each has a row.
+        wavelength, **prime_keys
+            As for `search`.
         keywords, segments
             As for `query`.
-        **prime_keys
-            As for `search`.
 
         Returns
         -------
@@ -509,13 +517,16 @@ class Client:
             series,
             times,
             tolerance,
+            on=on,
             good=good,
+            keep=keep,
+            wavelength=wavelength,
             keywords=as_list(keywords),
             segments=as_list(segments),
             prime_keys=prime_keys,
         )
 
-    def latest(self, series: str, n: int = 1, **options: Any) -> pd.DataFrame:
+    def latest(self, series: str, n: int = 1, *, good: bool | str | int = False, **options: Any) -> pd.DataFrame:
         """
         Return the `n` newest records of a series; `options` as for `query`.
 
@@ -527,6 +538,9 @@ class Client:
             Name of the series.
         n : int
             How many.
+        good : bool, {"image", "usable", "clean"} or int
+            Go back to records that are so good, see `nearest`; by default all are taken. Of a series that is sorted by
+            another key, those of the newest time only.
         **options
             `keywords`, `segments`, `links` and `times`, as for `query`.
 
@@ -548,7 +562,7 @@ class Client:
         >>> len(newest), newest.time.is_monotonic_increasing
         (3, True)
         """
-        return latest(self._queries, series, n, **options)
+        return latest(self._queries, series, n, good, **options)
 
     def harps(
         self,
