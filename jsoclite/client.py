@@ -12,7 +12,7 @@ from .download import carry_out, make_export, make_plan, report
 from .errors import JsocError
 from .export import Account, Export
 from .progress import Progress, choose
-from .query import SIZE, Queries, harps, latest, nearest
+from .query import SIZE, Coverage, Queries, coverage, harps, latest, nearest
 from .recordset import RecordSet
 from .series import SeriesInfo, as_list
 from .server import REQUEST_ID, Clock, Jsoc, ServerConfig, Transport, resolve_server
@@ -563,6 +563,61 @@ class Client:
         (3, True)
         """
         return latest(self._queries, series, n, good, **options)
+
+    def coverage(
+        self,
+        series: str,
+        start: Any,
+        end: Any,
+        *,
+        step: Any = None,
+        good: str | int = "clean",
+        wavelength: Any = None,
+        **prime_keys: Any,
+    ) -> Coverage:
+        """
+        Count what there is of a series over time, against the slots that its definition promises.
+
+        Parameters
+        ----------
+        series : str
+            Name of the series.
+        start, end : time
+            As for `search`, rounded to the nearest slot; the end is not included.
+        step : str, number, timedelta or Quantity, optional
+            What is counted together, from `start` on, by the clock that this is written on: "1d", "6h". Default: an
+            hour in ranges up to three days, else a day.
+        good : {"image", "usable", "clean"} or int
+            What is good and not flagged, see `jsoclite.quality`; an int is a mask.
+        wavelength, **prime_keys
+            As for `search`. Where a key is left open and has several values at a time (channels, HARPs), each has rows
+            of its own.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a step; index ``time`` (UTC, its start), behind keys that were left open; columns, Int64: ``good``;
+            ``flagged`` (an image that is not good); ``no_image`` (QUALITY bit 31); ``offline`` (an image, on tape);
+            ``absent``, slots without a record, NA where a series has no even slots. A record counts once, no image
+            before offline before flagged. Its ``plot()`` draws all as a calendar.
+
+        Raises
+        ------
+        UnknownSeries, UnknownName
+            For a series or prime key that does not exist, or a series without times.
+        RecordSetError
+            For an empty range, or steps below the slots.
+
+        Examples
+        --------
+        >>> days = client.coverage("hmi.M_720s", "2014.03.10_TAI", "2014.03.13_TAI", step="1d")
+        >>> days.sum(axis=1).tolist()
+        [120, 120, 120]
+        >>> days.loc["2014-03-10 23:59:25"].to_dict()
+        {'good': ..., 'flagged': ..., 'no_image': ..., 'offline': ..., 'absent': 0}
+        """
+        options: dict[str, Any] = {"wavelength": wavelength, "prime_keys": prime_keys}
+        return coverage(self._queries, series, start, end, step=step, good=good, **options)
 
     def harps(
         self,

@@ -1,4 +1,4 @@
-"""The commands that ask: series, info, query, count."""
+"""The commands that ask: series, info, query, count, coverage."""
 
 from __future__ import annotations
 
@@ -105,4 +105,52 @@ def query(
 def count(record_set: str) -> int:
     """Count the records of a record set."""
     click.echo(connect().count(record_set))
+    return 0
+
+
+@command(
+    "coverage",
+    "Count what there is of a series, slot by slot.",
+    "coverage hmi.M_720s 2014-03-01 2014-04-01 --plot march.png",
+)
+@click.argument("name", metavar="SERIES", shell_complete=complete_series)
+@click.argument("start")
+@click.argument("end")
+@click.option(
+    "--step", metavar="STEP", help="What is counted together, such as 6h.  [default: 1h up to 3 days, else 1d]"
+)
+@click.option(
+    "--good", default="clean", metavar="LEVEL", help="image, usable, clean, or a mask such as 0x600.  [default: clean]"
+)
+@click.option("--wavelength", type=int, multiple=True, metavar="ANGSTROM", help="May be given several times.")
+@click.option("--key", "keys", multiple=True, metavar="NAME=VALUE", help="Of another prime key, such as HARPNUM=377.")
+@click.option(
+    "--plot", "picture", type=click.Path(), metavar="FILE", help="Draw it as a calendar, too: a PNG, PDF or SVG."
+)
+@table_options
+def coverage(
+    name: str,
+    start: str,
+    end: str,
+    step: str | None,
+    good: str,
+    wavelength: tuple[int, ...],
+    keys: tuple[str, ...],
+    picture: str | None,
+) -> int:
+    """
+    Count what there is of a series over time: good, flagged, without image, offline, absent.
+
+    START and END are times such as 2014-03-01 or 2014.03.01_TAI; the end is not included. Steps begin by the clock of
+    START.
+    """
+    for key in keys:
+        if not all(key.partition("=")):
+            raise click.UsageError(f"--key {key}: write NAME=VALUE, as in HARPNUM=377")
+    prime = {key.partition("=")[0]: key.partition("=")[2] for key in keys}
+    options = {"step": step, "good": good, "wavelength": list(wavelength) or None}
+    counted = connect().coverage(name, start, end, **options, **prime)  # type: ignore[arg-type]
+    if picture is not None:
+        counted.plot(picture)
+    show(counted.reset_index())
     return 0

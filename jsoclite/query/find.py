@@ -63,7 +63,7 @@ def nearest(
     names += [key for key in dict.fromkeys([*known, *([] if column == "time" else [column])]) if key not in names]
     names += ["QUALITY"] if "QUALITY" in info.keywords.index and "QUALITY" not in names else []
     rows = _around(queries, where, [time.seconds for time in asked], reach + further, names, segments)
-    rows = passing(rows, good)
+    rows = _passing(rows, good)
     clock = rows["time"] if column == "time" else rows.jsoc.times(column)
     rows, clock = rows[clock.notna().to_numpy()], clock[clock.notna().to_numpy()]
     # one answer a time for each combination of the other prime keys: a channel, a HARP
@@ -127,7 +127,7 @@ def _clock(info: SeriesInfo, time_key: str, on: str | None) -> tuple[str, float]
     return name, (slots.step if slots else None) or 0.0
 
 
-def passing(rows: pd.DataFrame, good: bool | str | int) -> pd.DataFrame:
+def _passing(rows: pd.DataFrame, good: bool | str | int) -> pd.DataFrame:
     """Return the rows of a level of quality; True is "image" where there is a QUALITY, and False takes all."""
     if good is False or (good is True and "QUALITY" not in rows.columns):
         return rows
@@ -176,13 +176,13 @@ def latest(queries: Queries, series: str, n: int, good: bool | str | int, **opti
         count = n
         while True:
             frame = queries.query(f"{info.name}[]" if known else info.name, limit=-count, **options)
-            found = passing(frame, good).iloc[-n:]
+            found = _passing(frame, good).iloc[-n:]
             if len(found) == n or len(frame) < count:
                 return found
             count *= 4
     # sorted by another key first (HARPNUM): all records of the last time, the last n of them
     frame = queries.query(f"{info.name}[{time_key}=$]", **options)
-    return passing(frame, good).iloc[-n:]
+    return _passing(frame, good).iloc[-n:]
 
 
 def _region(noaa: object) -> int:
