@@ -16,8 +16,6 @@ from ..series import SeriesInfo, Slots, prime_time_key, without_time
 from ..times import DrmsTime, parse_duration, parse_time, utc
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from .query import Queries
 
 #: The columns that count, in the order in which they are stacked, with their colours.
@@ -41,7 +39,7 @@ class Coverage(pd.DataFrame):
     def _constructor(self) -> Callable[..., pd.DataFrame]:
         return pd.DataFrame
 
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:  # type: ignore[override]
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:  # type: ignore[override]
         """
         Draw a calendar: each step is a cell, filled in proportion to its counts, of each kind an eighth at least.
 
