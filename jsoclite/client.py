@@ -814,13 +814,13 @@ class Client:
 
         Examples
         --------
-        >>> plan = client.plan("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "data")
+        >>> plan = client.plan("hmi.M_720s[2014.02.01_TAI/1h]{magnetogram}", "planned")
         >>> plan.files.route.tolist(), len(plan.requests)
         (['sums', 'sums', 'sums', 'sums', 'sums'], 0)
         >>> plan
         5 files: 5 straight from SUMS; 0 export requests, 604.8 kB to fetch, about 0 s
         ...
-        >>> files = client.download(plan, "data")
+        >>> files = client.download(plan, "planned")
         >>> bool(files.bytes.sum() == plan.bytes)
         True
         """
