@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
 from .display import clean
-from .download import carry_out, make_export, make_plan, report
+from .download import Plan, carry_out, make_export, make_plan, report, survey
 from .errors import JsocError
 from .export import Account, Export, ExportRequest
 from .progress import Progress, choose
@@ -780,6 +780,59 @@ class Client:
 
     # -- files ----------------------------------------------------------------------------------------------------
 
+    def plan(
+        self,
+        rows: Any,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        segments: str | Sequence[str] | None = None,
+        protocol: Literal["auto", "fits", "as-is"] = "auto",
+        process: Any = None,
+    ) -> Plan:
+        """
+        Find out what a download comes to: files, their routes and bytes, export requests, and time.
+
+        No file is fetched and no e-mail address is needed. The server is asked once for 10,000 rows; a little more
+        often where rows are scattered over a long time, where exports of scattered rows can be made fewer, and for
+        the sizes of files that lie in another series.
+
+        Parameters
+        ----------
+        rows, segments, protocol, process
+            As for `download`.
+        directory : path, optional
+            Where the files would go: what is there already is found, and times that its ledger has measured are used.
+
+        Returns
+        -------
+        Plan
+            ``files``: a DataFrame, a row a file; index ``record``; columns ``segment``, ``route`` ("here", "sums",
+            "export", "none"), ``bytes``, ``reason``. ``requests``: the record sets that would be exported. ``bytes``
+            to fetch, ``seconds``, ``limits`` that are hit; ``sources`` says how they are known. It shows itself, and
+            `download` carries it out.
+
+        Raises
+        ------
+        SelectionError
+            If the rows do not say which records they stand for.
+        ProcessingError
+            For a step that JSOC cannot run on this series.
+
+        Examples
+        --------
+        >>> plan = client.plan("hmi.M_720s[2014.02.01_TAI/1h]{magnetogram}", "planned")
+        >>> plan.files.route.tolist(), len(plan.requests)
+        (['sums', 'sums', 'sums', 'sums', 'sums'], 0)
+        >>> plan
+        5 files: 5 straight from SUMS; 0 export requests, 604.8 kB to fetch, about 0 s
+        ...
+        >>> files = client.download(plan, "planned")
+        >>> bool(files.bytes.sum() == plan.bytes)
+        True
+        """
+        made = make_plan(self._queries, rows, as_list(segments), protocol, process, look=True)
+        return survey(made, directory, self._queries)
+
     def download(
         self,
         rows: Any,
@@ -798,8 +851,8 @@ class Client:
 
         Parameters
         ----------
-        rows : DataFrame, Series, RecordSet, str, list of record names, or Export
-            Whose files.
+        rows : DataFrame, Series, RecordSet, str, list of record names, Export, or Plan
+            Whose files. A `Plan` says itself which segments, protocol and steps.
         directory : path
             Where they go; it is created. Its ledger ``.jsoclite.sqlite`` remembers files and requests.
         segments : str or sequence of str, optional
@@ -845,7 +898,12 @@ class Client:
         >>> client.download(df, "data").status.unique().tolist()        # nothing is fetched twice
         ['present']
         """
-        plan = make_plan(self._queries, rows, as_list(segments), protocol, process)
+        if isinstance(rows, Plan) and (segments, protocol, process) != (None, "auto", None):
+            raise ValueError(
+                "a plan was made with its own segments, protocol and process: leave them out, or plan anew"
+            )
+        made = rows if isinstance(rows, Plan) else None
+        plan = made or make_plan(self._queries, rows, as_list(segments), protocol, process)
         shown = choose(progress)
         try:
             manifest = carry_out(

@@ -88,9 +88,18 @@ segments_option = click.option(
     help="auto: straight from SUMS where online, else staged; fits: staged; as-is: without header.  [default: auto]",
 )
 @click.option("--overwrite", is_flag=True, help="Fetch files that are there, too.")
+@click.option("--dry-run", is_flag=True, help="Only say what there is to do: files, bytes, export requests, time.")
 @quiet
 @table_options
-def get(what: tuple[str, ...], output: str, segments: str | None, protocol: Any, overwrite: bool, quiet: bool) -> int:
+def get(
+    what: tuple[str, ...],
+    output: str,
+    segments: str | None,
+    protocol: Any,
+    overwrite: bool,
+    dry_run: bool,
+    quiet: bool,
+) -> int:
     """
     Download files; run again, it fetches what is missing.
 
@@ -103,8 +112,15 @@ def get(what: tuple[str, ...], output: str, segments: str | None, protocol: Any,
     ids = [item for item in what if is_request(item)]
     parts: list[Any] = [client.attach(*ids)] if ids else []
     parts += [rows(item) for item in what if not is_request(item)]
-    options: dict[str, Any] = {"segments": segments, "protocol": protocol, "overwrite": overwrite}
-    options |= {"progress": False if quiet else None, "on_error": "ignore"}
+    options: dict[str, Any] = {"segments": segments, "protocol": protocol}
+    if dry_run:
+        plans = [client.plan(part, output, **options) for part in parts]
+        if form():
+            show(pd.concat([plan.files for plan in plans]), ["reason"])
+        else:
+            click.echo("\n\n".join(map(repr, plans)))
+        return 0 if all(len(plan.files) for plan in plans if plan.files is not None) else 1
+    options |= {"overwrite": overwrite, "progress": False if quiet else None, "on_error": "ignore"}
     return _tell(pd.concat([client.download(part, output, **options) for part in parts]), output)
 
 

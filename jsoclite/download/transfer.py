@@ -179,6 +179,16 @@ def fetch(
         raise _local(error, target) from error
 
 
+def measure(url: str, transport: Transport) -> float | None:
+    """Return how many bytes a file has, by its headers alone; None where nobody says."""
+    try:
+        response = transport.session.head(url, headers={"Accept-Encoding": "identity"}, timeout=transport.timeout)
+    except (requests.exceptions.RequestException, ConnectionError, TimeoutError):
+        return None
+    length = response.headers.get("Content-Length", "")
+    return float(length) if response.status_code == 200 and re.fullmatch(r"[0-9]{1,18}", length) else None
+
+
 def _clear_the_way(target: Path) -> None:
     """Remove links, pipes and the like under the names that are ours while a file arrives: nothing is followed out."""
     for ending in (".part", ".part.etag", ".header.part"):

@@ -168,7 +168,10 @@ def test_an_interrupt_is_exit_code_130(monkeypatch, capsys):
 
 def examples():
     """Return the example of each command, in an order in which they can be run."""
-    order = "series info query count coverage get export attach cancel status verify completion".split()
+    order = [
+        *("series", "info", "query", "count", "coverage", "get", "export", "attach", "cancel", "status", "verify"),
+        "completion",
+    ]
     assert {*order, "sandbox"} == set(program.commands)
     for name in order:
         with click.Context(program) as context:

@@ -345,7 +345,7 @@ class ComputedSeries:
         return found
 
     def _file_bytes(self, recnum: int, segment: Segment) -> int:
-        """Bytes of a file; those of a segment with the same axes differ little in a rotation: one of them is made."""
+        """Bytes of a file; those of a segment with the same axes differ little for some time: one of them is made."""
         if self.make_file is None:
             return _FILE_BYTES
         rows = Rows(self, np.array([recnum], dtype=np.int64))
