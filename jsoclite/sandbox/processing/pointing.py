@@ -129,12 +129,6 @@ class View:
         return np.where(visible, west, np.nan), np.where(visible, north, np.nan)
 
 
-def rotation(latitude: float) -> float:
-    """Synodic rotation of magnetic features at a latitude, degrees a day (Snodgrass)."""
-    square = math.sin(math.radians(latitude)) ** 2
-    return 14.3713 - 2.3229 * square - 1.5990 * square**2 - 0.9856
-
-
 def sample(image: FloatArray, x: FloatArray, y: FloatArray, method: str = "cubic") -> FloatArray:
     """
     Values of an image between its pixels; NaN outside and next to missing pixels.

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from jsoclite.sandbox.processing.pointing import PROJECTIONS, View, rotation, sample
-from jsoclite.sandbox.processing.steps import ProcessError, process_file
+from jsoclite.sandbox.processing.pointing import PROJECTIONS, View, sample
+from jsoclite.sandbox.processing.steps import ProcessError, boxes, process_file
 from jsoclite.times import words
 
 SIZE, SCALE, RADIUS = 256, 9.0, 960.0
@@ -24,6 +24,7 @@ def spot_file(west=300.0, north=-200.0, *, crota=0.0, compressed=True, latitude=
     header["CRVAL1"] = header["CRVAL2"] = 0.0
     header["CROTA2"], header["CTYPE1"], header["CTYPE2"] = crota, "HPLN-TAN", "HPLT-TAN"
     header["RSUN_OBS"], header["CRLT_OBS"], header["CRLN_OBS"] = RADIUS, latitude, longitude
+    header["DSUN_OBS"], header["RSUN_REF"], header["CAR_ROT"] = 6.96e8 / np.sin(np.radians(RADIUS / 3600)), 6.96e8, 2145
     header["DATAMAX"], header["MISSVALS"], header["TOTVALS"] = 0.0, 0, 0
     header["DRMS_ID"] = "hmi.M_720s:1:magnetogram"
     y, x = np.mgrid[1 : SIZE + 1, 1 : SIZE + 1].astype(float)
@@ -42,7 +43,10 @@ def spot_file(west=300.0, north=-200.0, *, crota=0.0, compressed=True, latitude=
 
 
 def run(content, *steps, seconds=NOON):
-    made = process_file(content, steps, seconds, {"DRMS_ID": "hmi.M_720s_mod:7:magnetogram"})
+    with fits.open(BytesIO(content)) as units:
+        record = dict(units[-1].header) | {"time": seconds, "T_OBS": seconds, "record": "hmi.M_720s[2014]"}
+    found = boxes(steps, content, [record], lambda begin, end: [record])
+    made = process_file(content, steps, seconds, {"DRMS_ID": "hmi.M_720s_mod:7:magnetogram"}, found and found[0])
     with fits.open(BytesIO(made), checksum=True) as units:
         units.verify("exception")
         unit = units[-1]
@@ -54,77 +58,6 @@ def spot(data, header):
     row, column = np.unravel_index(np.nanargmax(data), data.shape)
     west, north = View.of(header).sky(column + 1.0, row + 1.0)
     return float(west), float(north)
-
-
-@pytest.mark.parametrize("crota", [0.0, 180.1, 3.0])
-@pytest.mark.parametrize("compressed", [True, False])
-def test_im_patch_cuts_out_a_box_around_the_target(crota, compressed):
-    box = {
-        "x": "300",
-        "y": "-200",
-        "width": "270",
-        "height": "180",
-        "locunits": "arcsec",
-        "boxunits": "arcsec",
-        "t": "1",
-    }
-    data, header = run(spot_file(crota=crota, compressed=compressed), ("im_patch", box))
-    assert data.shape == (20, 30)
-    assert spot(data, header) == pytest.approx((300, -200), abs=SCALE)
-    row, column = np.unravel_index(np.nanargmax(data), data.shape)
-    assert (abs(row - 9.5) <= 1.5, abs(column - 14.5) <= 1.5) == (True, True)
-    assert header["DRMS_ID"] == "hmi.M_720s_mod:7:magnetogram"
-    assert header["TOTVALS"] == 600
-    assert header["DATAMAX"] == pytest.approx(np.nanmax(data))
-
-
-@pytest.mark.parametrize(
-    ("options", "shape"),
-    [
-        (
-            {"locunits": "pixels", "x": "163.3", "y": "104.3", "boxunits": "pixels", "width": "11", "height": "7"},
-            (7, 11),
-        ),
-        ({"locunits": "stony", "x": "18.6", "y": "-8.0", "boxunits": "degrees", "width": "10", "height": "5"}, (9, 19)),
-        (
-            {"locunits": "carrlong", "x": "138.6", "y": "-8.0", "boxunits": "pixels", "width": "9", "height": "9"},
-            (9, 9),
-        ),
-    ],
-)
-def test_im_patch_units(options, shape):
-    data, header = run(spot_file(), ("im_patch", options | {"t": "1"}))
-    assert data.shape == shape
-    assert spot(data, header) == pytest.approx((300, -200), abs=2 * SCALE)
-    assert np.nanmax(data) > 900
-
-
-def test_im_patch_follows_the_rotation():
-    """Two days after the reference time the box has moved west with the spot."""
-    view = View(130.0, 126.5, 0.0, 0.0, SCALE, 0.0, RADIUS, 4.0, 120.0)
-    longitude, latitude = view.heliographic(-200.0, -200.0)
-    moved = view.project(longitude + 2 * rotation(float(latitude)), latitude)
-    box = {
-        "x": "-200",
-        "y": "-200",
-        "width": "20",
-        "height": "20",
-        "boxunits": "pixels",
-        "t_ref": "2013-12-31T12:00:00_TAI",
-    }
-    data, header = run(spot_file(float(moved[0]), float(moved[1])), ("im_patch", box))
-    assert spot(data, header) == pytest.approx([float(value) for value in moved], abs=SCALE)
-    row, column = np.unravel_index(np.nanargmax(data), data.shape)
-    assert abs(row - 9.5) <= 2
-    assert abs(column - 9.5) <= 2
-
-
-def test_im_patch_beyond_the_edge_is_missing():
-    box = {"x": "1150", "y": "0", "width": "30", "height": "10", "boxunits": "pixels", "t": "1"}
-    data, header = run(spot_file(), ("im_patch", box))
-    assert data.shape == (10, 30)
-    assert np.isnan(data[:, -5:]).all()
-    assert header["MISSVALS"] == np.isnan(data).sum() > 0
 
 
 @pytest.mark.parametrize("crota", [0.0, 180.0])
@@ -198,12 +131,6 @@ def test_a_map_can_be_wider_than_the_disk():
 @pytest.mark.parametrize(
     ("step", "options"),
     [
-        ("im_patch", {"x": "1", "y": "2", "width": "3"}),
-        ("im_patch", {"x": "one", "y": "2", "width": "3", "height": "3"}),
-        ("im_patch", {"x": "1", "y": "2", "width": "1e9", "height": "1e9"}),
-        ("im_patch", {"x": "1", "y": "2", "width": "3", "height": "3", "locunits": "miles"}),
-        ("im_patch", {"x": "1", "y": "2", "width": "3", "height": "3", "boxunits": "miles"}),
-        ("im_patch", {"x": "200", "y": "2", "width": "3", "height": "3", "locunits": "stony"}),
         ("rebin", {"scale": "0"}),
         ("rebin", {"scale": "nan"}),
         ("rebin", {"scale": "100000"}),
@@ -220,10 +147,16 @@ def test_impossible_arguments(step, options):
 
 
 def test_steps_follow_each_other():
-    box = {"x": "300", "y": "-200", "width": "40", "height": "40", "boxunits": "pixels", "t": "1"}
+    box = {"x": "300", "y": "-200", "width": "40", "height": "40", "boxunits": "pixels", "locunits": "arcsec"}
+    box |= {"t_ref": "2014.01.02_12:00:00_TAI"}
     data, header = run(spot_file(), ("im_patch", box), ("rebin", {"scale": "0.5"}))
     assert data.shape == (20, 20)
     assert spot(data, header) == pytest.approx((300, -200), abs=2 * SCALE)
+    scaled, header = run(spot_file(), ("aia_scale", {"xc": "30", "yc": "-20", "wide": "600", "high": "400"}))
+    assert (scaled.shape, header["CDELT1"]) == ((25, 38), 9.6)
+    cut, header = run(spot_file(), ("aia_scale", {}), ("im_patch", box))
+    assert cut.shape == (40, 40)
+    assert spot(cut, header) == pytest.approx((300, -200), abs=2 * SCALE)
 
 
 def test_sampling_reproduces_pixels_and_lines():
