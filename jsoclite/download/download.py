@@ -29,7 +29,7 @@ from ..series import FileKey, series_of
 from .ledger import FileRow, Ledger, LedgerError
 from .manifest import Manifest
 from .names import Namer
-from .transfer import LocalError, Outcome, Task, fetch, fetch_alone
+from .transfer import LocalError, Outcome, Ranges, Task, fetch, fetch_alone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,13 +50,18 @@ LEFTOVERS = (".part", ".part.etag", ".header.part")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A file that can be fetched now; `header` makes the cards to complete it with, when its turn has come."""
+    """
+    A file that can be fetched now.
+
+    When its turn has come, `header` makes the cards to complete it with; `make` makes it from parts of the file.
+    """
 
     row: FileRow
     url: str
     fits: bool = True
     header: Callable[[], Iterable[str]] | None = None
     request_id: str | None = None
+    make: Callable[[Ranges, Sequence[str]], bytes] | None = None
 
 
 def _is_inside(path: str) -> bool:
@@ -277,7 +282,7 @@ class Batch:
             self.request_ids[job.row.key] = job.request_id
         target = str(self.ledger.directory.absolute() / job.row.path)
         header = None if job.header is None else tuple(job.header())
-        return Task(job.url, target, job.fits, header, self.transport.timeout, self.transport.retries)
+        return Task(job.url, target, job.fits, header, self.transport.timeout, self.transport.retries, job.make)
 
     def _note(self, row: FileRow, url: str, outcome: Outcome) -> None:
         """
@@ -312,7 +317,7 @@ class Batch:
             self.arrived(outcome.received)
         if outcome.error:
             job.row.url = job.url
-            self.fail(job.row, outcome.error)
+            self.fail(job.row, outcome.error, missing=outcome.absent)
         elif noted:
             self.status[job.row.key] = "downloaded"
             self.progress.file()

@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +66,9 @@ class Task:
         Longest silence, in seconds.
     retries : int
         Tries without any progress before giving up.
+    make : callable, optional
+        Makes the file from parts of the one at `url`, and `header`; without it the whole is fetched. Raises
+        `BrokenFits` (a `ValueError`) where these are no good, and `Absent` where there is nothing to make.
     """
 
     url: str
@@ -74,6 +77,7 @@ class Task:
     header: tuple[str, ...] | None = None
     timeout: float = 60.0
     retries: int = 4
+    make: Callable[[Ranges, Sequence[str]], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class Outcome:
     What became of a task.
 
     Sizes are in bytes, `received` what crossed the network; `error` is empty if all is well, `note` says what is
-    unusual about a file that is.
+    unusual about a file that is, `absent` that there will never be one.
     """
 
     bytes: int = 0
@@ -90,16 +94,25 @@ class Outcome:
     received: int = 0
     error: str = ""
     note: str = ""
+    absent: bool = False
+
+
+class Absent(Exception):
+    """There is no such file, and will be none; the text is the reason."""
+
+
+class NoRanges(Exception):
+    """The server sends whole files only."""
 
 
 class _Broken(Again):
     """This try failed; `again` says whether another makes sense."""
 
     def __init__(self, reason: str, *, again: bool = True, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(_Failed(reason), worth=again, headers=headers)
+        super().__init__(Failed(reason), worth=again, headers=headers)
 
 
-class _Failed(Exception):
+class Failed(Exception):
     """The server did not deliver a whole file."""
 
 
@@ -143,15 +156,20 @@ def fetch(
         received += count
         on_bytes(count)
 
+    ranges = Ranges(task, transport, arrived) if task.make is not None else None
+
     def attempt() -> Outcome:
         nonlocal missing
-        before = _size(part)
+        before = _size(part), received
         try:
-            _receive(task, part, transport, arrived)
+            if ranges is None:
+                _receive(task, part, transport, arrived)
+            else:
+                _make(task, ranges, part)
             _check(task, part)
             return _finish(task, part, target, received, before_naming)
         except _Broken as broken:
-            broken.moved = _size(part) > before
+            broken.moved = _size(part) > before[0] if ranges is None else received > before[1]
             if str(broken).startswith("HTTP 404"):
                 missing += 1
                 broken.worth = broken.worth and missing <= NOT_THERE_TRIES
@@ -161,8 +179,10 @@ def fetch(
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear_the_way(target)
         return repeat(attempt, task.retries, transport.clock, target.name)
-    except _Failed as failed:
+    except Failed as failed:
         return Outcome(received=received, error=str(failed))
+    except Absent as reason:
+        return Outcome(received=received, error=str(reason), absent=True)
     except OSError as error:
         raise _local(error, target) from error
 
@@ -176,6 +196,95 @@ def _clear_the_way(target: Path) -> None:
                 path.unlink()
 
 
+class Ranges:
+    """
+    Parts of a file, each fetched by one request; what has arrived is kept when a request breaks off.
+
+    Parameters
+    ----------
+    task : Task
+        Where the file is.
+    transport : Transport
+        How to ask.
+    arrived : callable
+        Told how many bytes have come.
+    """
+
+    def __init__(self, task: Task, transport: Transport, arrived: Callable[[int], None] = lambda count: None) -> None:
+        self._task, self._transport, self._arrived = task, transport, arrived
+        self._parts: dict[int, bytearray] = {}
+        self._validator: str | None = None
+        #: Bytes of the whole file, known once a part has come.
+        self.size = 0
+
+    def read(self, start: int, stop: int) -> bytes:
+        """
+        Return the bytes from `start` to `stop`, fewer where the file ends.
+
+        Raises
+        ------
+        NoRanges
+            If the server sends the whole file: nothing of it is read.
+        """
+        stop = min(stop, self.size or stop)
+        part = self._parts.setdefault(start, bytearray())
+        while len(part) < stop - start:
+            self._fetch(start + len(part), stop, part)
+            stop = min(stop, self.size)
+        return bytes(part[: stop - start])
+
+    def retried(self, work: Callable[[], object]) -> None:
+        """Do what reads some parts, again where it failed for the moment; `Failed` says that it did not work out."""
+        repeat(work, self._task.retries, self._transport.clock, self._task.url)
+
+    def _fetch(self, start: int, stop: int, part: bytearray) -> None:
+        headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-{stop - 1}"}
+        if self._validator:
+            headers["If-Range"] = self._validator
+        with _open(self._task, self._transport, headers) as response:
+            if response.status_code == 200:
+                if self._validator is None:
+                    raise NoRanges
+                raise self._another()
+            if response.status_code != 206:
+                raise _refused(response)
+            said = response.headers.get("Content-Range", "").strip()
+            found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", said)
+            first, last, size = map(int, found.groups()) if found else (-1, 0, 0)
+            if not (first == start <= last < min(stop, size)):
+                raise _Broken(f"asked for the bytes {start}-{stop - 1}, got Content-Range {said!r}")
+            validator = _validator(response.headers)
+            if self._validator not in (None, validator) or self.size not in (0, size):
+                raise self._another()
+            self._validator, self.size = validator, size
+            for piece in _pieces(response, self._transport):
+                part += piece
+                self._arrived(len(piece))
+                if start + len(piece) > last + 1:
+                    part.clear()
+                    raise _Broken(f"more than the bytes {first}-{last} arrived")
+                start += len(piece)
+        if start != last + 1:
+            raise _Broken(f"{last + 1 - start} of {last + 1 - first} bytes are missing")
+
+    def _another(self) -> _Broken:
+        self._parts, self._validator, self.size = {}, None, 0
+        return _Broken("the file has changed meanwhile")
+
+
+def _make(task: Task, ranges: Ranges, part: Path) -> None:
+    assert task.make is not None
+    try:
+        content = task.make(ranges, task.header or ())
+    except NoRanges:
+        reason = "the server sends whole files only; pass protocol='fits' to let JSOC cut"
+        raise _Broken(reason, again=False) from None
+    except ValueError as error:
+        raise _Broken(f"nothing can be cut out of the file: {error}", again=False) from None
+    _restart(part, part.with_name(part.name + ".etag"))
+    part.write_bytes(content)
+
+
 def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[int], None]) -> None:
     """Bring `part` to its full length."""
     tag = part.with_name(part.name + ".etag")
@@ -185,11 +294,7 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
     headers = {"Accept-Encoding": "identity"}
     if have and validator:
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
-    try:
-        response = transport.session.get(task.url, headers=headers, timeout=task.timeout, stream=True)
-    except (requests.exceptions.RequestException, ConnectionError, TimeoutError) as error:
-        raise _Broken(_reason(error), again=is_transient(error)) from None
-    with closing(response):
+    with _open(task, transport, headers) as response:
         status = response.status_code
         if status == 416 and have:
             total = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", "").strip())
@@ -198,11 +303,7 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
             _restart(part, tag)
             raise _Broken("the part on disk is longer than the file")
         if status not in (200, 206):
-            raise _Broken(
-                f"HTTP {status}{_MEANING.get(status, '')}",
-                again=is_transient(status) or status == 404,
-                headers=response.headers,
-            )
+            raise _refused(response)
         if status == 206 and _validator(response.headers) != validator:
             # the rest may be that of another version (RFC 9110, 15.3.7)
             _restart(part, tag)
@@ -214,24 +315,46 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
             _refuse_pages(task, response.headers)
             if strong := _validator(response.headers):
                 tag.write_text(strong)
-        try:
-            with part.open("ab") as file:
-                for piece in transport.body(response, decode=False):
-                    file.write(piece)
-                    have += len(piece)
-                    arrived(len(piece))
-        except OSError as error:
-            if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
-                raise
-            raise _Broken(_reason(error)) from None
-        except Exception as error:
-            if is_transient(error):
-                raise _Broken(_reason(error)) from None
-            raise
+        with part.open("ab") as file:
+            for piece in _pieces(response, transport):
+                file.write(piece)
+                have += len(piece)
+                arrived(len(piece))
     if total_length is not None and have != total_length:
         if have > total_length:
             _restart(part, tag)
         raise _Broken(f"{have} of {total_length} bytes arrived")
+
+
+@contextlib.contextmanager
+def _open(task: Task, transport: Transport, headers: Mapping[str, str]) -> Iterator[requests.Response]:
+    try:
+        response = transport.session.get(task.url, headers=headers, timeout=task.timeout, stream=True)
+    except (requests.exceptions.RequestException, ConnectionError, TimeoutError) as error:
+        raise _Broken(_reason(error), again=is_transient(error)) from None
+    with closing(response):
+        yield response
+
+
+def _refused(response: requests.Response) -> _Broken:
+    status = response.status_code
+    again = is_transient(status) or status == 404
+    return _Broken(f"HTTP {status}{_MEANING.get(status, '')}", again=again, headers=response.headers)
+
+
+def _pieces(response: requests.Response, transport: Transport) -> Iterator[bytes]:
+    """Yield the body as it arrives; what the network does to it is no fault of the disk."""
+    body = transport.body(response, decode=False)
+    while True:
+        try:
+            piece = next(body, b"")
+        except Exception as error:
+            if isinstance(error, OSError) or is_transient(error):
+                raise _Broken(_reason(error)) from None
+            raise
+        if not piece:
+            return
+        yield piece
 
 
 def _expected(headers: Mapping[str, str], status: int, have: int) -> int | None:
@@ -270,9 +393,9 @@ def _check(task: Task, part: Path) -> None:
 def _finish(task: Task, part: Path, target: Path, received: int, before_naming: Callable[[Outcome], None]) -> Outcome:
     """Write the header, make it durable, and only then give it its name."""
     final, note = part, ""
-    if task.header is not None and not has_image(part):
+    if task.header is not None and task.make is None and not has_image(part):
         note = "the file holds no image: it is as it was stored, without the record's keywords"
-    elif task.header is not None:
+    elif task.header is not None and task.make is None:
         from ..fits import write_fits
 
         final = target.with_name(target.name + ".header.part")

@@ -103,7 +103,12 @@ class Cutout(Step):
         for name, value in values.items():
             object.__setattr__(self, name, value)
         if kind == "carrington":
-            if self.track and self.car_rot is None:
+            if not self.track:
+                raise ProcessingError(
+                    "a Carrington longitude with track=False: im_patch then has no image that tells where the centre "
+                    "is; give it in arcsec, pixels or stonyhurst, with t_ref="
+                )
+            if self.car_rot is None:
                 raise ProcessingError(
                     "a Carrington longitude to be tracked needs car_rot=, the rotation in which it crosses the disk"
                 )

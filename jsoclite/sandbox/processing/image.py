@@ -118,8 +118,10 @@ def write_image(image: Image, header: fits.Header, keywords: Mapping[str, Any], 
     with quiet():
         for name, value in (image.header | statistics(image.data, header) | dict(keywords)).items():
             if name in ("HISTORY", "COMMENT"):
-                if value and name in header:
-                    header.add_history(value) if name == "HISTORY" else header.add_comment(value)
+                # the notes on long strings are no comment of the record's
+                end = header.index("LONGSTRN") if "LONGSTRN" in header else len(header)
+                if value and name in header[:end]:
+                    header.insert(end, (name, value))
             elif name in _OF_PIXELS or name.startswith("NAXIS"):
                 continue
             elif name not in header or header[name] != value:
