@@ -205,8 +205,8 @@ class Cuts:
         if self._patch.hides(image) and not self._warned:
             self._warned = True
             warn(
-                f"the region is on the far side of the Sun at {name}; im_patch cuts then what is in front of it. "
-                "start='limb' or stop='limb' do not change that for chosen rows: leave such rows out"
+                f"the region is on the far side of the Sun at {name}, and im_patch cuts what lies in front of it: "
+                "leave such rows out, or pass start= and stop= to Cutout"
             )
         box = self._patch.box(image)
         return Cut(box, self.kind(segment)), functools.partial(_header, record, self._info, segment, box, name)

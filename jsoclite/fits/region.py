@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UNFIT
 from . import cards as fitscard
 from .cards import BLOCK
 from .files import BrokenFits, Unit, checksummed, merged, units
@@ -119,7 +118,8 @@ class StoredImage:
         if wide < 1 or high < 1 or tiles != -(-columns // wide) * -(-rows // high):
             raise BrokenFits(f"{tiles} tiles of {wide} x {high} for {columns} x {rows} pixels")
         end = unit.data_start + width * tiles
-        if width > 1 << 10 or end > unit.data_start + unit.data_size:
+        heap = unit.data_start + unit.integer("THEAP", width * tiles)
+        if width > 1 << 10 or not end <= heap <= unit.data_start + unit.data_size:
             raise BrokenFits(f"a table of {tiles} rows with {width} bytes each")
         if end > len(head):
             return end
@@ -159,7 +159,7 @@ class StoredImage:
             number, content = 1, fitscard.header_block(_EMPTY) + content
         try:
             found = pixels(BytesIO(content), self.unit, number)
-        except (*UNFIT, OSError, RuntimeError) as error:
+        except Exception as error:  # the decoders have errors of their own
             raise BrokenFits(f"its rows cannot be decoded: {error}") from None
         return found[low - begin : high - begin].astype("f4")
 

@@ -323,7 +323,8 @@ def _rounded(value: float) -> int:
 
 
 def _time(text: str | None) -> str | None:
-    return None if _seconds(text) is None else text
+    seconds = _seconds(text)
+    return None if seconds is None else words.format_time(seconds, "TAI", 3)
 
 
 def _seconds(text: str | None) -> float | None:
