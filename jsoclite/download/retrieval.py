@@ -10,15 +10,17 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, TypeAlias
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-from ..errors import JsocError
+from ..errors import JsocError, SelectionError
 from ..export import Account, Export, ExportRequest, ExportStatus
-from ..progress import Progress
+from ..fits import read
+from ..progress import Progress, Silence
 from ..query import Queries
 from ..series import FileKey, series_of
 from .cut import Cuts, can_cut
@@ -26,7 +28,7 @@ from .download import Batch, Job
 from .exported import alive, staged_jobs
 from .ledger import Claim, FileRow, Ledger, RequestNote, RequestRow
 from .names import extension
-from .plan import FILENAME_FORMAT, Plan, Target, record_sets
+from .plan import FILENAME_FORMAT, Plan, Target, make_plan, record_sets
 from .sums import CHUNK, located
 
 Located: TypeAlias = tuple[list[Job], list[FileRow]]
@@ -313,3 +315,27 @@ def carry_out(
         batch = Batch(ledger, transport, progress, claim.renew)
         batch.run(Retrieval(batch, queries, account).jobs(plan, overwrite=overwrite), executor)
         return batch.manifest(plan.asked)
+
+
+def read_one(queries: Queries, account: Account, row: Any, segment: str | None, process: Any) -> tuple[Any, Any]:
+    """
+    Return the image of one record, and its header, without keeping its file; see `Client.read`.
+
+    Parameters
+    ----------
+    queries, account
+        As for `carry_out`.
+    row, segment, process
+        See `Client.read`.
+    """
+    plan = make_plan(queries, row, None if segment is None else [segment], "auto", process)
+    files = [file for target in plan.targets for file in target.wanted()]
+    if len({file.record for file in files}) != 1:
+        raise SelectionError(f"read takes one record, and these are {len(files)} files: write df.iloc[0], or download")
+    if len(files) > 1:
+        raise SelectionError(f"{files[0].record} has {', '.join(file.segment for file in files)}: name one, segment=…")
+    with TemporaryDirectory(prefix="jsoclite-") as directory:
+        found = carry_out(plan, directory, queries, account, Silence(), overwrite=False, executor=None).iloc[0]
+        if found.status != "downloaded":
+            raise JsocError(f"{files[0].record} has no {files[0].segment} to read: {found.error}")
+        return read(found)

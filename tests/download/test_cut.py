@@ -325,6 +325,40 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(sandbox, guest, tmp_pat
     assert not list((tmp_path / "b").glob("*.part*"))
 
 
+# -- without a file ---------------------------------------------------------------------------------------------------
+
+
+def test_an_image_without_a_file(sandbox, guest, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    step = Cutout((-300, 150), 300, t_ref=T)
+    df = guest.query(DAY)
+    for row in (df.iloc[1], df.index[1:2], df.iloc[1:2], df.index[1] + "{magnetogram}"):
+        data, header = guest.read(row, None if "{" in str(row) else "magnetogram", process=step)
+        assert (data.shape, header["T_REC"][:16]) == ((38, 38), "2014.01.01_01:00")
+    whole, header = guest.read(df.iloc[1])
+    left, below = round(header["CRPIX1"]), round(header["CRPIX2"])
+    assert whole.shape == (256, 256)
+    assert header["TELESCOP"] == "SDO/HMI"
+    assert np.isfinite(whole[below, left])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "segment", "error", "words"),
+    [
+        (DAY, None, jsoclite.SelectionError, "takes one record"),
+        ("hmi.B_720s[2014.01.01_TAI]{field,azimuth}", None, jsoclite.SelectionError, "field, azimuth: name one"),
+        ("hmi.M_720s[2014.01.01_TAI][3]", "nothing", jsoclite.UnknownName, "nothing"),
+        ("hmi.M_720s[2014.01.01_TAI][3]", "magnetogram", jsoclite.JsocError, "outside of the image"),
+    ],
+)
+def test_what_is_no_image(client, rows, segment, error, words):
+    step = Cutout((5000, 0), 300, t_ref=T, track=False) if "outside" in words else None
+    with pytest.raises(error, match=words):
+        client.read(rows, segment, process=step)
+
+
 def test_the_words_of_the_far_side_name_a_record(client, tmp_path):
     with pytest.warns(JsocWarning) as caught:
         client.download("hmi.M_720s[2014.01.09_00:00:00_TAI][3]{magnetogram}", tmp_path,
