@@ -354,7 +354,8 @@ class Client:
             The first `limit` records, or the last ones if it is negative.
         times : {"utc", "tai"}, optional
             Turn all time keywords into ``datetime64[ns, UTC]`` or naive TAI ``datetime64[ns]``. By default they stay
-            the server's strings, which say their own scale.
+            the server's strings, which say their own scale. A TAI column that is given back to `search` or `nearest`
+            is read as TAI; a single value of it has lost its scale: write ``jsoclite.tai(value)``.
 
         Returns
         -------

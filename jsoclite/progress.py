@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.util
+import logging
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
+
+log = logging.getLogger("jsoclite")
 
 # The speed shown is that of the last half minute: long enough to be steady, short enough to follow the network.
 WINDOW_S = 30.0
@@ -39,6 +42,9 @@ class Progress(Protocol):
         holds up the next one.
         """
 
+    def say(self, text: str) -> None:
+        """There is something that a person should read."""
+
     def close(self) -> None:
         """The download has ended."""
 
@@ -60,6 +66,10 @@ class Silence:
 
     def waiting(self, ended: int, total: int, request_id: str, state: str) -> None:
         """Say nothing."""
+
+    def say(self, text: str) -> None:
+        """Warn in the log: nobody watches."""
+        log.warning("%s", text)
 
     def close(self) -> None:
         """Say nothing."""
@@ -183,6 +193,10 @@ class Bars:
     def _state(self, request_id: str, state: str) -> str:
         since = self._since.setdefault(request_id, dt.datetime.now())
         return f"{request_id} {state} since {since:%H:%M:%S}"
+
+    def say(self, text: str) -> None:
+        """Write a line above the bars."""
+        say(text)
 
     def close(self) -> None:
         """Leave the bars as they are."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,16 @@ class HandClock:
     def __init__(self) -> None:
         self.time = 1000.0
         self.slept: list[float] = []
+        self._lock = threading.Lock()  # threads that sleep at once must not turn it back
 
     def now(self) -> float:
         return self.time
 
     def sleep(self, seconds: float) -> None:
         assert seconds >= 0
-        self.slept.append(seconds)
-        self.time += seconds
+        with self._lock:
+            self.slept.append(seconds)
+            self.time += seconds
 
     @property
     def clock(self) -> Clock:

@@ -17,7 +17,7 @@ import click
 
 from ..display import clean
 from . import ask, fetch  # noqa: F401 - importing a module of commands adds them to the program
-from .program import Settings, program
+from .program import PipeClosed, Settings, program
 
 __all__ = ["main"]
 
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
+    except (BrokenPipeError, PipeClosed):
         # head and less close the pipe early; without this, Python complains once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

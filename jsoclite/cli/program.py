@@ -5,6 +5,7 @@ itself: the sandbox, and completion in the shell.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +37,10 @@ SHARED: dict[str, dict[str, Any]] = {
     "--debug": {"is_flag": True, "help": "Show the whole traceback of an error."},
 }
 STYLE = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class PipeClosed(Exception):
+    """Whoever reads our lines has read enough, as ``head`` does: that is no failure, though click makes it one."""
 
 
 class Settings:
@@ -104,9 +109,16 @@ def command(
 
     def make(function: Callable[..., int]) -> click.Command:
         line = f"jsoclite --server sandbox {example}" if server else f"jsoclite {example}"
-        made = program.command(name, short_help=summary, epilog=f"\b\nExample:\n  {line}", context_settings=STYLE)(
-            function
-        )
+
+        @functools.wraps(function)
+        def run(*arguments: Any, **options: Any) -> int:
+            try:
+                return function(*arguments, **options)
+            except BrokenPipeError:
+                raise PipeClosed from None
+
+        epilog = f"\b\nExample:\n  {line}"
+        made = program.command(name, short_help=summary, epilog=epilog, context_settings=STYLE)(run)
         made.params += _options(server=server)
         return made
 

@@ -22,13 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import DownloadError, warn
+from ..errors import DownloadError, ServerError, warn
 from ..fits import looks_like_fits
 from ..progress import Progress
 from ..series import FileKey, series_of
-from .ledger import FileRow, Ledger, LedgerError
+from .ledger import BEAT_EVERY_S, FileRow, Ledger, LedgerError
 from .manifest import Manifest
 from .names import Namer
+from .outage import Outage
 from .transfer import LocalError, Outcome, Ranges, Task, fetch, fetch_alone
 
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ class Batch:
         # rows whose job was handed out: each will be settled by it, whatever else happens meanwhile
         self._handed: set[tuple[int, str, str, str]] = set()
         self._unwritten: list[FileRow] = []
+        self.outage = Outage(transport.clock, progress, alive)
+        # files that the server gave no answer for: tried once more when all others are through, None from then on
+        self._unanswered: list[Job] | None = []
         self._written = self._logged = time.monotonic()
 
     # -- plan -----------------------------------------------------------------------------------------------------
@@ -216,24 +220,13 @@ class Batch:
         for and which makes Ctrl-C and tracebacks plain; a client with several connections has that many threads.
         """
         try:
-            if executor is None and self.transport.connections > 1:
-                with ThreadPoolExecutor(self.transport.connections, "jsoclite") as pool:
-                    self._run_wide(jobs, pool, functools.partial(fetch, transport=self.transport))
-            elif executor is None:
-                for job in jobs:
-                    outcome = fetch(
-                        self._task(job),
-                        self.transport,
-                        self.arrived,
-                        functools.partial(self._note, job.row, job.url),
-                    )
-                    self._settle(job, outcome, noted=True)
-            else:
-                self._run_wide(jobs, executor, fetch_alone)
-        except (LocalError, LedgerError) as error:
+            self._fetch_all(jobs, executor)
+            again, self._unanswered = self._unanswered, None
+            self._fetch_all(iter(again or ()), executor)
+        except (LocalError, LedgerError, ServerError) as error:
             # the next file would meet the same wall, at the server's cost
             failed = [row for row in self.rows if row.key not in self.status]
-            if not failed:
+            if not failed or (isinstance(error, ServerError) and "downloaded" not in self.status.values()):
                 raise
             for row in failed:
                 self.fail(row, str(error))
@@ -252,22 +245,53 @@ class Batch:
 
     def arrived(self, count: int) -> None:
         """Count bytes that have come over the network."""
-        self.progress.bytes(count)
+        if count:
+            self.progress.bytes(count)
         self.alive()
 
-    def _run_wide(self, jobs: Iterator[Job], executor: Executor, work: Callable[[Task], Outcome]) -> None:
-        running: dict[Future[Outcome], Job] = {}
+    def _fetch_all(self, jobs: Iterator[Job], executor: Executor | None) -> None:
+        # threads of our own give signs of life, too, and see that a claim is lost; other executors may be elsewhere
+        here = functools.partial(fetch, transport=self.transport, on_bytes=lambda count: self.alive())
+        if executor is not None:
+            self._run_wide(jobs, executor, fetch_alone, lambda task, outcome: self.outage.heed(task, outcome, here))
+        elif self.transport.connections > 1:
+            with ThreadPoolExecutor(self.transport.connections, "jsoclite") as pool:
+                work = functools.partial(self.outage.fetch, work=here)
+                self._run_wide(jobs, pool, work, lambda task, outcome: outcome)
+        else:
+            for job in jobs:
+                note = functools.partial(self._note, job.row, job.url)
+                work = functools.partial(fetch, transport=self.transport, on_bytes=self.arrived, before_naming=note)
+                self._settle(job, self.outage.fetch(self._task(job), work), noted=True)
+
+    def _run_wide(
+        self,
+        jobs: Iterator[Job],
+        executor: Executor,
+        work: Callable[[Task], Outcome],
+        heed: Callable[[Task, Outcome], Outcome],
+    ) -> None:
+        running: dict[Future[Outcome], tuple[Job, Task]] = {}
+
+        def settle(futures: Iterable[Future[Outcome]]) -> None:
+            for future in futures:
+                job, task = running.pop(future)
+                self._settle(job, heed(task, future.result()))
+
+        def next_ones() -> Iterable[Future[Outcome]]:
+            while not (done := wait_for(running, BEAT_EVERY_S, return_when="FIRST_COMPLETED").done):
+                self.alive()
+            return done
+
         try:
             for job in jobs:
-                running[executor.submit(work, self._task(job))] = job
-                done = [future for future in running if future.done()]
-                if len(running) - len(done) >= 64:  # what is not begun can still be given up
-                    done = list(wait_for(running, return_when="FIRST_COMPLETED").done)
-                for future in done:
-                    self._settle(running.pop(future), future.result())
+                task = self._task(job)
+                running[executor.submit(work, task)] = job, task
+                settle([future for future in running if future.done()])
+                if len(running) >= 64:  # what is not begun can still be given up
+                    settle(next_ones())
             while running:
-                for future in wait_for(running, return_when="FIRST_COMPLETED").done:
-                    self._settle(running.pop(future), future.result())
+                settle(next_ones())
         finally:
             for future in running:
                 future.cancel()
@@ -315,7 +339,9 @@ class Batch:
             self._log()
         if not noted:
             self.arrived(outcome.received)
-        if outcome.error:
+        if outcome.away and self._unanswered is not None:
+            self._unanswered.append(job)
+        elif outcome.error:
             job.row.url = job.url
             self.fail(job.row, outcome.error, missing=outcome.absent)
         elif noted:

@@ -205,7 +205,7 @@ def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits
                 f"check what {request.process} should have done to them"
             )
     said = "; ".join(request.messages)
-    if request.tar_url is not None:
+    if request.tar_url is not None and open_rows:
         unpack(batch, request, {found[row.key].filename: row for row in open_rows if row.key in found}, fits=fits)
         open_rows = batch.open(open_rows)
     for row in open_rows:

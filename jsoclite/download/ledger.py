@@ -9,7 +9,7 @@ finds its requests by id and its files by name. It is an ordinary SQLite databas
 
 One download writes into a directory at a time: two that write the same ``.part`` would spoil it. Whoever comes second
 waits, and then finds most of its files there. The `Claim` is a row of the ledger, so it works wherever the ledger does;
-that of a dead process is taken over.
+that of a dead process is taken over. Whoever was taken for dead and is not finds out before it writes again, and ends.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import socket
 import sqlite3
 import sys
@@ -24,7 +25,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from ..errors import JsocError
@@ -33,7 +34,7 @@ from ..progress import Progress
 from ..server import Clock
 
 NAME = ".jsoclite.sqlite"
-VERSION = 1
+VERSION = 2
 
 _SCHEMA = """
 create table if not exists requests (
@@ -67,10 +68,14 @@ create table if not exists files (
     finished real,                      -- Unix time, s, at which the file was whole
     primary key (recnum, record, segment, product)
 );
-create table if not exists claim (
+drop table if exists claim;
+create table claim (
     one integer primary key check (one = 1),
+    token text not null,                -- of this claim alone: numbers of processes and names of hosts come again
     host text not null,
     pid integer not null,
+    place text not null,                -- the boot and the container in which the process has this number
+    begun text not null,                -- when the process began, as its system counts
     beat real not null                  -- Unix time of the last sign of life
 );
 create index if not exists files_request on files(request);
@@ -128,6 +133,10 @@ class LedgerError(JsocError):
     """The ledger cannot be read or written: the disk is full, somebody else holds it, or it is damaged."""
 
 
+class ClaimLost(LedgerError):
+    """Another download has taken over the directory."""
+
+
 _REMEDIES = (
     (("disk is full", "disk I/O"), ": the disk is full or fails; make room and run the same line again"),
     (("locked",), ": another program has it open; run the same line again when that has ended"),
@@ -170,6 +179,7 @@ class Ledger:
             # one connection for all threads, behind a lock; other processes wait their turn up to 60 s
             self._db = sqlite3.connect(self.path, timeout=60.0, isolation_level=None, check_same_thread=False)
             self._lock = threading.RLock()
+            self._token: str | None = None
             _open.add(self)
             self._db.execute("pragma foreign_keys = on")
             with self.transaction():
@@ -217,6 +227,7 @@ class Ledger:
                 return
             db.execute("begin immediate")
             try:
+                self._check_claim()
                 yield
                 db.execute("commit")
             except BaseException:
@@ -239,21 +250,34 @@ class Ledger:
 
     # -- who writes into the directory (see `Claim`) ----------------------------------------------------------------
 
-    def holder(self) -> tuple[str, int, float] | None:
-        """Return host, process and last sign of life of who holds the directory."""
+    def holder(self) -> Holder | None:
+        """Return who holds the directory."""
         with self._asked():
-            row = self._db.execute("select host, pid, beat from claim").fetchone()
-        return None if row is None else (row[0], row[1], row[2])
+            row = self._db.execute("select token, host, pid, place, begun, beat from claim").fetchone()
+        return None if row is None else Holder(*row)
 
-    def hold(self, who: tuple[str, int], now: float) -> None:
-        """Write down who holds the directory."""
+    def hold(self, holder: Holder) -> None:
+        """Write down who holds the directory; from here on nothing is written unless it still does."""
         with self.transaction():
-            self._db.execute("insert or replace into claim values (1, ?, ?, ?)", (*who, now))
+            self._db.execute("insert or replace into claim values (1, ?, ?, ?, ?, ?, ?)", astuple(holder))
+        self._token = holder.token
 
-    def release(self, who: tuple[str, int]) -> None:
+    def release(self) -> None:
         """Let go of the directory."""
+        token, self._token = self._token, None
         with self.transaction():
-            self._db.execute("delete from claim where host = ? and pid = ?", who)
+            self._db.execute("delete from claim where token = ?", (token,))
+
+    def _check_claim(self) -> None:
+        if self._token is None:
+            return
+        held = self.holder()
+        if held is None or held.token != self._token:
+            who = f" by process {held.pid} on {held.host}" if held else ""
+            raise ClaimLost(
+                f"the download to {self.directory} was taken over{who}, which had no sign of life of this one for "
+                f"{DEAD_AFTER_S / 60:.0f} minutes: that one goes on, and this one ends"
+            )
 
     # -- files ----------------------------------------------------------------------------------------------------
 
@@ -331,12 +355,83 @@ class Ledger:
 log = logging.getLogger("jsoclite")
 
 # A process on another machine cannot be asked whether it lives; it is taken for dead after this long without a sign.
-DEAD_AFTER_S = 300.0
+# The longest silence of a living one is a wait that the server asks for (300 s) and a try that meets its time-outs.
+DEAD_AFTER_S = 600.0
 BEAT_EVERY_S = 10.0
 
 # threads of this process
 _directories: dict[Path, threading.Lock] = {}
 _guard = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a directory; see the table `claim`."""
+
+    token: str
+    host: str
+    pid: int
+    place: str
+    begun: str
+    beat: float
+
+    @classmethod
+    def me(cls) -> Holder:
+        """Return this process, with a new token."""
+        pid = os.getpid()
+        return cls(secrets.token_hex(16), socket.gethostname(), pid, _place(), _begun(pid), time.time())
+
+    def is_same_process(self, other: Holder) -> bool:
+        """Whether both are claims of one process."""
+        return (self.host, self.pid, self.place, self.begun) == (other.host, other.pid, other.place, other.begun)
+
+    def lives(self, now: float) -> bool:
+        """Whether it is at work; a sign of life from the future says as little as an old one."""
+        # in another container, or before the machine started anew, the number is another process's
+        if (self.host, self.place) != (socket.gethostname(), _place()) or self.pid <= 1:
+            return abs(now - self.beat) < DEAD_AFTER_S
+        begun = _begun(self.pid)
+        return _runs(self.pid) and (begun == self.begun or not begun or not self.begun)
+
+
+def _place() -> str:
+    """Return what tells this boot and this container from others, where the system says so."""
+    with contextlib.suppress(OSError):
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    return ""
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat behind the name: state first, begin 20th; nothing where there is none."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []
+
+
+def _begun(pid: int) -> str:
+    return (_stat(pid)[19:20] or [""])[0]
+
+
+def _runs(pid: int) -> bool:
+    if sys.platform == "win32":  # os.kill(pid, 0) would send CTRL_C_EVENT there
+        import ctypes
+
+        kernel = ctypes.windll.kernel32
+        synchronize, wait_timeout, access_denied = 0x00100000, 0x102, 5
+        handle = kernel.OpenProcess(synchronize, False, pid)
+        if not handle:
+            return bool(kernel.GetLastError() == access_denied)
+        try:
+            return bool(kernel.WaitForSingleObject(handle, 0) == wait_timeout)
+        finally:
+            kernel.CloseHandle(handle)
+    try:
+        os.kill(pid, 0)  # asks, and sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return _stat(pid)[:1] != ["Z"]
 
 
 class Claim:
@@ -353,8 +448,7 @@ class Claim:
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger, self._clock = ledger, clock
-        self._me = (socket.gethostname(), os.getpid())
-        self._renewed = 0.0
+        self._me = Holder.me()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -365,7 +459,8 @@ class Claim:
             waiting = False
             while (other := self._take()) is not None:
                 if not waiting:
-                    log.warning("waiting for process %d on %s, which downloads to %s", *other, self._ledger.directory)
+                    said = "waiting for process %d on %s, which downloads to %s"
+                    log.warning(said, other.pid, other.host, self._ledger.directory)
                     waiting = True
                 self._clock.sleep(1.0)
             try:
@@ -373,41 +468,26 @@ class Claim:
             finally:
                 # what cannot be written any more ends with this process
                 with contextlib.suppress(LedgerError):
-                    self._ledger.release(self._me)
+                    self._ledger.release()
 
-    def _take(self) -> tuple[int, str] | None:
+    def _take(self) -> Holder | None:
         """Take the claim, or return who has it."""
         now = time.time()
         with self._ledger.transaction():
             held = self._ledger.holder()
-            if held is not None and (held[0], held[1]) != self._me and _lives(*held, now):
-                return held[1], held[0]
-            self._ledger.hold(self._me, now)
+            # a claim of this very process is a leftover: its threads take turns by a lock
+            if held is not None and not held.is_same_process(self._me) and held.lives(now):
+                return held
+            self._me = replace(self._me, beat=now)
+            self._ledger.hold(self._me)
         return None
 
     def renew(self) -> None:
-        """Give a sign of life, now and then."""
+        """Give a sign of life, now and then; see that the claim is still ours."""
         now = time.time()
-        if now - self._renewed > BEAT_EVERY_S:
-            self._renewed = now
-            self._ledger.hold(self._me, now)
-
-
-def _lives(host: str, pid: int, beat: float, now: float) -> bool:
-    """Whether the holder of a claim is at work; a sign of life from the future says as little as an old one."""
-    fresh = abs(now - beat) < DEAD_AFTER_S
-    # on Windows os.kill would end the process, and 0 and 1 are nobody who downloads
-    if host != socket.gethostname() or sys.platform == "win32" or pid <= 1:
-        return fresh
-    try:
-        os.kill(pid, 0)  # asks, and sends nothing
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return True
+        if abs(now - self._me.beat) > BEAT_EVERY_S:
+            self._me = replace(self._me, beat=now)
+            self._ledger.hold(self._me)
 
 
 def _after_fork() -> None:

@@ -83,7 +83,7 @@ def located(
         jobs: list[Job] = []
         offline: list[FileRow] = []
         part = {recnum: by_record[recnum] for recnum in recnums[start : start + CHUNK]}
-        replies = {int(record["*recnum*"]): record for record in _ask(jsoc, info, part, headers, source)}
+        replies = {int(record["*recnum*"]): record for record in _ask(batch, jsoc, info, part, headers, source)}
         for recnum, wanted in part.items():
             record = replies.get(recnum)
             for row in wanted:
@@ -99,20 +99,23 @@ def located(
 
 
 def _ask(
-    jsoc: Jsoc, info: SeriesInfo, part: Mapping[int, Sequence[FileRow]], headers: bool, source: str | None
+    batch: Batch,
+    jsoc: Jsoc,
+    info: SeriesInfo,
+    part: Mapping[int, Sequence[FileRow]],
+    headers: bool,
+    source: str | None,
 ) -> Iterator[dict[str, Any]]:
     segments = list(dict.fromkeys(source or row.segment for rows in part.values() for row in rows))
     keys = ["*recnum*", *(keyword_names(info) if headers else [])]
     if "QUALITY" in info.keywords.index and "QUALITY" not in keys:
         keys.append("QUALITY")
     for record_set in Selection(info.name, (), np.array(list(part), dtype=np.int64)).texts():
-        yield from listing(jsoc, record_set, keys, segments)
+        yield from batch.outage.ask(functools.partial(listing, jsoc, record_set, keys, segments))
 
 
-def listing(
-    jsoc: Jsoc, record_set: str, keywords: Sequence[str], segments: Sequence[str] = ()
-) -> Iterator[dict[str, Any]]:
-    """Yield the records of a set: keywords as the server prints them in full, and paths by ``{segment}``."""
+def listing(jsoc: Jsoc, record_set: str, keywords: Sequence[str], segments: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """List the records of a set: keywords as the server prints them in full, and paths by ``{segment}``."""
     body = jsoc.records(record_set, keywords, segments, full=True)
     if body.get("status") != 0:
         raise QueryError(
@@ -123,8 +126,7 @@ def listing(
     columns = {item["name"]: item["values"] for item in body.get("keywords", ())}
     paths = {"{" + item["name"].lower() + "}": item["values"] for item in body.get("segments", ())}
     columns |= paths
-    for values in zip(*columns.values(), strict=True):
-        yield dict(zip(columns, values, strict=True))
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _job(

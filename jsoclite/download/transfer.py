@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from ..display import redact
 from ..errors import JsocError
 from ..fits import looks_like_fits, units
 from ..server import Again, Transport, is_transient, repeat
@@ -86,7 +85,8 @@ class Outcome:
     What became of a task.
 
     Sizes are in bytes, `received` what crossed the network; `error` is empty if all is well, `note` says what is
-    unusual about a file that is, `absent` that there will never be one.
+    unusual about a file that is, `absent` that there will never be one. `away`: the server gave no answer, or turned
+    every try away, so that the fault may not be the file's.
     """
 
     bytes: int = 0
@@ -95,6 +95,7 @@ class Outcome:
     error: str = ""
     note: str = ""
     absent: bool = False
+    away: bool = False
 
 
 class Absent(Exception):
@@ -106,14 +107,16 @@ class NoRanges(Exception):
 
 
 class _Broken(Again):
-    """This try failed; `again` says whether another makes sense."""
+    """This try failed; `again` says whether another makes sense, `away` whether there was no answer at all."""
 
-    def __init__(self, reason: str, *, again: bool = True, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(Failed(reason), worth=again, headers=headers)
+    def __init__(
+        self, reason: str, *, again: bool = True, away: bool = False, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(Failed(reason, away), worth=again, headers=headers)
 
 
 class Failed(Exception):
-    """The server did not deliver a whole file."""
+    """The server did not deliver a whole file: why, and whether it was away."""
 
 
 def fetch(
@@ -161,6 +164,7 @@ def fetch(
     def attempt() -> Outcome:
         nonlocal missing
         before = _size(part), received
+        on_bytes(0)  # a sign of life before each wait
         try:
             if ranges is None:
                 _receive(task, part, transport, arrived)
@@ -180,7 +184,8 @@ def fetch(
         _clear_the_way(target)
         return repeat(attempt, task.retries, transport.clock, target.name)
     except Failed as failed:
-        return Outcome(received=received, error=str(failed))
+        reason, away = failed.args
+        return Outcome(received=received, error=reason, away=away and not received)
     except Absent as reason:
         return Outcome(received=received, error=str(reason), absent=True)
     except OSError as error:
@@ -257,7 +262,7 @@ class Ranges:
             if self._validator not in (None, validator) or self.size not in (0, size):
                 raise self._another()
             self._validator, self.size = validator, size
-            for piece in _pieces(response, self._transport):
+            for piece in _pieces(self._task, response, self._transport):
                 part += piece
                 self._arrived(len(piece))
                 if start + len(piece) > last + 1:
@@ -316,7 +321,8 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
             if strong := _validator(response.headers):
                 tag.write_text(strong)
         with part.open("ab") as file:
-            for piece in _pieces(response, transport):
+            for piece in _pieces(task, response, transport):
+                arrived(0)  # a claim on the directory that is lost is found before anything is written
                 file.write(piece)
                 have += len(piece)
                 arrived(len(piece))
@@ -331,18 +337,19 @@ def _open(task: Task, transport: Transport, headers: Mapping[str, str]) -> Itera
     try:
         response = transport.session.get(task.url, headers=headers, timeout=task.timeout, stream=True)
     except (requests.exceptions.RequestException, ConnectionError, TimeoutError) as error:
-        raise _Broken(_reason(error), again=is_transient(error)) from None
+        passing = is_transient(error)
+        raise _Broken(transport.why(task.url, error), again=passing, away=passing) from None
     with closing(response):
         yield response
 
 
 def _refused(response: requests.Response) -> _Broken:
     status = response.status_code
-    again = is_transient(status) or status == 404
-    return _Broken(f"HTTP {status}{_MEANING.get(status, '')}", again=again, headers=response.headers)
+    passing, text = is_transient(status), f"HTTP {status}{_MEANING.get(status, '')}"
+    return _Broken(text, again=passing or status == 404, away=passing, headers=response.headers)
 
 
-def _pieces(response: requests.Response, transport: Transport) -> Iterator[bytes]:
+def _pieces(task: Task, response: requests.Response, transport: Transport) -> Iterator[bytes]:
     """Yield the body as it arrives; what the network does to it is no fault of the disk."""
     body = transport.body(response, decode=False)
     while True:
@@ -350,7 +357,7 @@ def _pieces(response: requests.Response, transport: Transport) -> Iterator[bytes
             piece = next(body, b"")
         except Exception as error:
             if isinstance(error, OSError) or is_transient(error):
-                raise _Broken(_reason(error)) from None
+                raise _Broken(transport.why(task.url, error)) from None
             raise
         if not piece:
             return
@@ -435,11 +442,6 @@ def _read_text(path: Path) -> str:
         return path.read_text()
     except (FileNotFoundError, UnicodeDecodeError):
         return ""
-
-
-def _reason(error: BaseException) -> str:
-    text = redact(error.args[0] if error.args else "").rpartition(">: ")[2]
-    return f"{type(error).__name__}: {text}"[:300]
 
 
 def _local(error: OSError, target: Path) -> LocalError:

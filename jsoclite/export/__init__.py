@@ -11,9 +11,10 @@ the files on the way.
 from .describe import state
 from .export import Account, Export
 from .reply import ExportFile, ExportStatus, file_url
-from .request import ExportRequest
+from .request import OUTAGE_PATIENCE_S, ExportRequest
 
 __all__ = [
+    "OUTAGE_PATIENCE_S",
     "Account",
     "Export",
     "ExportFile",

@@ -171,6 +171,8 @@ class Queries:
             "server": self.jsoc.server.name,
             "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         }
+        if question.times == "tai":  # pandas has no such scale; times of these columns are read as TAI
+            df.attrs["jsoc"]["tai"] = [name for name, kind in df.dtypes.items() if kind == "datetime64[ns]"]
         return df
 
     def fetch_all(self, question: Question, part: RecordSet) -> pd.DataFrame:

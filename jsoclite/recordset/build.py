@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import RecordSetError
 from ..series import Kind
-from ..times import DrmsTime, format_duration, parse_duration, parse_time
+from ..times import DrmsTime, format_duration, is_time_key, parse_duration, parse_time, utc
 from .filters import read_filter
 from .grammar import FatalSetError, FilterKind, KeyFilter, RawFilter
 
@@ -74,14 +74,6 @@ def segment_names(segments: str | Iterable[str] | None) -> tuple[str, ...] | Non
     return tuple(dict.fromkeys(names)) or None
 
 
-def is_time_key(name: str) -> bool:
-    """Whether a keyword is a time, by the names that JSOC gives them."""
-    upper = name.upper()
-    return upper.startswith(("T_REC", "T_OBS", "DATE", "T_FRST", "T_LAST")) and not upper.endswith(
-        ("_INDEX", "_STEP", "_UNIT", "_ROUND")
-    )
-
-
 def is_time_value(value: Any) -> bool:
     """Whether a value is a time by its type: strings are not."""
     return isinstance(value, _TIME_TYPES) or (hasattr(value, "jd1") and hasattr(value, "tai"))
@@ -90,6 +82,11 @@ def is_time_value(value: Any) -> bool:
 def time_text(value: Any) -> str:
     """A time as it goes into a filter, ``YYYY.MM.DD_hh:mm:ss_TAI``; what has no zone is UTC."""
     return parse_time(value).tai
+
+
+def listed(values: Iterable[Any]) -> list[Any]:
+    """Return what a sequence holds; a column of datetimes may know its scale."""
+    return utc(values) if getattr(getattr(values, "dtype", None), "kind", "") == "M" else list(values)
 
 
 def time_filter(start: Any, end: Any, cadence: Any, duration: Any) -> str | None:
@@ -113,6 +110,8 @@ def time_filter(start: Any, end: Any, cadence: Any, duration: Any) -> str | None
         For what the server would answer with nothing, or die of: reversed ranges, cadences without a range, lengths
         below 0.
     """
+    if end is None and hasattr(start, "start") and hasattr(start, "end"):  # such as sunpy's TimeRange
+        start = (start.start, start.end)
     if end is not None and duration is not None:
         raise RecordSetError("a range has an end or a duration, not both: leave one out")
     step = ""
@@ -133,13 +132,12 @@ def time_filter(start: Any, end: Any, cadence: Any, duration: Any) -> str | None
     if end is None:
         if isinstance(start, str) or (is_time_value(start) and getattr(start, "isscalar", True)):
             return time_text(start)
-        try:
-            several = list(start)
-        except TypeError:
-            return time_text(start)
-        if not several:
+        found = utc(start)
+        if isinstance(found, DrmsTime):
+            return found.tai
+        if not found:
             raise RecordSetError("an empty list of times selects nothing: leave it out to select all")
-        return ",".join(time_text(one) for one in several)
+        return ",".join(one.tai for one in found)
     first = None if start is None else parse_time(start)
     last = parse_time(end)
     if first is not None and last < first:
@@ -180,6 +178,8 @@ def key_filter(name: str, value: Any) -> str | None:
     if value is None:
         return None
     time = is_time_key(name)
+    if hasattr(value, "start") and hasattr(value, "end"):  # such as sunpy's TimeRange
+        value = (value.start, value.end)
     if isinstance(value, slice):
         return _range(name, value.start, value.stop, value.step, time)
     if isinstance(value, tuple):
@@ -193,7 +193,7 @@ def key_filter(name: str, value: Any) -> str | None:
         return f"{ends[0]}-{ends[1]}" + (f"@{abs(value.step)}" if abs(value.step) != 1 and len(value) > 1 else "")
     if isinstance(value, str) or not isinstance(value, Iterable) or getattr(value, "isscalar", is_time_value(value)):
         return _value(name, value, time)
-    items = [_value(name, one, time) for one in value]
+    items = [_value(name, one, time) for one in listed(value)]
     if not items:
         raise RecordSetError(f"{name}: an empty list selects nothing; leave the key out to select all")
     return items[0] + "".join(f",{apart(item)}" for item in items[1:])

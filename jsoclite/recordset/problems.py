@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ..errors import RecordSetError
 from ..series import Kind, SeriesInfo, Slots, keyword_type
-from ..times import read_time_string, words
+from ..times import DrmsTime, words
 from .build import time_like
 from .filters import Mark, filter_name, read_filter, read_marked
 from .grammar import (
@@ -188,7 +188,7 @@ def _sql(raw: RawFilter, rows: dict[str, dict[str, Any]] | None) -> Iterator[str
         return
     for time in _MACRO.findall(raw.text):
         try:
-            read_time_string(time.strip(" "), "utc")
+            DrmsTime.parse(time)
         except RecordSetError as error:
             yield f"{text}: {reason_of(error)}"
     bare = _MACRO.sub(" ", _QUOTED.sub("''", raw.text))
@@ -357,7 +357,7 @@ def _times(text: str, body: str, found: KeyFilter, marks: tuple[Mark, ...], key:
             )
             return
         try:
-            read_time_string(mark.text.strip(" "), "utc")
+            DrmsTime.parse(mark.text)
         except RecordSetError as error:
             yield f"{text}: {reason_of(error)}"
             continue

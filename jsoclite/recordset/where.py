@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import RecordSetError
-from .build import is_time_key, is_time_value, number_text, time_text
+from ..times import is_time_key
+from .build import is_time_value, listed, number_text, time_text
 from .filters import read_sql
 from .scan import scan_set
 
@@ -153,7 +154,7 @@ def _comparison(name: str, operator: str, value: Any) -> str:
         operator = {"=": "in", "!=": "not in", "<>": "not in"}.get(operator, operator)
         if operator not in ("in", "not in") or not several:
             raise RecordSetError(f"{name} {operator} {value!r}: a list goes with =, != or in")
-        items = [_operand(name, one, time) for one in value]
+        items = [_operand(name, one, time) for one in listed(value)]
         if not items:
             raise RecordSetError(f"{name}: an empty list selects nothing")
         return f"{column} {operator} ({', '.join(items)})"

@@ -142,7 +142,11 @@ class JsocAccessor:
             column = column.astype(object).where(column.isna(), texts)
         cells = ["" if missing else str(cell) for cell, missing in zip(column, column.isna(), strict=True)]
         found = pd.Series(to_datetime(cells, scale=scale), index=column.index, name=column.name)
-        return found.dt.tz_localize("UTC") if scale == "utc" else found
+        if scale == "utc":
+            aware: pd.Series = found.dt.tz_localize("UTC")
+            return aware
+        found.attrs["jsoc"] = {"tai": [found.name]}
+        return found
 
     def good(self, any_bit: bool = False) -> pd.Series:
         """

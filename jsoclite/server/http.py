@@ -326,11 +326,11 @@ class Transport:
                 raise ServerError(f"{redact(url)} is not a URL that can be asked", url=url) from None
             if not isinstance(error, OSError | requests.exceptions.RequestException) and not is_transient(error):
                 raise
+            worth, place = is_transient(error), f" ({urlsplit(url).path})"
             if once and not never_sent(error):
-                raise AmbiguousRequest(_why(url, error), url=url) from None
-            worth = is_transient(error)
-            final = ServerError(_why(url, error, retries if worth else None), url=url)
-            raise Again(final, told=_why(url, error), worth=worth) from None
+                raise AmbiguousRequest(self.why(url, error) + place, url=url) from None
+            final = ServerError(self.why(url, error, retries if worth else None) + place, url=url)
+            raise Again(final, told=self.why(url, error) + place, worth=worth) from None
         if status == 200:
             return Reply(url, content)
         # 429 and 503 say that the request was turned away at the door, so even an exp_request may come again
@@ -361,6 +361,22 @@ class Transport:
                         f"{url} sends more than {LARGEST_REPLY} bytes; ask for fewer records or keywords", url=url
                     )
             return response.status_code, response.headers, content
+
+    @staticmethod
+    def why(url: str, error: BaseException, retries: int | None = None) -> str:
+        """
+        Say why there was no answer, in words that do not hold the URL: many files that fail alike say the same.
+
+        Parameters
+        ----------
+        url : str
+            What was asked.
+        error : BaseException
+            What went wrong.
+        retries : int, optional
+            After how many repetitions.
+        """
+        return _why(url, error, retries)
 
     def drms_client(self, email: str | None) -> Any:
         """Return a plain `drms.Client` on this connection."""
@@ -411,7 +427,7 @@ def _why(url: str, error: BaseException, retries: int | None = None) -> str:
     # urllib3 writes the whole URL and object ids into its texts
     text = text.rpartition(">: ")[2] or text
     text = text.rpartition("): ")[2].rstrip(")'\"") or text
-    return f"no answer from {host}{tries}: {reason}: {text}.{hint} ({urlsplit(url).path})"
+    return f"no answer from {host}{tries}: {reason}: {text}.{hint}"
 
 
 def _refusal(url: str, status: int, content: bytes | bytearray) -> str:

@@ -10,16 +10,15 @@ by `to_datetime`.
 
 from . import server as words
 from .columns import to_datetime
-from .grammar import read_time_string
-from .parse import DrmsTime, format_duration, is_time, parse_duration, parse_time, tai, utc
+from .parse import DrmsTime, format_duration, is_time, is_time_key, parse_duration, parse_time, tai, utc
 
 __all__ = [
     "DrmsTime",
     "format_duration",
     "is_time",
+    "is_time_key",
     "parse_duration",
     "parse_time",
-    "read_time_string",
     "tai",
     "to_datetime",
     "utc",

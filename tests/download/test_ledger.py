@@ -1,17 +1,24 @@
 """The ledger: what is written stays written."""
 
-import socket
+import itertools
+import os
 import sqlite3
+import subprocess
+import sys
 import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from jsoclite.download.download import Batch
-from jsoclite.download.ledger import NAME, FileRow, Ledger, LedgerError, _lives
+from jsoclite.download.ledger import DEAD_AFTER_S, NAME, ClaimLost, FileRow, Holder, Ledger, LedgerError
 from jsoclite.errors import DownloadError, JsocError
 from jsoclite.fits import looks_like_fits
 from jsoclite.sandbox import Sandbox
+from jsoclite.server import Transport
 
 ROW = FileRow("hmi.M_720s[2014.01.01_00:00:00_TAI][3]", 7, "magnetogram", "fits", "a.fits", bytes=2880)
 
@@ -142,4 +149,83 @@ def test_a_download_ends_with_a_manifest_when_the_ledger_cannot_be_written(tmp_p
 @pytest.mark.parametrize(("beat", "lives"), [(0.0, True), (-1000.0, False), (1e9, False)])
 def test_a_claim_of_nobody_or_from_the_future_is_no_claim(pid, beat, lives):
     now = time.time()
-    assert _lives(socket.gethostname(), pid, now + beat, now) is lives
+    assert replace(Holder.me(), pid=pid, beat=now + beat).lives(now) is lives
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="where there is no /proc, a number is all there is")
+def test_a_number_that_another_process_has_now_is_no_sign_of_life():
+    now = time.time()
+    me = replace(Holder.me(), beat=now)
+    assert me.lives(now)
+    assert not replace(me, begun="1").lives(now)
+    # in another container, or before the last boot, the number says nothing: the last sign of life does
+    assert replace(me, place="another", pid=99999999).lives(now)
+    assert not replace(me, place="another", beat=now - 2 * DEAD_AFTER_S).lives(now)
+
+
+def test_a_zombie_downloads_nothing():
+    child = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    child.stdout.read()  # it ends, and is not waited for
+    holder = replace(Holder.me(), pid=child.pid, begun="")
+    deadline = time.monotonic() + 10
+    while holder.lives(time.time()) and time.monotonic() < deadline:
+        pass
+    assert not holder.lives(time.time())
+    child.wait()
+    child.stdout.close()
+
+
+def test_windows_is_asked_without_a_signal(monkeypatch):
+    """os.kill(pid, 0) would interrupt the other download there."""
+
+    class Kernel:
+        OpenProcess = staticmethod(lambda rights, inherit, pid: {7: 70, 8: 80}.get(pid, 0))
+        WaitForSingleObject = staticmethod(lambda handle, ms: 0x102 if handle == 70 else 0)
+        GetLastError = staticmethod(lambda: 87)
+        CloseHandle = staticmethod(lambda handle: None)
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr("ctypes.windll", SimpleNamespace(kernel32=Kernel), raising=False)
+    monkeypatch.setattr(os, "kill", lambda *arguments: pytest.fail("a signal was sent"))
+    now = time.time()
+    me = replace(Holder.me(), begun="", beat=0.0)
+    assert [replace(me, pid=pid).lives(now) for pid in (7, 8, 9)] == [True, False, False]
+
+
+def test_two_claims_of_one_process_are_told_apart(tmp_path):
+    with Ledger(tmp_path) as first, Ledger(tmp_path) as second:
+        first.hold(Holder.me())
+        second.hold(Holder.me())
+        with pytest.raises(ClaimLost, match="was taken over by process"):
+            first.save_files([ROW])
+        first.release()  # of what is not ours any more
+        assert second.holder() is not None
+        second.save_files([ROW])
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("protocol", ["auto", "fits"])
+def test_who_was_taken_for_dead_ends_before_it_writes(tmp_path, monkeypatch, connections, protocol):
+    """A laptop that slept for an hour: the other download has the directory, and goes on alone."""
+    monkeypatch.setattr("jsoclite.download.ledger.BEAT_EVERY_S", -1.0)  # every sign of life looks at the claim
+    with Sandbox(staging_s=0) as sandbox:
+        client = sandbox.client(connections=connections)
+        bodies = Transport.body
+        count = itertools.count()
+
+        def body(self, response, **options):
+            for piece in bodies(self, response, **options):
+                if "/SUM" in response.url and next(count) == 3:
+                    with Ledger(tmp_path) as other:
+                        other.hold(replace(Holder.me(), host="elsewhere"))
+                yield piece
+
+        monkeypatch.setattr(Transport, "body", body)
+        with pytest.raises(DownloadError, match="was taken over by process .* on elsewhere") as caught:
+            client.download("hmi.M_720s[2014.01.01_TAI/4h]{magnetogram}", tmp_path, protocol=protocol)
+        files = caught.value.manifest
+        assert (files.status == "downloaded").sum() < 10
+        written = {path.name for path in tmp_path.glob("*.fits")}
+        assert len(written) <= (files.status == "downloaded").sum() + connections
+        with Ledger(tmp_path) as ledger:
+            assert ledger.holder().host == "elsewhere"

@@ -1,17 +1,19 @@
 """Downloads whose process is killed, or that meet another one in the same directory."""
 
 import concurrent.futures
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 
 import pytest
 from conftest import GOLDEN
 
-from jsoclite.download.ledger import Claim, Ledger
+from jsoclite.download.ledger import DEAD_AFTER_S, Claim, Holder, Ledger
 from jsoclite.fits.files import looks_like_fits
 from jsoclite.sandbox import Sandbox
 
@@ -122,18 +124,23 @@ def test_threads_with_one_address_queue(tmp_path, monkeypatch):
         assert len(sandbox.staging) == 3
 
 
+def somebody_holds(directory, **options):
+    with Ledger(directory) as theirs:
+        theirs.hold(dataclasses.replace(Holder.me(), **options))
+
+
 def test_the_claim_of_a_dead_process_is_taken_over(tmp_path, hand_clock):
     with Ledger(tmp_path) as ledger:
         gone = subprocess.Popen([sys.executable, "-c", ""])
         gone.wait()
-        ledger.hold((os.uname().nodename, gone.pid), 0.0)
+        somebody_holds(tmp_path, pid=gone.pid)
         with Claim(ledger, hand_clock.clock).held():
-            assert ledger.holder()[1] == os.getpid()
+            assert ledger.holder().pid == os.getpid()
         assert ledger.holder() is None
         # one on another machine is believed for a while
-        ledger.hold(("elsewhere", 1), __import__("time").time() - 299.9999)
+        somebody_holds(tmp_path, host="elsewhere", beat=time.time() - DEAD_AFTER_S + 0.1)
         assert hand_clock.slept == []
-        ledger.hold(("elsewhere", 1), 0.0)
+        somebody_holds(tmp_path, host="elsewhere", beat=0.0)
         with Claim(ledger, hand_clock.clock).held():
             pass
         assert hand_clock.slept == []
@@ -142,7 +149,7 @@ def test_the_claim_of_a_dead_process_is_taken_over(tmp_path, hand_clock):
 def test_a_living_process_is_waited_for(tmp_path, hand_clock, caplog):
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     with Ledger(tmp_path) as ledger:
-        ledger.hold((os.uname().nodename, other.pid), 0.0)
+        somebody_holds(tmp_path, pid=other.pid, begun="")
         sleep = hand_clock.sleep
 
         def third_time(seconds):
