@@ -166,7 +166,9 @@ class MapProject(Step):
     cols, rows : int
         Size of the map in pixels.
     projection : str
-        carree, Cassini, Mercator, cyleqa, sineqa, gnomonic, Postel, stereographic, orthographic or Lambert.
+        carree, Cassini, Mercator, cyleqa, sineqa, gnomonic, Postel, stereographic, orthographic or Lambert. The
+        coordinates that JSOC writes put carree, Mercator and sineqa (as GLS) in the wrong place for FITS readers where
+        the centre is not on the equator, and Cassini has none that they know.
     interpolation : {"cubiconv", "nearest", "bilinear"}
         Interpolation.
     grid : float or Quantity, optional

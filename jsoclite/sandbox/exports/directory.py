@@ -241,7 +241,7 @@ class Exports:
         files = wanted.records.files()
         cuts = self._boxes(wanted, next((file for file in files if file.path), None))
         first = None
-        if cuts is not None and not wanted.records.names_segments and not wanted.all_segments:
+        if wanted.first_segment and not wanted.records.names_segments:
             first = next(iter(wanted.records.definition.segments.values())).name
         for counter, file in enumerate(files):
             box = None if cuts is None else cuts[file.row]

@@ -29,6 +29,8 @@ Steps: TypeAlias = list[tuple[str, dict[str, str]]]
 
 #: Template where the request names none.
 DEFAULT: Final = "{seriesname}.{recnum:%d}.{segment}"
+# steps that take the flag `A` for all segments
+_ONE: Final = frozenset({"im_patch", "rebin", "Maproj", "map_proj"})
 #: Longest name.
 MAX_NAME: Final = 127
 
@@ -89,9 +91,9 @@ class Wanted:
         return self.protocol.lower().startswith("fits")
 
     @property
-    def all_segments(self) -> bool:
-        """Whether steps are to work on all segments where none are named."""
-        return any(options.get("A") == "1" for _, options in self.steps)
+    def first_segment(self) -> bool:
+        """Whether steps work on the first segment only, where the record set names none."""
+        return any(name in _ONE and options.get("A", "0") in ("0", "") for name, options in self.steps)
 
     @cached_property
     def look(self) -> Look | None:

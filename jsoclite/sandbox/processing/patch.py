@@ -62,7 +62,7 @@ def _unit(options: Mapping[str, str], name: str, known: tuple[tuple[str, str], .
     return found
 
 
-def _nearest(value: float) -> int:
+def nearest(value: float) -> int:
     """C's ``round``: halves away from zero."""
     whole = math.floor(abs(value))
     return int(math.copysign(whole + (abs(value) - whole >= 0.5), value))
@@ -158,7 +158,7 @@ class Patch:
             target = view.centre + view.plate(self.latitude, self.longitude, self.radius)
         corner = target + self.corner
         limb = math.degrees(math.asin(self.sun / number(keywords, "DSUN_OBS"))) * 3600 / view.scale
-        left, below = _nearest(corner.real), _nearest(corner.imag)
+        left, below = nearest(corner.real), nearest(corner.imag)
         return Box(self, view, target, left, below, limb, str(keywords.get("record", "")))
 
 
@@ -236,7 +236,7 @@ def _box(
 ) -> tuple[tuple[int, int], complex]:
     """Columns and rows of the box, and the way from its target to its lower left corner."""
     if unit == "pixels":
-        size = _nearest(extent.real), _nearest(extent.imag)
+        size = nearest(extent.real), nearest(extent.imag)
         return size, -complex(*size) / 2
     if unit == "arcsec":
         corner = -extent / (2 * first.scale)

@@ -195,13 +195,13 @@ def _kernel(distance: FloatArray, method: str) -> FloatArray:
     return np.where(away < 1, near, np.where(away < 2, far, 0.0))
 
 
-#: Projection names as the program spells them, with the code that FITS has for each.
+#: Projection names as the program spells them, with the code that it writes for each.
 PROJECTIONS: Final = {
     "carree": "CAR",
     "cassini": "CAS",
     "mercator": "MER",
     "cyleqa": "CEA",
-    "sineqa": "SFL",
+    "sineqa": "GLS",
     "gnomonic": "TAN",
     "postel": "ARC",
     "stereographic": "STG",
@@ -284,14 +284,15 @@ def _system(code: str, centre: tuple[float, float], scale: float, middle: tuple[
     sine, cosine = math.sin(angle), math.cos(angle)
     made.wcs.pc = np.array([[cosine, -sine], [sine, cosine]])
     made.wcs.crpix, made.wcs.cdelt, made.wcs.crval = middle, (scale, scale), centre
-    if code in ("CAR", "CAS", "MER", "SFL"):
+    if code in ("CAR", "CAS", "MER", "GLS"):
         # the program moves these along the meridian from the equator, where FITS would make oblique ones
         tangent = math.tan(min(math.radians(centre[1]), 1.55))
         start = math.degrees(math.asinh(tangent)) if code == "MER" else centre[1]
         made.wcs.crval = centre[0], 0.0
         made.wcs.crpix = middle[0] - sine * start / scale, middle[1] - cosine * start / scale
     if code != "CAS":
-        made.wcs.ctype = [f"CRLN-{code}", f"CRLT-{code}"]
+        known = "SFL" if code == "GLS" else code  # its name in the standard
+        made.wcs.ctype = [f"CRLN-{known}", f"CRLT-{known}"]
     return made
 
 

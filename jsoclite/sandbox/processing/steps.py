@@ -14,19 +14,21 @@ import numpy as np
 
 from ...times import words
 from ..catalog import schema
-from .image import Image, ProcessError, mean, read_image, read_shape, write_image
-from .patch import FIRST_WINDOW, LAST_WINDOW, MAX_PIXELS, Box, cut, flag, number, prepare, window
+from .image import Image, ProcessError, read_image, read_shape, write_image
+from .patch import FIRST_WINDOW, LAST_WINDOW, MAX_PIXELS, Box, cut, flag, nearest, number, prepare, window
 from .pointing import FloatArray, NoPointingError, View, by_rows, make_map, sample
 
 Options = Mapping[str, str]
 Keywords = Mapping[str, Any]
 Step = tuple[str, Options]
 
+_CENTRE: Final = ("CRPIX1", "CRPIX2")
+
 
 def upright(image: Image) -> None:
     """Turn an image by half a turn where solar north is at the bottom, as HMI's cameras have it."""
     crota = float(image.header.get("CROTA2") or 0.0)
-    if abs(abs(crota) - 180) > 5:
+    if not 179 < abs(crota) < 181:
         return
     rows, columns = image.data.shape
     image.data = image.data[::-1, ::-1]
@@ -36,39 +38,75 @@ def upright(image: Image) -> None:
             image.header[name] = size + 1 - float(image.header[name])
 
 
+def centre(image: Image) -> None:
+    """Move the Sun into the middle by whole pixels: less than 20 arcsec, and not for AIA (jsoc_rebin.c)."""
+    size = image.data.shape[::-1]
+    places = [number(image.header, name) - (length + 1) / 2 for name, length in zip(_CENTRE, size, strict=True)]
+    away = [nearest(place) for place in places]
+    reach = 20 / number(image.header, "CDELT1")
+    aia = str(image.header.get("DRMS_ID", "")).lower().startswith("aia")
+    if aia or not any(away) or max(map(abs, away)) >= reach:
+        return
+    image.data = window(image.data, away[0], away[1], (size[0], size[1]))
+    image.header |= {name: image.header[name] - one for name, one in zip(_CENTRE, away, strict=True)}
+
+
 def crop(image: Image) -> None:
-    """Make what is beyond the limb missing."""
+    """Make what is beyond the limb missing, or nearer to it than half a pixel of HMI."""
     view = View.of(image.header)
     y, x = np.mgrid[1 : image.data.shape[0] + 1, 1 : image.data.shape[1] + 1]
-    west, north = view.sky(x, y)
-    image.data = np.where(np.hypot(west, north) <= view.radius, image.data, np.nan)
+    away = (x - view.crpix1) ** 2 + (y - view.crpix2) ** 2
+    image.data = np.where(away <= 0.9995 * (view.radius / view.cdelt) ** 2, image.data, np.nan)
 
 
 # ---- steps
 def rebin(image: Image, options: Options) -> None:
-    """Change the scale by a whole factor: averages (boxcar, gaussian) or repeated pixels."""
-    scale = number(options, "scale", 1.0)
+    """Change the scale by a whole factor: weighted means (boxcar, gaussian) or repeated pixels (jsoc_rebin.c)."""
+    scale, method = number(options, "scale", 1.0), options.get("method", "boxcar")
     if scale <= 0 or image.data.size * scale**2 > MAX_PIXELS:
         raise ProcessError(f"scale={scale:g} is out of range")
+    if method not in ("boxcar", "gaussian"):
+        raise ProcessError("invalid conversion method")
+    factor = int((1 / scale if scale < 1 else scale) + 0.5)
+    length = int(number(options, "nvector", -1))
+    length = factor if length < 0 else length
+    length += (factor - length) % 2  # both even, or both odd
+    weights = np.ones(length)
+    if method == "gaussian":
+        width = number(options, "FWHM", -1)
+        if width < 0:
+            raise ProcessError("Need FWHM parameter")
+        weights = np.exp(-((np.arange(length) - (length - 1) / 2) ** 2) / (width**2 * 0.52034))
     if not flag(options, "u"):
         upright(image)
+        centre(image)
     if flag(options, "c"):
         crop(image)
-    if options.get("method", "boxcar") == "gaussian":
-        _smooth(image, number(options, "FWHM", 2 / min(scale, 1.0)))
-    if scale >= 1:
-        factor = round(scale)
-        image.data = image.data.repeat(factor, axis=0).repeat(factor, axis=1)
-        scale = float(factor)
+    rows, columns = (int(size * scale + 0.5) for size in image.data.shape)
+    if not rows or not columns or length > 2 * max(image.data.shape):
+        raise ProcessError(f"scale={scale:g} with {length} pixels a mean leaves no pixel of this image")
+    if scale > 1:
+        image.data = image.data.repeat(factor, axis=0).repeat(factor, axis=1)[:rows, :columns]
     else:
-        factor = round(1 / scale)
-        rows, columns = (size // factor for size in image.data.shape)
-        if not rows or not columns:
-            raise ProcessError(f"scale={scale:g} leaves no pixel of this image")
-        blocks = image.data[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
-        image.data = mean(blocks)
-        scale = 1 / factor
+        image.data = _weighted(image.data, weights, factor, (rows, columns))
     _rescaled(image, scale)
+
+
+def _weighted(image: FloatArray, weights: FloatArray, factor: int, shape: tuple[int, int]) -> FloatArray:
+    """Means of an image around every so many pixels; missing pixels and those outside have no weight."""
+    begin = int((factor - 1) / 2 + 0.5) - len(weights) // 2
+    sums = []
+    for size, count in zip(image.shape, shape, strict=True):
+        one = np.zeros((count, size))
+        for place, weight in enumerate(weights.tolist(), start=begin):
+            at = np.arange(count) * factor + place
+            inside = np.flatnonzero((at >= 0) & (at < size))
+            one[inside, at[inside]] = weight
+        sums.append(one)
+    good = np.isfinite(image)
+    total, weight = (sums[0] @ part @ sums[1].T for part in (np.where(good, image, 0.0), good.astype(float)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(weight > 0, total / weight, np.nan)
 
 
 def _rescaled(image: Image, scale: float) -> None:
@@ -80,20 +118,6 @@ def _rescaled(image: Image, scale: float) -> None:
             image.header[f"CDELT{axis}"] = step / scale
     if isinstance(image.header.get("R_SUN"), (int, float)):
         image.header["R_SUN"] *= scale
-
-
-def _smooth(image: Image, width: float) -> None:
-    """Convolve with a Gaussian of that full width at half maximum (pixels); missing pixels have no weight."""
-    sigma = max(width, 0.01) / 2.3548
-    reach = min(int(3 * sigma) + 1, 64)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    weight, value = np.isfinite(image.data).astype(float), np.nan_to_num(image.data)
-    for axis in (0, 1):
-        value, weight = (
-            np.apply_along_axis(lambda line: np.convolve(line, kernel, "same"), axis, one) for one in (value, weight)
-        )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        image.data = np.where(weight > 0, value / weight, np.nan)
 
 
 def resize(image: Image, options: Options) -> None:

@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 
 from jsoclite.sandbox.processing.image import ProcessError
-from jsoclite.sandbox.processing.patch import _nearest, prepare
+from jsoclite.sandbox.processing.patch import nearest, prepare
 from jsoclite.sandbox.processing.steps import boxes, process_file
 from jsoclite.times import words
 
@@ -67,7 +67,7 @@ def place(patch):
     ("value", "whole"), [(0.5, 1), (1.5, 2), (2.5, 3), (-0.5, -1), (-2.5, -3), (0.49999999999999994, 0), (-0.2, 0)]
 )
 def test_c_rounds_halves_away_from_zero(value, whole):
-    assert _nearest(value) == whole
+    assert nearest(value) == whole
 
 
 @pytest.mark.parametrize(

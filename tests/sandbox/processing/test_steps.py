@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 
 import numpy as np
@@ -61,28 +62,63 @@ def spot(data, header):
 
 
 @pytest.mark.parametrize("crota", [0.0, 180.0])
-def test_rebin_averages_blocks(crota):
+@pytest.mark.parametrize("upside", ["0", "1"])
+def test_rebin_averages_blocks(crota, upside):
+    """The Sun is first turned and moved into the middle, here by one or two pixels, unless `u` is 1."""
     source = spot_file(crota=crota, compressed=False)
     with fits.open(BytesIO(source)) as units:
         before = np.array(units[0].data, dtype=float)
-    data, header = run(source, ("rebin", {"scale": "0.25", "method": "boxcar"}))
-    turned = before[::-1, ::-1] if crota else before
-    with np.errstate(all="ignore"):
-        expected = np.nanmean(turned.reshape(64, 4, 64, 4)[:, :, 1:, :], axis=(1, 3))
-    assert np.allclose(data[:, 1:], expected, equal_nan=True, rtol=1e-5)
+    data, header = run(source, ("rebin", {"scale": "0.25", "method": "boxcar", "u": upside}))
+    turned, shift = before, (0, 0)
+    if upside == "0":
+        turned = before[::-1, ::-1] if crota else before
+        # 130 and 126.5 for a middle of 128.5; halves away from zero
+        shift = (2, -2) if not crota else (-2, 2)
+    moved = np.full((256, 256), np.nan)
+    y, x = (slice(max(0, -away), 256 - max(0, away)) for away in (shift[1], shift[0]))
+    moved[y, x] = turned[y.start + shift[1] : y.stop + shift[1], x.start + shift[0] : x.stop + shift[0]]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = np.nanmean(moved.reshape(64, 4, 64, 4), axis=(1, 3))
+    assert np.allclose(data, expected, equal_nan=True, rtol=1e-5)
     assert header["CDELT1"] == 36.0
-    assert header["CROTA2"] == pytest.approx(0.0)
+    assert header["CROTA2"] == pytest.approx(crota if upside == "1" else 0.0)
     assert spot(data, header) == pytest.approx((300, -200), abs=40)
+
+
+def test_rebin_moves_no_image_of_aia_and_none_by_more_than_20_arcsec():
+    for name, pixel in (("aia.lev1_euv_12s:1:image", 130.0), ("hmi.M_720s:1:magnetogram", 132.0)):
+        with fits.open(BytesIO(spot_file(compressed=False))) as units:
+            units[0].header["DRMS_ID"], units[0].header["CRPIX1"] = name, pixel
+            out = BytesIO()
+            units.writeto(out)
+        _, header = run(out.getvalue(), ("rebin", {"scale": "0.5"}))
+        assert header["CRPIX1"] == (pixel - 0.5) * 0.5 + 0.5
 
 
 def test_rebin_up_and_gaussian():
     data, header = run(spot_file(), ("rebin", {"scale": "2"}))
     assert (data.shape, header["CDELT1"]) == ((512, 512), 4.5)
     assert spot(data, header) == pytest.approx((300, -200), abs=SCALE)
-    smooth, header = run(spot_file(), ("rebin", {"scale": "0.5", "method": "gaussian", "FWHM": "6"}))
+    smooth, header = run(spot_file(), ("rebin", {"scale": "0.5", "method": "gaussian", "FWHM": "6", "nvector": "12"}))
     boxcar, _ = run(spot_file(), ("rebin", {"scale": "0.5"}))
     assert np.nanmax(smooth) < np.nanmax(boxcar)
     assert spot(smooth, header) == pytest.approx((300, -200), abs=2 * SCALE)
+
+
+def test_a_gaussian_has_the_weights_of_its_width():
+    """Of a single bright pixel each mean takes its weight over the sum of all; nvector becomes even as 1/scale is."""
+    data = np.zeros((16, 16), dtype="f4")
+    data[8, 8] = 1.0
+    out = BytesIO()
+    fits.PrimaryHDU(data).writeto(out)
+    made, _ = run(
+        out.getvalue(), ("rebin", {"scale": "0.5", "method": "gaussian", "FWHM": "3", "nvector": "5", "u": "1"})
+    )
+    weight = np.exp(-((np.arange(6) - 2.5) ** 2) / (9 * 0.52034))
+    # the windows of rows 3, 4 and 5 begin at 4, 6 and 8
+    column = np.array([weight[4], weight[2], weight[0]]) / weight.sum()
+    assert np.allclose(made[3:6, 4], column * column[1], rtol=1e-5)
 
 
 @pytest.mark.parametrize("crota", [0.0, 179.9, 30.0])
@@ -132,6 +168,9 @@ def test_a_map_can_be_wider_than_the_disk():
     ("step", "options"),
     [
         ("rebin", {"scale": "0"}),
+        ("rebin", {"scale": "0.5", "method": "gaussian"}),
+        ("rebin", {"scale": "0.5", "method": "spline"}),
+        ("rebin", {"scale": "0.5", "nvector": "10000"}),
         ("rebin", {"scale": "nan"}),
         ("rebin", {"scale": "100000"}),
         ("rebin", {"scale": "0.0001"}),
