@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
 from .display import clean
-from .download import Plan, carry_out, make_export, make_plan, report, survey
+from .download import Plan, carry_out, make_export, make_plan, read_one, report, survey
 from .errors import JsocError
 from .export import Account, Export, ExportRequest
 from .progress import Progress, choose
@@ -861,7 +861,8 @@ class Client:
             "auto" takes files that are online straight from SUMS and writes their headers here, and lets JSOC stage the
             rest; "fits" lets JSOC stage all; "as-is" takes stored files unchanged.
         process : server step or sequence of them, optional
-            `Cutout`, `Rebin`, …; such files are always staged.
+            `Cutout`, `Rebin`, …; JSOC does them, but for a `Cutout` alone (without `register` and `cadence`) of files
+            that are online: only the rows of its box are fetched, and the file is made here as im_patch makes it.
         overwrite : bool
             Fetch files that are there, too.
         progress : bool, optional
@@ -913,6 +914,42 @@ class Client:
             shown.close()
         report(manifest, on_error)
         return manifest
+
+    def read(self, row: Any, segment: str | None = None, *, process: Any = None) -> tuple[Any, Any]:
+        """
+        Return the image of one record, without keeping a file.
+
+        Parameters
+        ----------
+        row : row of a DataFrame, record name, RecordSet or str
+            One record.
+        segment : str, optional
+            Which image; it can be left out where there is only one.
+        process : server step or sequence of them, optional
+            As for `download`: of a `Cutout`, only the rows of its box are fetched.
+
+        Returns
+        -------
+        data : ndarray, shape (rows, columns)
+            Pixels in the unit BUNIT, NaN where missing; see `jsoclite.read`.
+        header : astropy.io.fits.Header
+            The keywords.
+
+        Raises
+        ------
+        SelectionError
+            If that is not one image.
+        JsocError
+            If there is no such image.
+
+        Examples
+        --------
+        >>> cutout = jsoclite.Cutout(center=(-300, 150), size=200, t_ref="2014-01-01T00:00:00")
+        >>> data, header = client.read("hmi.M_720s[2014.01.01_TAI]{magnetogram}", process=cutout)
+        >>> data.shape
+        (25, 25)
+        """
+        return read_one(self._queries, self._account, row, segment, process)
 
     @functools.cached_property
     def drms(self) -> Any:

@@ -30,7 +30,7 @@ from .ledger import BEAT_EVERY_S, FileRow, Ledger, LedgerError
 from .manifest import Manifest
 from .names import Namer
 from .outage import Outage
-from .transfer import LocalError, Outcome, Task, fetch, fetch_alone
+from .transfer import LocalError, Outcome, Ranges, Task, fetch, fetch_alone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,13 +51,18 @@ LEFTOVERS = (".part", ".part.etag", ".header.part")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A file that can be fetched now; `header` makes the cards to complete it with, when its turn has come."""
+    """
+    A file that can be fetched now.
+
+    When its turn has come, `header` makes the cards to complete it with; `make` makes it from parts of the file.
+    """
 
     row: FileRow
     url: str
     fits: bool = True
     header: Callable[[], Iterable[str]] | None = None
     request_id: str | None = None
+    make: Callable[[Ranges, Sequence[str]], bytes] | None = None
 
 
 def _is_inside(path: str) -> bool:
@@ -321,7 +326,7 @@ class Batch:
         header = None if job.header is None else tuple(job.header())
         transport = self.transport
         login = transport.login_for(job.url)
-        return Task(job.url, target, job.fits, header, transport.timeout, transport.retries, login)
+        return Task(job.url, target, job.fits, header, transport.timeout, transport.retries, login, job.make)
 
     def _note(self, row: FileRow, url: str, outcome: Outcome) -> None:
         """
@@ -358,7 +363,7 @@ class Batch:
             self._unanswered.append(job)
         elif outcome.error:
             job.row.url = job.url
-            self.fail(job.row, outcome.error)
+            self.fail(job.row, outcome.error, missing=outcome.absent)
         elif noted:
             self.status[job.row.key] = "downloaded"
             self.progress.file()

@@ -7,7 +7,6 @@ into the fewest record sets.
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,14 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import display
-from ..errors import JsocError, ProcessingError, warn
+from ..errors import JsocError, warn
 from ..export import Account, Export, ExportRequest
-from ..export.steps import chain, segments_made
+from ..export.steps import Cutout, Patch, chain, segments_made
 from ..query import Queries, segment_columns
 from ..recordset import RecordSet, numbers_in, refuse
 from ..selection import Selection, asked, select, to_record_sets
-from ..series import FileKey, SeriesInfo, check_names, prime_time_key, series_of
-from ..times import parse_time
+from ..series import FileKey, SeriesInfo, check_names, series_of
+from .cut import reference
 from .ledger import FileRow
 from .sums import endings
 
@@ -56,11 +55,17 @@ class Product:
         Processing steps in the form of jsoc_fetch's argument, empty for none.
     size_ratio : float
         Output bytes over input bytes.
+    cutout : Cutout or None
+        The only step, where it does no more than copy pixels: files that are online are cut here, then.
+    reference : mapping or None
+        Its reference image.
     """
 
     protocol: str
     process: str = ""
     size_ratio: float = 1.0
+    cutout: Cutout | None = field(default=None, compare=False)
+    reference: Mapping[str, Any] | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -269,7 +274,7 @@ def make_export(
         (record_set,) = to_record_sets(rows, segments=segments)
         info = queries.info(record_set.series)
         refuse(record_set.elements, info)
-        text, ratio = processing(queries, process, info, record_set.segments or ())
+        text, ratio, *_ = processing(queries, process, info, record_set.segments or ())
         if segments_made(text):  # from several of the stored segments: which, is left to the step
             chosen_segments(list(record_set.segments or ()), info, segments_made(text))
             record_set = record_set.with_segments(None)
@@ -415,24 +420,30 @@ def chosen_segments(asked: list[str] | None, info: SeriesInfo, made: Sequence[st
     return [name for name in names if name in made] or list(made) or names
 
 
-def processing(queries: Queries, steps: Any, info: SeriesInfo, segments: Sequence[str] = ()) -> tuple[str, float]:
+def processing(
+    queries: Queries, steps: Any, info: SeriesInfo, segments: Sequence[str] = ()
+) -> tuple[str, float, Cutout | None, Mapping[str, Any] | None]:
     """
-    Return processing steps as jsoc_fetch takes them, and the ratio of output to input bytes.
+    Return what a `Product` says of processing steps.
 
     Raises
     ------
     ProcessingError
-        For steps that cannot work, or a reference time without an image.
+        For steps that cannot work, a reference time without an image, or a centre off the disk that is to be followed.
     """
     steps = as_steps(steps)
     if steps is None:
-        return "", 1.0
-    for step in steps:
-        _has_reference(queries, info, getattr(step, "t_ref", None))
+        return "", 1.0, None, None
     known = info.segments["dims"]
     sizes = [known[name] for name in segments if name in known.index] or list(known)
     dims = next((re.fullmatch(r"(\d+)x(\d+)", str(size)) for size in sizes if size), None)
-    return chain(steps, series=info.name, dims=(int(dims[1]), int(dims[2])) if dims else None)
+    text, ratio = chain(steps, series=info.name, dims=(int(dims[1]), int(dims[2])) if dims else None)
+    image = None
+    for step in steps:
+        if isinstance(step, Cutout):
+            image = reference(queries.jsoc, info, step)
+    alone = steps[0] if len(steps) == 1 and Patch.copies(steps[0]) else None
+    return text, ratio, alone, image
 
 
 def as_steps(steps: Any) -> list[Any] | None:
@@ -441,18 +452,3 @@ def as_steps(steps: Any) -> list[Any] | None:
         return None
     several = isinstance(steps, Iterable) and not isinstance(steps, str | Mapping)
     return list(steps) if several else [steps]
-
-
-def _has_reference(queries: Queries, info: SeriesInfo, t_ref: Any) -> None:
-    """Check that im_patch will find an image near its reference time; else it fails without a word (im_patch.c)."""
-    time_key = prime_time_key(info)
-    if t_ref is None or time_key is None:
-        return
-    moment = parse_time(t_ref)
-    window = dt.timedelta(hours=2)
-    near = RecordSet.parse(f"{info.name}[{time_key}={moment - window}-{moment + window}]")
-    if not queries.count(near):
-        raise ProcessingError(
-            f"t_ref={t_ref}: {info.name} has no record within two hours of it, and JSOC's im_patch needs one; "
-            "choose the time of a record, Client.nearest finds it",
-        )

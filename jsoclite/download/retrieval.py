@@ -10,23 +10,28 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-from ..errors import JsocError
+from ..errors import JsocError, SelectionError
 from ..export import Account, Export, ExportRequest, ExportStatus
-from ..progress import Progress
+from ..fits import read
+from ..progress import Progress, Silence
 from ..query import Queries
 from ..series import FileKey, series_of
+from .cut import Cuts, can_cut
 from .download import Batch, Job
 from .exported import alive, staged_jobs
 from .ledger import Claim, FileRow, Ledger, RequestNote, RequestRow
 from .names import extension
-from .plan import FILENAME_FORMAT, Plan, Target, record_sets
+from .plan import FILENAME_FORMAT, Plan, Target, make_plan, record_sets
 from .sums import CHUNK, located
+
+Located: TypeAlias = tuple[list[Job], list[FileRow]]
 
 OFFLINE = (
     "its file is on tape (or lost): ask jsoc@sun.stanford.edu to bring it online, naming the record, then run the same "
@@ -74,26 +79,39 @@ class Retrieval:
             yield from self._fetch(target, rows)
 
     def _fetch(self, target: Target, rows: list[FileRow]) -> Iterator[Job]:
-        if target.product.process or target.product.protocol == "fits":
+        product, cuts = target.product, None
+        if product.protocol == "auto" and product.cutout is not None:
+            cuts = Cuts(self.jsoc, target.info, product.cutout, product.reference, target.records)
+        elif product.process or product.protocol == "fits":
             yield from self._staged(target, rows)
             return
         # what an earlier run has asked JSOC to stage is not asked for twice
         pledged = self._pledged(rows)
         offline = [row for row in rows if row.key in pledged]
         free = [row for row in rows if row.key not in pledged]
-        headers = target.product.protocol != "as-is"
+        found = located(self.batch, self.jsoc, target.info, free, headers=target.product.protocol != "as-is", cuts=cuts)
+        if cuts is not None:
+            found = self._cuttable(cuts, found)
         if len({row.recnum for row in free}) <= CHUNK:
             direct: list[Job] = []
-            for jobs, staged in located(self.batch, self.jsoc, target.info, free, headers=headers):
+            for jobs, staged in found:
                 direct += jobs
                 offline += staged
             yield from self._staged(target, offline, direct) if offline else direct
             return
-        for jobs, staged in located(self.batch, self.jsoc, target.info, free, headers=headers):
+        for jobs, staged in found:
             yield from jobs
             offline += staged
         if offline:
             yield from self._staged(target, offline)
+
+    def _cuttable(self, cuts: Cuts, found: Iterable[Located]) -> Iterator[Located]:
+        """Leave to JSOC the files out of which nothing can be cut here."""
+        for jobs, staged in found:
+            first = {job.row.segment: job.url for job in reversed(jobs)}
+            here = {name for name, url in first.items() if can_cut(self.batch.transport, url, cuts.kind(name))}
+            staged += [job.row for job in jobs if job.row.segment not in here]
+            yield [job for job in jobs if job.row.segment in here], staged
 
     # -- exports --------------------------------------------------------------------------------------------------
 
@@ -297,3 +315,27 @@ def carry_out(
         batch = Batch(ledger, transport, progress, claim.renew)
         batch.run(Retrieval(batch, queries, account).jobs(plan, overwrite=overwrite), executor)
         return batch.manifest(plan.asked)
+
+
+def read_one(queries: Queries, account: Account, row: Any, segment: str | None, process: Any) -> tuple[Any, Any]:
+    """
+    Return the image of one record, and its header, without keeping its file; see `Client.read`.
+
+    Parameters
+    ----------
+    queries, account
+        As for `carry_out`.
+    row, segment, process
+        See `Client.read`.
+    """
+    plan = make_plan(queries, row, None if segment is None else [segment], "auto", process)
+    files = [file for target in plan.targets for file in target.wanted()]
+    if len({file.record for file in files}) != 1:
+        raise SelectionError(f"read takes one record, and these are {len(files)} files: write df.iloc[0], or download")
+    if len(files) > 1:
+        raise SelectionError(f"{files[0].record} has {', '.join(file.segment for file in files)}: name one, segment=…")
+    with TemporaryDirectory(prefix="jsoclite-") as directory:
+        found = carry_out(plan, directory, queries, account, Silence(), overwrite=False, executor=None).iloc[0]
+        if found.status != "downloaded":
+            raise JsocError(f"{files[0].record} has no {files[0].segment} to read: {found.error}")
+        return read(found)

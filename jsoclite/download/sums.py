@@ -8,12 +8,12 @@ of its record, so that the header can be written here, without staging and witho
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ..errors import QueryError
+from ..errors import ProcessingError, QueryError
 from ..export import file_url
 from ..fits import header_cards as cards
 from ..fits import keyword_names
@@ -22,6 +22,7 @@ from ..server import Jsoc
 from .download import Batch, Job
 from .ledger import FileRow
 from .names import extension
+from .transfer import Absent, Ranges
 
 if TYPE_CHECKING:
     from ..series import SeriesInfo
@@ -32,6 +33,9 @@ CHUNK = 500
 
 NO_IMAGE = 1 << 31
 
+Make: TypeAlias = Callable[[Ranges, Sequence[str]], bytes]
+Cutter: TypeAlias = Callable[[Mapping[str, Any], str, str], tuple[Make, Callable[[], list[str]]]]
+
 
 def located(
     batch: Batch,
@@ -41,6 +45,7 @@ def located(
     *,
     headers: bool,
     source: str | None = None,
+    cuts: Cutter | None = None,
 ) -> Iterator[tuple[list[Job], list[FileRow]]]:
     """
     Find the files of `rows` in SUMS, a chunk of records at a time.
@@ -59,6 +64,9 @@ def located(
         Whether to write full headers.
     source : str, optional
         The stored segment that all rows are made from, where they are about no stored ones.
+    cuts : callable, optional
+        For the keywords of a record, a segment and the record's name: what makes a file out of parts of the stored
+        one, and its header.
 
     Yields
     ------
@@ -82,7 +90,7 @@ def located(
                 if record is None:
                     batch.fail(row, f"record number {recnum} is not in {info.name} any more", missing=True)
                     continue
-                job = _job(batch, jsoc, info, row, record, headers, source or row.segment)
+                job = _job(batch, jsoc, info, row, record, headers, source or row.segment, cuts)
                 if job is not None:
                     jobs.append(job)
                 elif row.key not in batch.status:
@@ -103,18 +111,22 @@ def _ask(
     if "QUALITY" in info.keywords.index and "QUALITY" not in keys:
         keys.append("QUALITY")
     for record_set in Selection(info.name, (), np.array(list(part), dtype=np.int64)).texts():
-        body = batch.outage.ask(functools.partial(jsoc.records, record_set, keys, segments, full=True))
-        if body.get("status") != 0:
-            raise QueryError(
-                f"the server refused to list {record_set}: {body.get('error') or 'no reason given'}",
-                record_set=record_set,
-                status=body.get("status"),
-            )
-        columns = {item["name"]: item["values"] for item in body.get("keywords", ())}
-        paths = {"{" + item["name"].lower() + "}": item["values"] for item in body.get("segments", ())}
-        columns |= paths
-        for values in zip(*columns.values(), strict=True):
-            yield dict(zip(columns, values, strict=True))
+        yield from batch.outage.ask(functools.partial(listing, jsoc, record_set, keys, segments))
+
+
+def listing(jsoc: Jsoc, record_set: str, keywords: Sequence[str], segments: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """List the records of a set: keywords as the server prints them in full, and paths by ``{segment}``."""
+    body = jsoc.records(record_set, keywords, segments, full=True)
+    if body.get("status") != 0:
+        raise QueryError(
+            f"the server refused to list {record_set}: {body.get('error') or 'no reason given'}",
+            record_set=record_set,
+            status=body.get("status"),
+        )
+    columns = {item["name"]: item["values"] for item in body.get("keywords", ())}
+    paths = {"{" + item["name"].lower() + "}": item["values"] for item in body.get("segments", ())}
+    columns |= paths
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _job(
@@ -125,6 +137,7 @@ def _job(
     record: Mapping[str, Any],
     headers: bool,
     segment: str,
+    cuts: Cutter | None,
 ) -> Job | None:
     path = str(record.get("{" + segment.lower() + "}", ""))
     if _bad(record.get("QUALITY")):
@@ -137,8 +150,17 @@ def _job(
         return None
     url = file_url(jsoc.files, path)
     is_fits = row.path.endswith(".fits") and extension(path) in (".fits", ".fz", ".tas", "")
-    header = functools.partial(cards, record, info, segment) if headers and is_fits else None
-    return Job(row, url, is_fits, header)
+    if cuts is None:
+        whole = functools.partial(cards, record, info, segment) if headers and is_fits else None
+        return Job(row, url, is_fits, whole)
+    if not is_fits:
+        return None
+    try:
+        make, header = cuts(record, segment, row.record)
+        return Job(row, url, True, header, make=make)
+    except (ProcessingError, Absent) as reason:
+        batch.fail(row, str(reason), missing=isinstance(reason, Absent))
+        return None
 
 
 def _bad(quality: object) -> bool:

@@ -256,8 +256,10 @@ class _Look:
 
 
 def staged(target: Target) -> bool:
-    """Whether JSOC is asked for all files of a target, online or not."""
-    return bool(target.product.process) or target.product.protocol == "fits"
+    """Whether JSOC is asked for all files of a target, online or not; cutouts of what is online are made here."""
+    product = target.product
+    cut_here = product.protocol == "auto" and product.cutout is not None
+    return not cut_here and (bool(product.process) or product.protocol == "fits")
 
 
 class _Listing:

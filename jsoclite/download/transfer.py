@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +71,9 @@ class Task:
         Tries without any progress before giving up.
     login : tuple of str or None
         User and password of the server.
+    make : callable, optional
+        Makes the file from parts of the one at `url`, and `header`; without it the whole is fetched. Raises
+        `BrokenFits` (a `ValueError`) where these are no good, and `Absent` where there is nothing to make.
     """
 
     url: str
@@ -80,6 +83,7 @@ class Task:
     timeout: float = 60.0
     retries: int = 4
     login: tuple[str, str] | None = field(default=None, repr=False)
+    make: Callable[[Ranges, Sequence[str]], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,8 @@ class Outcome:
     What became of a task.
 
     Sizes are in bytes, `received` what crossed the network; `error` is empty if all is well, `note` says what is
-    unusual about a file that is. `away`: the server gave no answer, or turned every try away, so that the fault may not
-    be the file's.
+    unusual about a file that is, `absent` that there will never be one. `away`: the server gave no answer, or turned
+    every try away, so that the fault may not be the file's.
     """
 
     bytes: int = 0
@@ -97,7 +101,16 @@ class Outcome:
     received: int = 0
     error: str = ""
     note: str = ""
+    absent: bool = False
     away: bool = False
+
+
+class Absent(Exception):
+    """There is no such file, and will be none; the text is the reason."""
+
+
+class NoRanges(Exception):
+    """The server sends whole files only."""
 
 
 class _Broken(Again):
@@ -106,10 +119,10 @@ class _Broken(Again):
     def __init__(
         self, reason: str, *, again: bool = True, away: bool = False, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(_Failed(reason, away), worth=again, headers=headers)
+        super().__init__(Failed(reason, away), worth=again, headers=headers)
 
 
-class _Failed(Exception):
+class Failed(Exception):
     """The server did not deliver a whole file: why, and whether it was away."""
 
 
@@ -153,16 +166,21 @@ def fetch(
         received += count
         on_bytes(count)
 
+    ranges = Ranges(task, transport, arrived) if task.make is not None else None
+
     def attempt() -> Outcome:
         nonlocal missing
-        before = _size(part)
+        before = _size(part), received
         on_bytes(0)  # a sign of life before each wait
         try:
-            _receive(task, part, transport, arrived)
+            if ranges is None:
+                _receive(task, part, transport, arrived)
+            else:
+                _make(task, ranges, part)
             _check(task, part)
             return _finish(task, part, target, received, before_naming)
         except _Broken as broken:
-            broken.moved = _size(part) > before
+            broken.moved = _size(part) > before[0] if ranges is None else received > before[1]
             if str(broken).startswith("HTTP 404"):
                 missing += 1
                 broken.worth = broken.worth and missing <= NOT_THERE_TRIES
@@ -172,9 +190,11 @@ def fetch(
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear_the_way(target)
         return repeat(attempt, task.retries, transport.clock, target.name)
-    except _Failed as failed:
+    except Failed as failed:
         reason, away = failed.args
         return Outcome(received=received, error=reason, away=away and not received)
+    except Absent as reason:
+        return Outcome(received=received, error=str(reason), absent=True)
     except OSError as error:
         raise _local(error, target) from error
 
@@ -198,6 +218,95 @@ def _clear_the_way(target: Path) -> None:
                 path.unlink()
 
 
+class Ranges:
+    """
+    Parts of a file, each fetched by one request; what has arrived is kept when a request breaks off.
+
+    Parameters
+    ----------
+    task : Task
+        Where the file is.
+    transport : Transport
+        How to ask.
+    arrived : callable
+        Told how many bytes have come.
+    """
+
+    def __init__(self, task: Task, transport: Transport, arrived: Callable[[int], None] = lambda count: None) -> None:
+        self._task, self._transport, self._arrived = task, transport, arrived
+        self._parts: dict[int, bytearray] = {}
+        self._validator: str | None = None
+        #: Bytes of the whole file, known once a part has come.
+        self.size = 0
+
+    def read(self, start: int, stop: int) -> bytes:
+        """
+        Return the bytes from `start` to `stop`, fewer where the file ends.
+
+        Raises
+        ------
+        NoRanges
+            If the server sends the whole file: nothing of it is read.
+        """
+        stop = min(stop, self.size or stop)
+        part = self._parts.setdefault(start, bytearray())
+        while len(part) < stop - start:
+            self._fetch(start + len(part), stop, part)
+            stop = min(stop, self.size)
+        return bytes(part[: stop - start])
+
+    def retried(self, work: Callable[[], object]) -> None:
+        """Do what reads some parts, again where it failed for the moment; `Failed` says that it did not work out."""
+        repeat(work, self._task.retries, self._transport.clock, self._task.url)
+
+    def _fetch(self, start: int, stop: int, part: bytearray) -> None:
+        headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-{stop - 1}"}
+        if self._validator:
+            headers["If-Range"] = self._validator
+        with _asking(self._task, self._transport, headers) as response:
+            if response.status_code == 200:
+                if self._validator is None:
+                    raise NoRanges
+                raise self._another()
+            if response.status_code != 206:
+                raise _refused(response)
+            said = response.headers.get("Content-Range", "").strip()
+            found = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", said)
+            first, last, size = map(int, found.groups()) if found else (-1, 0, 0)
+            if not (first == start <= last < min(stop, size)):
+                raise _Broken(f"asked for the bytes {start}-{stop - 1}, got Content-Range {said!r}")
+            validator = _validator(response.headers)
+            if self._validator not in (None, validator) or self.size not in (0, size):
+                raise self._another()
+            self._validator, self.size = validator, size
+            for piece in self._transport.body(response, decode=False):
+                part += piece
+                self._arrived(len(piece))
+                if start + len(piece) > last + 1:
+                    part.clear()
+                    raise _Broken(f"more than the bytes {first}-{last} arrived")
+                start += len(piece)
+        if start != last + 1:
+            raise _Broken(f"{last + 1 - start} of {last + 1 - first} bytes are missing")
+
+    def _another(self) -> _Broken:
+        self._parts, self._validator, self.size = {}, None, 0
+        return _Broken("the file has changed meanwhile")
+
+
+def _make(task: Task, ranges: Ranges, part: Path) -> None:
+    assert task.make is not None
+    try:
+        content = task.make(ranges, task.header or ())
+    except NoRanges:
+        reason = "the server sends whole files only; pass protocol='fits' to let JSOC cut"
+        raise _Broken(reason, again=False) from None
+    except ValueError as error:
+        raise _Broken(f"nothing can be cut out of the file: {error}", again=False) from None
+    _restart(part, part.with_name(part.name + ".etag"))
+    part.write_bytes(content)
+
+
 def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[int], None]) -> None:
     """Bring `part` to its full length."""
     tag = part.with_name(part.name + ".etag")
@@ -219,12 +328,7 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
             _restart(part, tag)
             raise _Broken(f"HTTP {status}: the server refuses to send the rest of a file")
         if status not in (200, 206):
-            raise _Broken(
-                f"HTTP {status}{_MEANING.get(status, '')}",
-                again=is_transient(status) or status == 404,
-                away=is_transient(status),
-                headers=response.headers,
-            )
+            raise _refused(response)
         if status == 206 and _validator(response.headers) != validator:
             # the rest may be that of another version (RFC 9110, 15.3.7)
             _restart(part, tag)
@@ -271,6 +375,12 @@ def _asking(task: Task, transport: Transport, headers: Mapping[str, str]) -> Ite
         raise _Broken(transport.why(task.url, error), again=passing, away=passing and not answered) from None
 
 
+def _refused(response: requests.Response) -> _Broken:
+    status = response.status_code
+    passing, text = is_transient(status), f"HTTP {status}{_MEANING.get(status, '')}"
+    return _Broken(text, again=passing or status == 404, away=passing, headers=response.headers)
+
+
 def _expected(headers: Mapping[str, str], status: int, have: int) -> int | None:
     """Return the full length of the file, as far as the server says."""
     if status == 206:
@@ -306,9 +416,9 @@ def _check(task: Task, part: Path) -> None:
 def _finish(task: Task, part: Path, target: Path, received: int, before_naming: Callable[[Outcome], None]) -> Outcome:
     """Write the header, make it durable, and only then give it its name."""
     final, note = part, ""
-    if task.header is not None and not has_image(part):
+    if task.header is not None and task.make is None and not has_image(part):
         note = "the file holds no image: it is as it was stored, without the record's keywords"
-    elif task.header is not None:
+    elif task.header is not None and task.make is None:
         from ..fits import write_fits
 
         final = target.with_name(target.name + ".header.part")

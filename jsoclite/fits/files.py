@@ -119,7 +119,7 @@ def _cards(file: BinaryIO, start: int) -> tuple[str, ...]:
     raise BrokenFits(f"the header at byte {start} has no END card")
 
 
-def units(file: BinaryIO) -> Iterator[Unit]:
+def units(file: BinaryIO, size: int | None = None) -> Iterator[Unit]:
     """
     Walk the header and data units of a file.
 
@@ -127,6 +127,8 @@ def units(file: BinaryIO) -> Iterator[Unit]:
     ----------
     file : binary file
         Open and seekable.
+    size : int, optional
+        Its bytes, where it is only the beginning of one.
 
     Yields
     ------
@@ -138,7 +140,7 @@ def units(file: BinaryIO) -> Iterator[Unit]:
     BrokenFits
         Where the file stops being FITS, with the reason.
     """
-    size = file.seek(0, os.SEEK_END)
+    size = file.seek(0, os.SEEK_END) if size is None else size
     if not size:
         raise BrokenFits("empty")
     start = 0
@@ -253,16 +255,16 @@ def write_fits(
         image = next((unit for unit in parts if unit.is_image), None)
         if image is None:
             raise JsocError(f"{os.fspath(source)!r} holds no image, so there is no header to complete; use it as it is")
-        merged = _merge(image.cards, _card_list(header))
+        cards = merged(image.cards, _card_list(header))
         with Path(target).open("wb") as out:
             _copy(file, out, 0, image.start)
             # the checksums need the sum of the data, which is known once they are copied: the block has its size
             # already
-            out.write(fitscard.header_block(merged))
+            out.write(fitscard.header_block(cards))
             total = _copy(file, out, image.data_start, image.end)
             _copy(file, out, image.end, file.seek(0, os.SEEK_END))
             out.seek(image.start)
-            out.write(fitscard.header_block(_checksummed(merged, total)))
+            out.write(fitscard.header_block(checksummed(cards, total)))
 
 
 def _card_list(header: Iterable[str] | fits.Header) -> list[str]:
@@ -279,7 +281,7 @@ def _card_list(header: Iterable[str] | fits.Header) -> list[str]:
     return found
 
 
-def _merge(old: Sequence[str], new: Sequence[str]) -> list[str]:
+def merged(old: Sequence[str], new: Sequence[str]) -> list[str]:
     """Put new cards into the old header as CFITSIO's fits_update_key does, with room for the checksums."""
     added: dict[str, list[str]] = {}
     order: list[tuple[str, list[str]]] = []
@@ -306,7 +308,7 @@ def _merge(old: Sequence[str], new: Sequence[str]) -> list[str]:
     return header + [fitscard.card(name, "''") for name in ("CHECKSUM", "DATASUM") if name not in names]
 
 
-def _checksummed(header: list[str], data: int) -> list[str]:
+def checksummed(header: list[str], data: int) -> list[str]:
     """Fill in CHECKSUM and DATASUM, `data` being the sum of the data unit."""
     filled = [
         fitscard.card("CHECKSUM", "'0000000000000000'", "HDU checksum")

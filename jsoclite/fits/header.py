@@ -46,6 +46,9 @@ _DIGITS = {"float": 9, "double": 17}
 _SECONDS = re.compile(r"(?P<head>.*[:_]-?\d+)(?P<decimals>\.\d+)?(?P<zone>Z|_[A-Za-z]+)?", re.DOTALL)
 
 
+Value: TypeAlias = str | int | float | bool | None
+
+
 def header_cards(
     record: Mapping[str, object],
     info: SeriesInfo,
@@ -53,6 +56,7 @@ def header_cards(
     *,
     recnum: int | None = None,
     series: str | None = None,
+    extra: Mapping[str, Value] | None = None,
 ) -> list[str]:
     """
     Write the header of one segment of one record, as JSOC's export would.
@@ -70,6 +74,8 @@ def header_cards(
         Record number; default ``record["*recnum*"]`` or ``record["recnum"]``.
     series : str, optional
         Name of the series, default `info.name`.
+    extra : mapping, optional
+        Values of keywords that the series does not have, None for a missing one.
 
     Returns
     -------
@@ -91,6 +97,7 @@ def header_cards(
         for keyword in header_keywords(info, segment)
         if keyword.name in record and not _is_broken(record[keyword.name])
     ]
+    parts += [_cards(key[:8], value, "", f"{{{key}}}" if len(key) > 8 else "") for key, value in (extra or {}).items()]
     parts += [
         _cards("RECNUM", int(str(number)), "", "Recnum"),
         _cards("DRMS_ID", f"{name}:{int(str(number))}:{segment or 'no_segment'}", "", "DRMS ID"),
@@ -98,9 +105,6 @@ def header_cards(
         _cards("LICENSE", "LICENSE", "", "CC0 1.0"),
     ]
     return _close(parts)
-
-
-Value: TypeAlias = str | int | float | bool | None
 
 
 def _is_broken(raw: object) -> bool:

@@ -90,7 +90,7 @@ def read(
         number = next((number for number, unit in enumerate(parts) if unit.is_image), None)
         if number is None:
             raise JsocError(f"{where!r} holds no image; open it with astropy.io.fits or astropy.table")
-        data = _pixels(file, parts[number], number)
+        data = pixels(file, parts[number], number)
     return data, _image_header(parts[number], data)
 
 
@@ -129,7 +129,7 @@ def _locate(source: Any) -> str:
     raise JsocError("this row has no file: its path is missing; see its status and error")
 
 
-def _pixels(file: BinaryIO, unit: Unit, number: int) -> np.ndarray[Any, Any]:
+def pixels(file: BinaryIO, unit: Unit, number: int) -> np.ndarray[Any, Any]:
     """Read the pixels of one HDU, decompressed and scaled, with NaN for missing ones."""
     import numpy as np
     from astropy.io import fits

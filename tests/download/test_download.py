@@ -619,7 +619,7 @@ def test_a_step_that_makes_other_segments(sun, tmp_path):
     box = jsoclite.Cutout((0, 0), (400, 300), t_ref="2014-01-01T00:00:00Z")
     cut = sun.download(rows, tmp_path, segments="br", process=[box, every])
     assert cut.segment.tolist() == ["Br"]
-    assert jsoclite.read(cut.iloc[0])[0].shape == (37, 50)
+    assert jsoclite.read(cut.iloc[0])[0].shape == (38, 50)
     # who names what goes in wants what is made of it
     assert len(sun.download(rows, tmp_path, segments=["azimuth"], process=every)) == 8
     with pytest.raises(jsoclite.UnknownName, match="Bz"):

@@ -96,7 +96,7 @@ def test_cutout_with_everything():
         ((0.5 * u.rad, 0 * u.deg), {"location": "stonyhurst"}, ("stony", "28.647889757", "0")),
         (sky("helioprojective", -300 * u.arcsec, 0.05 * u.deg), {}, ("arcsec", "-300", "180")),
         (sky("heliographic_stonyhurst", -30 * u.deg, 12 * u.deg), {}, ("stony", "-30", "12")),
-        (sky("heliographic_carrington", 210 * u.deg, 12 * u.deg), {"track": False}, ("carrlong", "210", "12")),
+        (sky("heliographic_carrington", 210 * u.deg, 12 * u.deg), {"car_rot": 2145}, ("carrlong", "210", "12")),
         (SimpleNamespace(Tx=5 * u.arcsec, Ty=6 * u.arcsec), {}, ("arcsec", "5", "6")),
     ],
 )
@@ -143,6 +143,7 @@ def test_observation_time_of_a_coordinate_is_the_reference():
         ((0, 5), 100, {"t_ref": WHEN, "location": "pixels"}, "x lies outside"),
         ((0, 5), 100, {"t_ref": WHEN, "location": "galactic"}, "write 'arcsec'"),
         ((200, 5), 100, {"location": "carrington"}, "needs car_rot="),
+        ((200, 5), 100, {"location": "carrington", "car_rot": 2145, "track": False}, "no image that tells"),
         ((200, 5), 100, {"location": "carrington", "car_rot": -3}, "no Carrington rotation"),
         ((0, 5), 100, {"t_ref": WHEN, "car_rot": 2145}, "goes with location='carrington'"),
         ((0, 0), 0, {"t_ref": WHEN}, "width=0 must be finite and above 0"),

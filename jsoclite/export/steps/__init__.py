@@ -2,8 +2,8 @@
 Server-side processing steps as validated values.
 
 Each step is frozen, knows what JSOC calls it and how much smaller it makes an image; `chain` puts steps into the order
-in which JSOC's own export page runs them. A step that cannot work is a `ProcessingError` before anything is sent: the
-server says nothing but "status 4", or hands out unprocessed files.
+in which JSOC's own export page runs them, and `Patch` tells what a `Cutout` copies. A step that cannot work is a
+`ProcessingError` before anything is sent: the server says nothing but "status 4", or hands out unprocessed files.
 
 Plain numbers are in the unit that each parameter names; astropy quantities carry their own.
 """
@@ -16,9 +16,13 @@ from collections.abc import Iterable
 
 from ...errors import ProcessingError
 from .image import FULL_DISK, AIAScale, Rebin, Resize, Step, VectorToPtr
+from .patch import Box, Patch
 from .region import Cutout, MapProject
 
-__all__ = ["AIAScale", "Cutout", "MapProject", "Rebin", "Resize", "Step", "VectorToPtr", "chain", "segments_made"]
+__all__ = [
+    "AIAScale", "Box", "Cutout", "MapProject", "Patch", "Rebin", "Resize", "Step", "VectorToPtr", "chain",
+    "segments_made",
+]  # fmt: skip
 
 # series for which JSOC's page says that its processing fails (processing.exclusions.js)
 _EXCLUDED = frozenset({"hmi.sharp_720s", "hmi.sharp_720s_nrt", "hmi.cea_720s", "hmi.cea_720s_nrt"})

@@ -103,7 +103,12 @@ class Cutout(Step):
         for name, value in values.items():
             object.__setattr__(self, name, value)
         if kind == "carrington":
-            if self.track and self.car_rot is None:
+            if not self.track:
+                raise ProcessingError(
+                    "a Carrington longitude with track=False: im_patch then has no image that tells where the centre "
+                    "is; give it in arcsec, pixels or stonyhurst, with t_ref="
+                )
+            if self.car_rot is None:
                 raise ProcessingError(
                     "a Carrington longitude to be tracked needs car_rot=, the rotation in which it crosses the disk"
                 )
@@ -161,7 +166,9 @@ class MapProject(Step):
     cols, rows : int
         Size of the map in pixels.
     projection : str
-        carree, Cassini, Mercator, cyleqa, sineqa, gnomonic, Postel, stereographic, orthographic or Lambert.
+        carree, Cassini, Mercator, cyleqa, sineqa, gnomonic, Postel, stereographic, orthographic or Lambert. The
+        coordinates that JSOC writes put carree, Mercator and sineqa (as GLS) in the wrong place for FITS readers where
+        the centre is not on the equator, and Cassini has none that they know.
     interpolation : {"cubiconv", "nearest", "bilinear"}
         Interpolation.
     grid : float or Quantity, optional

@@ -8,12 +8,13 @@ for.
 from __future__ import annotations
 
 import io
+import math
 import re
 import tarfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
@@ -22,10 +23,10 @@ from urllib.parse import quote
 
 from ..catalog import printer, storage
 from ..messages import File
-from ..processing import Look, ProcessError, component_file, film, process_file, time_span, vector_segments
+from ..processing import Box, Look, ProcessError, boxes, component_file, film, process_file, vector_segments
 from .header import header, write
 from .staging import StagedRequest, Staging, State
-from .wanted import ExportFailedError, Namer, Stored, Wanted
+from .wanted import ExportFailedError, Namer, RecordTable, Stored, Wanted
 
 #: Names that lead out of the directory of a client that believes them.
 EVIL: Final = ("../../../../evil.fits", "/etc/evil.fits", "..\\..\\evil.fits", "evil\x00.fits", ".", "~/evil.fits")
@@ -227,18 +228,41 @@ class Exports:
         if (vector := vector_segments(wanted.steps)) is not None:
             self._add_vectors(directory, request, *vector)
             return
-        spans = [span for name, options in wanted.steps if (span := time_span(name, options))]
-        for counter, file in enumerate(wanted.records.files()):
-            if not file.path:
-                continue
-            if spans and not all(start <= wanted.records.seconds(file.row) <= stop for start, stop in spans):
-                continue
+        for counter, file, box in self._chosen(wanted):
             record, segment = records[file.row], re.sub(r"\.tas$", ".fits", file.name)
             if wanted.steps:
                 record, segment = _processed(record, request.id), f"{file.segment}.fits"
             name = namer.name(file.row, counter, segment)
             directory.rows.append((record, name))
-            directory.files[name] = partial(self._exported, request, file, counter)
+            directory.files[name] = partial(self._exported, request, file, counter, box)
+
+    def _chosen(self, wanted: Wanted) -> Iterator[tuple[int, Stored, Box | None]]:
+        """The files of a request that are there and of which steps make something, with what im_patch cuts of them."""
+        files = wanted.records.files()
+        cuts = self._boxes(wanted, next((file for file in files if file.path), None))
+        first = None
+        if wanted.first_segment and not wanted.records.names_segments:
+            first = next(iter(wanted.records.definition.segments.values())).name
+        for counter, file in enumerate(files):
+            box = None if cuts is None else cuts[file.row]
+            if file.path and (cuts is None or box is not None) and first in (None, file.segment):
+                yield counter, file, box
+
+    def _boxes(self, wanted: Wanted, sample: Stored | None) -> list[Box | None] | None:
+        """Where im_patch cuts each record; None where it is not asked for."""
+        if sample is None or all(name != "im_patch" for name, _ in wanted.steps):
+            return None
+        series, filters = re.split(r"(?=\[)", wanted.ds, maxsplit=1)
+        rest = filters[filters.index("]") + 1 :]
+
+        def near(begin: str, end: str) -> list[dict[str, Any]]:
+            found = wanted.find(f"{series}[{begin}-{end}][? QUALITY >= 0 ?]{rest}")
+            return [] if found is None else _keywords(found)
+
+        try:
+            return boxes(wanted.steps, self._stored(sample.path), _keywords(wanted.records), near)
+        except (ProcessError, LookupError) as error:
+            raise ExportFailedError(f"Problem running im_patch: {error}") from None
 
     def _add_vectors(
         self, directory: Directory, request: StagedRequest, inputs: tuple[str, ...], outputs: tuple[str, ...]
@@ -249,25 +273,25 @@ class Exports:
         for file in request.wanted.records.files(inputs):
             if file.path:
                 found.setdefault(file.row, {})[file.segment.lower()] = file
+        cuts = self._boxes(request.wanted, next((one[inputs[0]] for one in found.values() if inputs[0] in one), None))
         for row, files in found.items():
-            if len(files) < len(inputs):
+            box = None if cuts is None else cuts[row]
+            if len(files) < len(inputs) or (cuts is not None and box is None):
                 continue
             for number, segment in enumerate(outputs):
                 counter = len(outputs) * row + number
                 name = namer.name(row, counter, f"{segment}.fits")
                 directory.rows.append((_processed(records[row], request.id), name))
-                directory.files[name] = partial(self._component, request, files, segment, counter)
+                directory.files[name] = partial(self._component, request, files, segment, counter, box)
 
     def _add_pictures(self, directory: Directory, request: StagedRequest, look: Look) -> None:
         """``jpg``, ``png``: one picture a file; ``mp4``: a film of them and its frames."""
         wanted = request.wanted
         records, namer = wanted.records.names(), Namer(wanted.template, wanted.records)
-        for counter, file in enumerate(wanted.records.files()):
-            if not file.path:
-                continue
+        for counter, file, box in self._chosen(wanted):
             name = namer.name(file.row, counter, f"{file.name.removesuffix('.fits')}.{look.ending}")
             directory.rows.append((f"{records[file.row]}{{{file.segment}}}", name))
-            directory.files[name] = partial(self._picture, request, file, counter, look)
+            directory.files[name] = partial(self._picture, request, file, counter, box, look)
         if look.kind == "mp4" and directory.rows:
             movie, frames = f"{wanted.records.name}.mp4", [name for _, name in directory.rows]
             directory.files[movie] = partial(self._film, directory, frames)
@@ -288,36 +312,58 @@ class Exports:
             return content
         return write(content, header(wanted.records, file.row, file.segment))
 
-    def _exported(self, request: StagedRequest, file: Stored, counter: int) -> bytes:
+    def _exported(self, request: StagedRequest, file: Stored, counter: int, box: Box | None) -> bytes:
         wanted = request.wanted
         content = self._with_header(wanted, file)
         if not wanted.steps:
             return content
         keywords = self._new_keywords(request, file.segment, counter)
-        return process_file(content, wanted.steps, wanted.records.seconds(file.row), keywords)
+        return process_file(content, wanted.steps, wanted.records.seconds(file.row), keywords, box)
 
-    def _component(self, request: StagedRequest, files: dict[str, Stored], segment: str, counter: int) -> bytes:
+    def _component(
+        self, request: StagedRequest, files: dict[str, Stored], segment: str, counter: int, box: Box | None
+    ) -> bytes:
         wanted = request.wanted
         contents = {name: self._with_header(wanted, file) for name, file in files.items()}
         seconds = wanted.records.seconds(files["field"].row)
-        return component_file(contents, segment, wanted.steps, seconds, self._new_keywords(request, segment, counter))
+        keywords = self._new_keywords(request, segment, counter)
+        return component_file(contents, segment, wanted.steps, seconds, keywords, box)
 
     def _new_keywords(self, request: StagedRequest, segment: str, counter: int) -> dict[str, Any]:
         """What the records of the intermediate series ``SERIES_mod`` have of their own."""
         records = request.wanted.records
         recnum = request.number % 100_000 * 1000 + counter
+        cut = any(name == "im_patch" for name, _ in request.wanted.steps)
+        finished = time.strftime("%Y-%m-%dT%H:%M:%S.000", time.gmtime(request.ready))
         return {
+            **({"HGQUERY": request.wanted.ds, "DATE": finished} if cut else {}),
             "REQUESTI": (request.id, "{RequestID}"),
             "RECNUM": recnum,
             "DRMS_ID": f"{records.name}_mod:{recnum}:{segment}",
             "PRIMARYK": ", ".join([*(key.name for key in records.definition.primekeys), "RequestID"]),
         }
 
-    def _picture(self, request: StagedRequest, file: Stored, counter: int, look: Look) -> bytes:
-        return look.draw(self._exported(request, file, counter))
+    def _picture(self, request: StagedRequest, file: Stored, counter: int, box: Box | None, look: Look) -> bytes:
+        return look.draw(self._exported(request, file, counter, box))
 
     def _film(self, directory: Directory, frames: Sequence[str]) -> bytes:
         return film([directory.files[name]() for name in frames])
+
+
+#: Keywords by which im_patch finds its box.
+_POINTING: Final = [
+    *("QUALITY", "T_OBS", "CTYPE1", "CTYPE2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CROTA2", "CRLT_OBS"),
+    *("CRLN_OBS", "CALVER64", "CALVER32", "CAR_ROT", "DSUN_OBS", "RSUN_REF", "RSUN_OBS", "R_SUN"),
+]
+
+
+def _keywords(records: RecordTable) -> list[dict[str, Any]]:
+    time_key = next((key.name for key in records.definition.primekeys if key.type == "time"), "T_OBS")
+    rows = records.columns([*_POINTING, time_key])
+    return [
+        row | {"time": row.get(time_key, math.nan), "record": name}
+        for row, name in zip(rows, records.names(), strict=True)
+    ]
 
 
 def _processed(record: str, request_id: str) -> str:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
@@ -29,6 +29,8 @@ Steps: TypeAlias = list[tuple[str, dict[str, str]]]
 
 #: Template where the request names none.
 DEFAULT: Final = "{seriesname}.{recnum:%d}.{segment}"
+# steps that take the flag `A` for all segments
+_ONE: Final = frozenset({"im_patch", "rebin", "Maproj", "map_proj"})
 #: Longest name.
 MAX_NAME: Final = 127
 
@@ -69,6 +71,8 @@ class Wanted:
         ``filenamefmt``.
     evil : bool
         Whether file names are to lead out of a careless client's directory.
+    find : callable, optional
+        Opens another record set, for steps that look for an image; None where there is nothing.
     """
 
     ds: str
@@ -79,11 +83,17 @@ class Wanted:
     method: str
     template: str | None
     evil: bool = False
+    find: Callable[[str], RecordTable | None] = field(default=lambda ds: None, compare=False)
 
     @property
     def fits(self) -> bool:
         """Whether files are written with full headers."""
         return self.protocol.lower().startswith("fits")
+
+    @property
+    def first_segment(self) -> bool:
+        """Whether steps work on the first segment only, where the record set names none."""
+        return any(name in _ONE and options.get("A", "0") in ("0", "") for name, options in self.steps)
 
     @cached_property
     def look(self) -> Look | None:
@@ -328,6 +338,11 @@ class RecordTable:
             digest.update(recnums.tobytes() + repr(segments).encode())
         return digest.hexdigest()
 
+    @property
+    def names_segments(self) -> bool:
+        """Whether the record set names segments."""
+        return any(segments is not None for _, segments in self._parts)
+
     def names(self) -> list[str]:
         """Record names."""
         return self._reader.names(self._series, self.recnums)
@@ -392,6 +407,17 @@ class RecordTable:
         """A keyword, in any case, of all records as it is stored; None without such a keyword."""
         key = self.definition.find(name)
         return None if key is None else self._reader.values(self._series, self.recnums, key)
+
+    def columns(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        """Keywords of all records in upper case, as numbers and text, without those that are missing."""
+        rows: list[dict[str, Any]] = [{} for _ in range(len(self))]
+        for name in names:
+            if (found := self.column(name)) is not None:
+                valid = found.valid & ~np.asarray(printer.is_missing(found.key, found.values))
+                for row in np.flatnonzero(valid).tolist():
+                    value = printer.as_stored(found.key, found.values[row : row + 1])[0]
+                    rows[row][name] = value.item() if isinstance(value, np.generic) else value
+        return rows
 
     def seconds(self, row: int) -> float:
         """Time of a record, TAI seconds since 1977: its time prime key, or T_OBS, or T_REC; NaN without any."""

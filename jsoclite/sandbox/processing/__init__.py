@@ -1,23 +1,26 @@
 """
 The processing steps of exports and the protocols of pictures, done for real on the sandbox's small images.
 
-`image` reads a FITS file and writes it back; between the two, `steps` work on pixels and pointing (`pointing`,
-`projections`), and `vectors` joins segments to components of the field. `pictures` shows images as JPEG, PNG or film.
+`image` reads a FITS file and writes it back; between the two, `steps` work on pixels and pointing (`pointing`), `patch`
+knows where ``im_patch`` cuts, and `vectors` joins segments to components of the field. `pictures` shows images as JPEG,
+PNG or film.
 """
 
 from .image import ProcessError, quiet
+from .patch import Box
 from .pictures import Look, film
-from .steps import process_file, time_span
+from .steps import boxes, process_file
 from .vectors import component_file, possible, vector_segments
 
 __all__ = [
+    "Box",
     "Look",
     "ProcessError",
+    "boxes",
     "component_file",
     "film",
     "possible",
     "process_file",
     "quiet",
-    "time_span",
     "vector_segments",
 ]

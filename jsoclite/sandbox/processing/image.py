@@ -4,6 +4,7 @@ Images out of FITS files and back into them, for what works on pixels.
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -80,6 +81,21 @@ def read_image(content: bytes, seconds: float) -> tuple[Image, fits.Header, bool
     return Image(data, found, seconds), header, compressed
 
 
+def read_shape(content: bytes) -> tuple[int, int]:
+    """Rows and columns of the image of a FITS file, from its header; errors as for `read_image`."""
+    from astropy.io import fits
+
+    with quiet():
+        try:
+            with fits.open(BytesIO(content)) as units:
+                found = next((unit.shape for unit in units if len(unit.shape) == 2), None)
+        except OSError:
+            found = None
+    if found is None:
+        raise ProcessError("there is no image to work on")
+    return int(found[0]), int(found[1])
+
+
 def write_image(image: Image, header: fits.Header, keywords: Mapping[str, Any], *, compressed: bool) -> bytes:
     """
     An image with the header that it came with, as the steps have changed it.
@@ -101,7 +117,14 @@ def write_image(image: Image, header: fits.Header, keywords: Mapping[str, Any], 
         header.remove(name, ignore_missing=True)
     with quiet():
         for name, value in (image.header | statistics(image.data, header) | dict(keywords)).items():
-            if name not in _OF_PIXELS and not name.startswith("NAXIS") and header.get(name) != value:
+            if name in ("HISTORY", "COMMENT"):
+                # the notes on long strings are no comment of the record's
+                end = header.index("LONGSTRN") if "LONGSTRN" in header else len(header)
+                if value and name in header[:end]:
+                    header.insert(end, (name, value))
+            elif name in _OF_PIXELS or name.startswith("NAXIS"):
+                continue
+            elif name not in header or header[name] != value:
                 header[name] = value
         data = image.data.astype(np.float32)
         made: list[Any] = [fits.PrimaryHDU(data, header)]
@@ -114,14 +137,18 @@ def write_image(image: Image, header: fits.Header, keywords: Mapping[str, Any], 
 
 def statistics(data: FloatArray, header: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the keywords on pixel values that the header has, for new pixels."""
-    good = data[np.isfinite(data)]
+    # as fstats.c has them: of single precision, n - 1 for the variance, the upper of two middle values
+    good = np.sort(data[np.isfinite(data)].astype(np.float32).astype(np.float64))
     found: dict[str, Any] = {"TOTVALS": data.size, "DATAVALS": good.size, "MISSVALS": data.size - good.size}
+    values: dict[str, float | None] = dict.fromkeys(("MIN", "MAX", "MEDN", "MEAN", "RMS", "SKEW", "KURT"))
     if good.size:
-        found |= {
-            "DATAMIN": float(good.min()),
-            "DATAMAX": float(good.max()),
-            "DATAMEDN": float(np.median(good)),
-            "DATAMEAN": float(good.mean()),
-            "DATARMS": float(good.std()),
-        }
+        mean = float(good.mean())
+        values |= {"MIN": good[0], "MAX": good[-1], "MEDN": good[good.size // 2], "MEAN": mean}
+    if good.size > 1:
+        away = good - mean
+        variance = float((away**2).sum() / (good.size - 1))
+        values |= {"RMS": math.sqrt(variance), "SKEW": 0.0, "KURT": 0.0}
+        if variance:
+            values |= {"SKEW": (away**3).mean() / variance**1.5, "KURT": (away**4).mean() / variance**2 - 3}
+    found |= {f"DATA{name}": None if value is None else float(value) for name, value in values.items()}
     return {name: value for name, value in found.items() if name in header}

@@ -129,12 +129,6 @@ class View:
         return np.where(visible, west, np.nan), np.where(visible, north, np.nan)
 
 
-def rotation(latitude: float) -> float:
-    """Synodic rotation of magnetic features at a latitude, degrees a day (Snodgrass)."""
-    square = math.sin(math.radians(latitude)) ** 2
-    return 14.3713 - 2.3229 * square - 1.5990 * square**2 - 0.9856
-
-
 def sample(image: FloatArray, x: FloatArray, y: FloatArray, method: str = "cubic") -> FloatArray:
     """
     Values of an image between its pixels; NaN outside and next to missing pixels.
@@ -201,13 +195,13 @@ def _kernel(distance: FloatArray, method: str) -> FloatArray:
     return np.where(away < 1, near, np.where(away < 2, far, 0.0))
 
 
-#: Projection names as the program spells them, with the code that FITS has for each.
+#: Projection names as the program spells them, with the code that it writes for each.
 PROJECTIONS: Final = {
     "carree": "CAR",
     "cassini": "CAS",
     "mercator": "MER",
     "cyleqa": "CEA",
-    "sineqa": "SFL",
+    "sineqa": "GLS",
     "gnomonic": "TAN",
     "postel": "ARC",
     "stereographic": "STG",
@@ -290,14 +284,15 @@ def _system(code: str, centre: tuple[float, float], scale: float, middle: tuple[
     sine, cosine = math.sin(angle), math.cos(angle)
     made.wcs.pc = np.array([[cosine, -sine], [sine, cosine]])
     made.wcs.crpix, made.wcs.cdelt, made.wcs.crval = middle, (scale, scale), centre
-    if code in ("CAR", "CAS", "MER", "SFL"):
+    if code in ("CAR", "CAS", "MER", "GLS"):
         # the program moves these along the meridian from the equator, where FITS would make oblique ones
         tangent = math.tan(min(math.radians(centre[1]), 1.55))
         start = math.degrees(math.asinh(tangent)) if code == "MER" else centre[1]
         made.wcs.crval = centre[0], 0.0
         made.wcs.crpix = middle[0] - sine * start / scale, middle[1] - cosine * start / scale
     if code != "CAS":
-        made.wcs.ctype = [f"CRLN-{code}", f"CRLT-{code}"]
+        known = "SFL" if code == "GLS" else code  # its name in the standard
+        made.wcs.ctype = [f"CRLN-{known}", f"CRLT-{known}"]
     return made
 
 

@@ -14,38 +14,21 @@ import numpy as np
 
 from ...times import words
 from ..catalog import schema
-from .image import Image, ProcessError, mean, read_image, write_image
-from .pointing import FloatArray, NoPointingError, View, by_rows, make_map, rotation, sample
-
-#: Largest image that a step makes.
-MAX_PIXELS: Final = 4096 * 4096
-
+from .image import Image, ProcessError, read_image, read_shape, write_image
+from .patch import FIRST_WINDOW, LAST_WINDOW, MAX_PIXELS, Box, cut, flag, nearest, number, prepare, window
+from .pointing import FloatArray, NoPointingError, View, by_rows, make_map, sample
 
 Options = Mapping[str, str]
+Keywords = Mapping[str, Any]
+Step = tuple[str, Options]
 
-
-def _number(options: Options, name: str, default: float | None = None) -> float:
-    try:
-        value = float(options[name])
-    except KeyError:
-        if default is None:
-            raise ProcessError(f"argument {name} is missing") from None
-        return default
-    except ValueError:
-        raise ProcessError(f"argument {name}={options[name]} is not a number") from None
-    if not math.isfinite(value):
-        raise ProcessError(f"argument {name}={options[name]} is not a number")
-    return value
-
-
-def _flag(options: Options, name: str) -> bool:
-    return options.get(name, "0") not in ("0", "", "false")
+_CENTRE: Final = ("CRPIX1", "CRPIX2")
 
 
 def upright(image: Image) -> None:
     """Turn an image by half a turn where solar north is at the bottom, as HMI's cameras have it."""
     crota = float(image.header.get("CROTA2") or 0.0)
-    if abs(abs(crota) - 180) > 5:
+    if not 179 < abs(crota) < 181:
         return
     rows, columns = image.data.shape
     image.data = image.data[::-1, ::-1]
@@ -55,87 +38,75 @@ def upright(image: Image) -> None:
             image.header[name] = size + 1 - float(image.header[name])
 
 
+def centre(image: Image) -> None:
+    """Move the Sun into the middle by whole pixels: less than 20 arcsec, and not for AIA (jsoc_rebin.c)."""
+    size = image.data.shape[::-1]
+    places = [number(image.header, name) - (length + 1) / 2 for name, length in zip(_CENTRE, size, strict=True)]
+    away = [nearest(place) for place in places]
+    reach = 20 / number(image.header, "CDELT1")
+    aia = str(image.header.get("DRMS_ID", "")).lower().startswith("aia")
+    if aia or not any(away) or max(map(abs, away)) >= reach:
+        return
+    image.data = window(image.data, away[0], away[1], (size[0], size[1]))
+    image.header |= {name: image.header[name] - one for name, one in zip(_CENTRE, away, strict=True)}
+
+
 def crop(image: Image) -> None:
-    """Make what is beyond the limb missing."""
+    """Make what is beyond the limb missing, or nearer to it than half a pixel of HMI."""
     view = View.of(image.header)
     y, x = np.mgrid[1 : image.data.shape[0] + 1, 1 : image.data.shape[1] + 1]
-    west, north = view.sky(x, y)
-    image.data = np.where(np.hypot(west, north) <= view.radius, image.data, np.nan)
+    away = (x - view.crpix1) ** 2 + (y - view.crpix2) ** 2
+    image.data = np.where(away <= 0.9995 * (view.radius / view.cdelt) ** 2, image.data, np.nan)
 
 
 # ---- steps
-def im_patch(image: Image, options: Options) -> None:
-    """Cut out a box, following the Sun's rotation from `t_ref` unless `t` is 1."""
-    upright(image)
-    view = View.of(image.header)
-    west, north = _centre(view, image, options)
-    middle, centre = (float(value) for value in view.pixel(west, north))
-    unit = options.get("boxunits", "pixels")
-    per_unit = {"pixels": 1.0, "arcsec": 1 / view.cdelt, "degrees": view.radius / view.cdelt * math.radians(1)}
-    if unit not in per_unit:
-        raise ProcessError(f"boxunits={unit} is not one of pixels, arcsec, degrees")
-    width = max(1, round(_number(options, "width") * per_unit[unit]))
-    height = max(1, round(_number(options, "height") * per_unit[unit]))
-    if width * height > MAX_PIXELS or not (math.isfinite(middle) and math.isfinite(centre)):
-        raise ProcessError("the box is too large, or its centre cannot be seen")
-    if _flag(options, "c"):
-        crop(image)
-    left, below = round(middle - (width + 1) / 2), round(centre - (height + 1) / 2)
-    y, x = np.arange(below, below + height), np.arange(left, left + width)
-    inside = [(place >= 0) & (place < size) for place, size in zip((y, x), image.data.shape, strict=True)]
-    box = np.full((height, width), np.nan)
-    box[np.ix_(*inside)] = image.data[np.ix_(y[inside[0]], x[inside[1]])]
-    image.data = box
-    image.header["CRPIX1"] = view.crpix1 - left
-    image.header["CRPIX2"] = view.crpix2 - below
-
-
-def _centre(view: View, image: Image, options: Options) -> tuple[float, float]:
-    """Centre of the box on the sky, carried along with the Sun's rotation."""
-    x, y = _number(options, "x"), _number(options, "y")
-    unit = options.get("locunits", "arcsec")
-    if unit == "arcsec":
-        west, north = x, y
-    elif unit == "pixels":
-        west, north = (float(value) for value in view.sky(x, y))
-    elif unit in ("stony", "carrlong"):
-        west, north = (float(value) for value in view.project(x - view.longitude if unit == "carrlong" else x, y))
-    else:
-        raise ProcessError(f"locunits={unit} is not one of arcsec, pixels, stony, carrlong")
-    if unit == "carrlong" or _flag(options, "t") or "t_ref" not in options:
-        return west, north
-    longitude, latitude = (float(value) for value in view.heliographic(west, north))
-    days = (image.seconds - words.scan_time(options["t_ref"])) / 86400
-    if math.isnan(longitude) or abs(days) > 20:  # beyond the limb there is nothing to follow
-        return west, north
-    moved = view.project(longitude + rotation(latitude) * days, latitude)
-    return float(moved[0]), float(moved[1])
-
-
 def rebin(image: Image, options: Options) -> None:
-    """Change the scale by a whole factor: averages (boxcar, gaussian) or repeated pixels."""
-    scale = _number(options, "scale", 1.0)
+    """Change the scale by a whole factor: weighted means (boxcar, gaussian) or repeated pixels (jsoc_rebin.c)."""
+    scale, method = number(options, "scale", 1.0), options.get("method", "boxcar")
     if scale <= 0 or image.data.size * scale**2 > MAX_PIXELS:
         raise ProcessError(f"scale={scale:g} is out of range")
-    if not _flag(options, "u"):
+    if method not in ("boxcar", "gaussian"):
+        raise ProcessError("invalid conversion method")
+    factor = int((1 / scale if scale < 1 else scale) + 0.5)
+    length = int(number(options, "nvector", -1))
+    length = factor if length < 0 else length
+    length += (factor - length) % 2  # both even, or both odd
+    weights = np.ones(length)
+    if method == "gaussian":
+        width = number(options, "FWHM", -1)
+        if width < 0:
+            raise ProcessError("Need FWHM parameter")
+        weights = np.exp(-((np.arange(length) - (length - 1) / 2) ** 2) / (width**2 * 0.52034))
+    if not flag(options, "u"):
         upright(image)
-    if _flag(options, "c"):
+        centre(image)
+    if flag(options, "c"):
         crop(image)
-    if options.get("method", "boxcar") == "gaussian":
-        _smooth(image, _number(options, "FWHM", 2 / min(scale, 1.0)))
-    if scale >= 1:
-        factor = round(scale)
-        image.data = image.data.repeat(factor, axis=0).repeat(factor, axis=1)
-        scale = float(factor)
+    rows, columns = (int(size * scale + 0.5) for size in image.data.shape)
+    if not rows or not columns or length > 2 * max(image.data.shape):
+        raise ProcessError(f"scale={scale:g} with {length} pixels a mean leaves no pixel of this image")
+    if scale > 1:
+        image.data = image.data.repeat(factor, axis=0).repeat(factor, axis=1)[:rows, :columns]
     else:
-        factor = round(1 / scale)
-        rows, columns = (size // factor for size in image.data.shape)
-        if not rows or not columns:
-            raise ProcessError(f"scale={scale:g} leaves no pixel of this image")
-        blocks = image.data[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
-        image.data = mean(blocks)
-        scale = 1 / factor
+        image.data = _weighted(image.data, weights, factor, (rows, columns))
     _rescaled(image, scale)
+
+
+def _weighted(image: FloatArray, weights: FloatArray, factor: int, shape: tuple[int, int]) -> FloatArray:
+    """Means of an image around every so many pixels; missing pixels and those outside have no weight."""
+    begin = int((factor - 1) / 2 + 0.5) - len(weights) // 2
+    sums = []
+    for size, count in zip(image.shape, shape, strict=True):
+        one = np.zeros((count, size))
+        for place, weight in enumerate(weights.tolist(), start=begin):
+            at = np.arange(count) * factor + place
+            inside = np.flatnonzero((at >= 0) & (at < size))
+            one[inside, at[inside]] = weight
+        sums.append(one)
+    good = np.isfinite(image)
+    total, weight = (sums[0] @ part @ sums[1].T for part in (np.where(good, image, 0.0), good.astype(float)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(weight > 0, total / weight, np.nan)
 
 
 def _rescaled(image: Image, scale: float) -> None:
@@ -149,27 +120,13 @@ def _rescaled(image: Image, scale: float) -> None:
         image.header["R_SUN"] *= scale
 
 
-def _smooth(image: Image, width: float) -> None:
-    """Convolve with a Gaussian of that full width at half maximum (pixels); missing pixels have no weight."""
-    sigma = max(width, 0.01) / 2.3548
-    reach = min(int(3 * sigma) + 1, 64)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    weight, value = np.isfinite(image.data).astype(float), np.nan_to_num(image.data)
-    for axis in (0, 1):
-        value, weight = (
-            np.apply_along_axis(lambda line: np.convolve(line, kernel, "same"), axis, one) for one in (value, weight)
-        )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        image.data = np.where(weight > 0, value / weight, np.nan)
-
-
 def resize(image: Image, options: Options) -> None:
     """Put an image upright, and on the scale `scale_to` where `rescale` is 1."""
     view = View.of(image.header)
-    scale_to = _number(options, "scale_to", 0.6) if _flag(options, "rescale") else view.cdelt
+    scale_to = number(options, "scale_to", 0.6) if flag(options, "rescale") else view.cdelt
     if scale_to <= 0:
         raise ProcessError(f"scale_to={scale_to:g} is not a scale")
-    if _flag(options, "c") or _flag(options, "crop"):
+    if flag(options, "c") or flag(options, "crop"):
         crop(image)
     rows, columns = (max(1, round(size * view.cdelt / scale_to)) for size in image.data.shape)
     _resample(image, view, (rows, columns), scale_to, "cubic" if options.get("regrid", "1") != "0" else "nearest")
@@ -183,9 +140,13 @@ def aia_scale(image: Image, options: Options) -> None:
     _resample(image, view, (size[0], size[1]), scale, "cubic")
     image.header["LVL_NUM"] = 1.5
     if "xc" in options or "yc" in options:
-        box = {"x": str(_number(options, "xc", 0) * 0.6), "y": str(_number(options, "yc", 0) * 0.6)}
-        box |= {name: str(_number(options, key, 4096) * 0.6) for name, key in (("width", "wide"), ("height", "high"))}
-        im_patch(image, box | {"locunits": "arcsec", "boxunits": "arcsec", "t": "1"})
+        wide, high = (round(number(options, name, 4096) * 0.6 / scale) for name in ("wide", "high"))
+        if not 0 < wide * high <= MAX_PIXELS:
+            raise ProcessError(f"wide={wide}, high={high} is out of range")
+        places = ((number(options, "xc", 0), size[1], wide), (number(options, "yc", 0), size[0], high))
+        left, below = (round(away * 0.6 / scale + (length - extent) / 2) for away, length, extent in places)
+        image.data = window(image.data, left, below, (wide, high))
+        image.header |= {"CRPIX1": image.header["CRPIX1"] - left, "CRPIX2": image.header["CRPIX2"] - below}
 
 
 def _resample(image: Image, view: View, shape: tuple[int, int], scale: float, method: str) -> None:
@@ -211,22 +172,22 @@ def map_project(image: Image, options: Options) -> None:
     """Project onto a map of the surface."""
     upright(image)
     view = View.of(image.header)
-    if _flag(options, "c"):
+    if flag(options, "c"):
         crop(image)
-    columns, rows = (int(_number(options, name)) for name in ("cols", "rows"))
+    columns, rows = (int(number(options, name)) for name in ("cols", "rows"))
     if not 0 < columns * rows <= MAX_PIXELS:
         raise ProcessError(f"cols={columns}, rows={rows} is out of range")
-    centre = _number(options, "clon"), _number(options, "clat")
-    stonyhurst = _flag(options, "s")
+    centre = number(options, "clon"), number(options, "clat")
+    stonyhurst = flag(options, "s")
     try:
         image.data, cards = make_map(
             image.data,
             view,
             projection=options.get("map", "carree"),
             centre=(centre[0] if stonyhurst else centre[0] - view.longitude, centre[1]),
-            scale=_number(options, "scale"),
+            scale=number(options, "scale"),
             shape=(rows, columns),
-            angle=_number(options, "map_pa", 0.0),
+            angle=number(options, "map_pa", 0.0),
             method={"nearest": "nearest", "bilinear": "linear"}.get(options.get("interp", ""), "cubic"),
         )
     except ValueError as error:
@@ -235,9 +196,8 @@ def map_project(image: Image, options: Options) -> None:
     image.header |= cards | {"CRVAL1": carrington % 360, "CRVAL2": centre[1]}
 
 
-#: What each step does; those that join several segments are in `vectors`.
+#: What each step does; those that join several segments are in `vectors`, and `im_patch` needs a `Box`.
 STEPS: Final[dict[str, Callable[[Image, Options], None]]] = {
-    "im_patch": im_patch,
     "rebin": rebin,
     "resize": resize,
     "Maproj": map_project,
@@ -249,20 +209,94 @@ STEPS: Final[dict[str, Callable[[Image, Options], None]]] = {
 }
 
 
-def time_span(name: str, options: Options) -> tuple[float, float] | None:
-    """First and last time that ``im_patch`` is told to take records from; None where it is told nothing."""
+def _time_span(options: Options) -> tuple[float, float]:
+    """First and last time to take records from."""
     limits = [-math.inf, math.inf]
     for place, option in enumerate(("t_start", "t_stop")):
-        text = options.get(option, "NotSpecified") if name == "im_patch" else "NotSpecified"
-        seconds = words.scan_time(text)
-        if text != "NotSpecified" and seconds > schema.JD0 + 1:
+        seconds = words.scan_time(options.get(option, "NotSpecified"))
+        if seconds > schema.JD0 + 1:
             limits[place] = seconds
-    return (limits[0], limits[1]) if any(map(math.isfinite, limits)) else None
+    return limits[0], limits[1]
 
 
-def apply(image: Image, steps: Iterable[tuple[str, Options]]) -> None:
+def boxes(
+    steps: Sequence[Step],
+    sample: bytes,
+    records: Sequence[Keywords],
+    near: Callable[[str, str], Iterable[Keywords]],
+) -> list[Box | None] | None:
     """
-    Do the steps, one after the other.
+    Where ``im_patch`` cuts each image of a request.
+
+    Parameters
+    ----------
+    steps : sequence of (name, options)
+        All steps.
+    sample : bytes
+        One of the stored files, which have images of one size.
+    records : sequence of mapping
+        Keywords of the records in order, in upper case, times as TAI seconds; with ``time`` and ``record`` (its name).
+    near : callable
+        Records between two times (with QUALITY ≥ 0) that the rest of the record set allows.
+
+    Returns
+    -------
+    list of Box or None
+        A box a record; None for those of which nothing is made. None where there is no such step.
+
+    Raises
+    ------
+    ProcessError
+        Where the program gives up.
+    """
+    place = next((number for number, (name, _) in enumerate(steps) if name == "im_patch"), None)
+    if place is None:
+        return None
+    options, before = steps[place][1], [step for step in steps[:place] if step[0] in STEPS]
+    shape = extent = read_shape(sample)
+
+    def processed(keywords: Keywords) -> Keywords:
+        nonlocal extent
+        if not before:
+            return keywords
+        image = Image(np.zeros(shape), dict(keywords), math.nan)
+        apply(image, before)
+        extent = image.data.shape[0], image.data.shape[1]
+        return image.header
+
+    start, stop = _time_span(options)
+    taken = [one for one in records if start <= one["time"] <= stop and not int(one.get("QUALITY") or 0) & 1 << 31]
+    if not taken:
+        return [None] * len(records)
+    reference = None
+    if not options.get("locunits", "").lower().startswith("carr"):
+        reference = processed(_reference(words.scan_time(options.get("t_ref", "JD_0")), near))
+    patch = prepare(options, reference, processed(taken[0]))
+    made = {id(one): patch.box(processed(one)) for one in taken}
+    return [box if (box := made.get(id(one))) and box.meets(extent) else None for one in records]
+
+
+def _reference(moment: float, near: Callable[[str, str], Iterable[Keywords]]) -> Keywords:
+    """The image by which the target is known, looked for in a growing window around the reference time."""
+    if moment < 0:
+        raise ProcessError("t_ref must be provided for locunits!=carrlong")
+    half = FIRST_WINDOW
+    while half < LAST_WINDOW:
+        found, closest = None, 100_000.0
+        for one in near(words.format_time(moment - half), words.format_time(moment + half)):
+            away = abs(float(one.get("T_OBS") or schema.JD0) - moment)
+            if away > closest:
+                break
+            found, closest = one, away
+        if found is not None:
+            return found
+        half *= 2
+    raise ProcessError("No input data found within 2-hours of t_ref")
+
+
+def apply(image: Image, steps: Iterable[Step], box: Box | None = None) -> None:
+    """
+    Do the steps, one after the other, `box` being where ``im_patch`` cuts.
 
     Raises
     ------
@@ -271,16 +305,18 @@ def apply(image: Image, steps: Iterable[tuple[str, Options]]) -> None:
     """
     for name, options in steps:
         try:
-            STEPS[name](image, options)
+            if name != "im_patch":
+                STEPS[name](image, options)
+            elif box is None:
+                raise ProcessError("im_patch makes nothing of this record")
+            else:
+                cut(image, box)
         except NoPointingError as error:
             raise ProcessError(str(error)) from None
 
 
 def process_file(
-    content: bytes,
-    steps: Sequence[tuple[str, Options]],
-    seconds: float,
-    keywords: Mapping[str, Any],
+    content: bytes, steps: Sequence[Step], seconds: float, keywords: Keywords, box: Box | None = None
 ) -> bytes:
     """
     Do the steps on the image of a FITS file.
@@ -290,11 +326,13 @@ def process_file(
     content : bytes
         File with full header.
     steps : sequence of (name, options)
-        Names in `STEPS`.
+        Names in `STEPS`, and ``im_patch``.
     seconds : float
         Time of the record, TAI seconds since 1977.
     keywords : mapping
         What the new record has of its own, to be put into the header.
+    box : Box, optional
+        Of `boxes`.
 
     Returns
     -------
@@ -307,5 +345,5 @@ def process_file(
         If a step is impossible.
     """
     image, header, compressed = read_image(content, seconds)
-    apply(image, steps)
+    apply(image, steps, box)
     return write_image(image, header, keywords, compressed=compressed)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from .image import Image, ProcessError, read_image, write_image
+from .patch import Box
 from .pointing import FloatArray, View
 from .steps import STEPS, Options, apply
 
@@ -37,7 +38,8 @@ def possible(steps: Sequence[tuple[str, Options]], segments: Collection[str]) ->
     """Whether there are such steps for a series with these segments (lower case)."""
     joining = [name for name, _ in steps if name in _NAMES]
     fitting = not joining or (len(joining) == 1 and all(name in segments for name in INPUTS))
-    return fitting and all(name in STEPS or name in _NAMES for name, _ in steps)
+    known = {*STEPS, *_NAMES, "im_patch"}
+    return fitting and all(name in known for name, _ in steps)
 
 
 def vector_segments(steps: Sequence[tuple[str, Options]]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
@@ -56,6 +58,7 @@ def component_file(
     steps: Sequence[tuple[str, Options]],
     seconds: float,
     keywords: Mapping[str, Any],
+    box: Box | None = None,
 ) -> bytes:
     """
     One of the segments made, as a FITS file; parameters else as for `process_file`.
@@ -71,11 +74,11 @@ def component_file(
     images = {name: image for name, (image, _, _) in read.items()}
     place = next(number for number, (name, _) in enumerate(steps) if name in _NAMES)
     for one in images.values():
-        apply(one, steps[:place])
+        apply(one, steps[:place], box)
     weak = steps[place][1].get("ambweak", "2")
     image, head, compressed = read["field"]
     image.data = components(images, int(weak) if weak.isdecimal() else -1)[segment]
-    apply(image, steps[place + 1 :])
+    apply(image, steps[place + 1 :], box)
     image.header |= {"BUNIT": "degree" if segment in COORDINATES else "Mx/cm^2", "AMBWEAK": int(weak)}
     return write_image(image, head, keywords, compressed=compressed)
 

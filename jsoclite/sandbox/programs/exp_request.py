@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from ...recordset import language
 from ..catalog import printer
-from ..engine import Engine, EngineError
+from ..engine import Engine, EngineCrash, EngineError
 from ..exports import RecordTable, StagedRequest, Staging, Steps, Stored, TooManyPending, Wanted
 
 #: Appended to each element of a series with QUALITY that does not filter by quality itself.
@@ -105,6 +105,7 @@ class Submission:
             method=params.get("method", "url"),
             template=params.get("filenamefmt"),
             evil=fault == "evil-name",
+            find=self._find,
         )
         if (same := self.staging.same(wanted)) is not None:
             return _submitted(same)
@@ -169,6 +170,12 @@ class Submission:
             return RecordTable(self.engine.reader, self.engine.open(ds, limit or None))
         except EngineError:
             raise FetchError(f"Can not open RecordSet, bad query or too many records: {ds}") from None
+
+    def _find(self, ds: str) -> RecordTable | None:
+        try:
+            return self._open(ds, 0)
+        except (FetchError, EngineCrash):
+            return None
 
     def _survey(self, records: RecordTable, files: Sequence[Stored], *, offline_allowed: bool) -> int:
         """

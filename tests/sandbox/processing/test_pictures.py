@@ -21,6 +21,7 @@ from jsoclite.sandbox.processing.pointing import View
 from jsoclite.sandbox.processing.vectors import ERROR_INPUTS, components
 
 SET = "hmi.M_720s[2014.01.01_TAI/36m]{magnetogram}"
+BOX = "im_patch,x=0,y=0,locunits=arcsec,boxunits=pixels,t=1,t_ref=2014.01.01_TAI"
 
 
 @pytest.fixture
@@ -242,7 +243,7 @@ def test_vector_components_need_a_vector_series(desk):
     ("process", "shape"),
     [
         ("rebin,method=boxcar,scale=0.25", (64, 64)),
-        ("im_patch,x=0,y=0,width=40,height=30,boxunits=pixels,t=1", (30, 40)),
+        (f"{BOX},width=40,height=30", (30, 40)),
     ],
 )
 def test_processed_exports_of_the_mission(desk, process, shape):
@@ -256,8 +257,7 @@ def test_processed_exports_of_the_mission(desk, process, shape):
 
 
 def test_a_cutout_takes_records_of_its_span_only(desk):
-    box = "im_patch,x=0,y=0,width=9,height=9,boxunits=pixels,t=1"
-    answer = desk.export(process=f"n=0|{box},t_start=2014.01.01_00:10:00_TAI,t_stop=NotSpecified")
+    answer = desk.export(process=f"n=0|{BOX},width=9,height=9,t_start=2014.01.01_00:10:00_TAI,t_stop=NotSpecified")
     assert [row["record"][15:34] for row in answer["data"]] == ["2014.01.01_00:12:00", "2014.01.01_00:24:00"]
 
 
@@ -279,5 +279,10 @@ def test_exported_images_are_the_stored_ones(desk):
 
 
 def test_a_step_that_fails_leaves_no_file(desk):
-    answer = desk.export(process="n=0|im_patch,x=0")
+    answer = desk.export(process="n=0|resize,rescale=1,scale_to=0.001")
     assert desk.get(f"{answer['dir']}/{answer['data'][0]['filename']}").status == 404
+
+
+def test_an_im_patch_that_gives_up_is_a_failed_export(desk):
+    answer = desk.export(process="n=0|im_patch,x=0")
+    assert (answer["status"], answer["error"][:24]) == (4, "Problem running im_patch")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from jsoclite.sandbox.processing.pointing import PROJECTIONS, View, rotation, sample
-from jsoclite.sandbox.processing.steps import ProcessError, process_file
+from jsoclite.sandbox.processing.pointing import PROJECTIONS, View, sample
+from jsoclite.sandbox.processing.steps import ProcessError, boxes, process_file
 from jsoclite.times import words
 
 SIZE, SCALE, RADIUS = 256, 9.0, 960.0
@@ -24,6 +25,7 @@ def spot_file(west=300.0, north=-200.0, *, crota=0.0, compressed=True, latitude=
     header["CRVAL1"] = header["CRVAL2"] = 0.0
     header["CROTA2"], header["CTYPE1"], header["CTYPE2"] = crota, "HPLN-TAN", "HPLT-TAN"
     header["RSUN_OBS"], header["CRLT_OBS"], header["CRLN_OBS"] = RADIUS, latitude, longitude
+    header["DSUN_OBS"], header["RSUN_REF"], header["CAR_ROT"] = 6.96e8 / np.sin(np.radians(RADIUS / 3600)), 6.96e8, 2145
     header["DATAMAX"], header["MISSVALS"], header["TOTVALS"] = 0.0, 0, 0
     header["DRMS_ID"] = "hmi.M_720s:1:magnetogram"
     y, x = np.mgrid[1 : SIZE + 1, 1 : SIZE + 1].astype(float)
@@ -42,7 +44,10 @@ def spot_file(west=300.0, north=-200.0, *, crota=0.0, compressed=True, latitude=
 
 
 def run(content, *steps, seconds=NOON):
-    made = process_file(content, steps, seconds, {"DRMS_ID": "hmi.M_720s_mod:7:magnetogram"})
+    with fits.open(BytesIO(content)) as units:
+        record = dict(units[-1].header) | {"time": seconds, "T_OBS": seconds, "record": "hmi.M_720s[2014]"}
+    found = boxes(steps, content, [record], lambda begin, end: [record])
+    made = process_file(content, steps, seconds, {"DRMS_ID": "hmi.M_720s_mod:7:magnetogram"}, found and found[0])
     with fits.open(BytesIO(made), checksum=True) as units:
         units.verify("exception")
         unit = units[-1]
@@ -56,100 +61,64 @@ def spot(data, header):
     return float(west), float(north)
 
 
-@pytest.mark.parametrize("crota", [0.0, 180.1, 3.0])
-@pytest.mark.parametrize("compressed", [True, False])
-def test_im_patch_cuts_out_a_box_around_the_target(crota, compressed):
-    box = {
-        "x": "300",
-        "y": "-200",
-        "width": "270",
-        "height": "180",
-        "locunits": "arcsec",
-        "boxunits": "arcsec",
-        "t": "1",
-    }
-    data, header = run(spot_file(crota=crota, compressed=compressed), ("im_patch", box))
-    assert data.shape == (20, 30)
-    assert spot(data, header) == pytest.approx((300, -200), abs=SCALE)
-    row, column = np.unravel_index(np.nanargmax(data), data.shape)
-    assert (abs(row - 9.5) <= 1.5, abs(column - 14.5) <= 1.5) == (True, True)
-    assert header["DRMS_ID"] == "hmi.M_720s_mod:7:magnetogram"
-    assert header["TOTVALS"] == 600
-    assert header["DATAMAX"] == pytest.approx(np.nanmax(data))
-
-
-@pytest.mark.parametrize(
-    ("options", "shape"),
-    [
-        (
-            {"locunits": "pixels", "x": "163.3", "y": "104.3", "boxunits": "pixels", "width": "11", "height": "7"},
-            (7, 11),
-        ),
-        ({"locunits": "stony", "x": "18.6", "y": "-8.0", "boxunits": "degrees", "width": "10", "height": "5"}, (9, 19)),
-        (
-            {"locunits": "carrlong", "x": "138.6", "y": "-8.0", "boxunits": "pixels", "width": "9", "height": "9"},
-            (9, 9),
-        ),
-    ],
-)
-def test_im_patch_units(options, shape):
-    data, header = run(spot_file(), ("im_patch", options | {"t": "1"}))
-    assert data.shape == shape
-    assert spot(data, header) == pytest.approx((300, -200), abs=2 * SCALE)
-    assert np.nanmax(data) > 900
-
-
-def test_im_patch_follows_the_rotation():
-    """Two days after the reference time the box has moved west with the spot."""
-    view = View(130.0, 126.5, 0.0, 0.0, SCALE, 0.0, RADIUS, 4.0, 120.0)
-    longitude, latitude = view.heliographic(-200.0, -200.0)
-    moved = view.project(longitude + 2 * rotation(float(latitude)), latitude)
-    box = {
-        "x": "-200",
-        "y": "-200",
-        "width": "20",
-        "height": "20",
-        "boxunits": "pixels",
-        "t_ref": "2013-12-31T12:00:00_TAI",
-    }
-    data, header = run(spot_file(float(moved[0]), float(moved[1])), ("im_patch", box))
-    assert spot(data, header) == pytest.approx([float(value) for value in moved], abs=SCALE)
-    row, column = np.unravel_index(np.nanargmax(data), data.shape)
-    assert abs(row - 9.5) <= 2
-    assert abs(column - 9.5) <= 2
-
-
-def test_im_patch_beyond_the_edge_is_missing():
-    box = {"x": "1150", "y": "0", "width": "30", "height": "10", "boxunits": "pixels", "t": "1"}
-    data, header = run(spot_file(), ("im_patch", box))
-    assert data.shape == (10, 30)
-    assert np.isnan(data[:, -5:]).all()
-    assert header["MISSVALS"] == np.isnan(data).sum() > 0
-
-
 @pytest.mark.parametrize("crota", [0.0, 180.0])
-def test_rebin_averages_blocks(crota):
+@pytest.mark.parametrize("upside", ["0", "1"])
+def test_rebin_averages_blocks(crota, upside):
+    """The Sun is first turned and moved into the middle, here by one or two pixels, unless `u` is 1."""
     source = spot_file(crota=crota, compressed=False)
     with fits.open(BytesIO(source)) as units:
         before = np.array(units[0].data, dtype=float)
-    data, header = run(source, ("rebin", {"scale": "0.25", "method": "boxcar"}))
-    turned = before[::-1, ::-1] if crota else before
-    with np.errstate(all="ignore"):
-        expected = np.nanmean(turned.reshape(64, 4, 64, 4)[:, :, 1:, :], axis=(1, 3))
-    assert np.allclose(data[:, 1:], expected, equal_nan=True, rtol=1e-5)
+    data, header = run(source, ("rebin", {"scale": "0.25", "method": "boxcar", "u": upside}))
+    turned, shift = before, (0, 0)
+    if upside == "0":
+        turned = before[::-1, ::-1] if crota else before
+        # 130 and 126.5 for a middle of 128.5; halves away from zero
+        shift = (2, -2) if not crota else (-2, 2)
+    moved = np.full((256, 256), np.nan)
+    y, x = (slice(max(0, -away), 256 - max(0, away)) for away in (shift[1], shift[0]))
+    moved[y, x] = turned[y.start + shift[1] : y.stop + shift[1], x.start + shift[0] : x.stop + shift[0]]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = np.nanmean(moved.reshape(64, 4, 64, 4), axis=(1, 3))
+    assert np.allclose(data, expected, equal_nan=True, rtol=1e-5)
     assert header["CDELT1"] == 36.0
-    assert header["CROTA2"] == pytest.approx(0.0)
+    assert header["CROTA2"] == pytest.approx(crota if upside == "1" else 0.0)
     assert spot(data, header) == pytest.approx((300, -200), abs=40)
+
+
+def test_rebin_moves_no_image_of_aia_and_none_by_more_than_20_arcsec():
+    for name, pixel in (("aia.lev1_euv_12s:1:image", 130.0), ("hmi.M_720s:1:magnetogram", 132.0)):
+        with fits.open(BytesIO(spot_file(compressed=False))) as units:
+            units[0].header["DRMS_ID"], units[0].header["CRPIX1"] = name, pixel
+            out = BytesIO()
+            units.writeto(out)
+        _, header = run(out.getvalue(), ("rebin", {"scale": "0.5"}))
+        assert header["CRPIX1"] == (pixel - 0.5) * 0.5 + 0.5
 
 
 def test_rebin_up_and_gaussian():
     data, header = run(spot_file(), ("rebin", {"scale": "2"}))
     assert (data.shape, header["CDELT1"]) == ((512, 512), 4.5)
     assert spot(data, header) == pytest.approx((300, -200), abs=SCALE)
-    smooth, header = run(spot_file(), ("rebin", {"scale": "0.5", "method": "gaussian", "FWHM": "6"}))
+    smooth, header = run(spot_file(), ("rebin", {"scale": "0.5", "method": "gaussian", "FWHM": "6", "nvector": "12"}))
     boxcar, _ = run(spot_file(), ("rebin", {"scale": "0.5"}))
     assert np.nanmax(smooth) < np.nanmax(boxcar)
     assert spot(smooth, header) == pytest.approx((300, -200), abs=2 * SCALE)
+
+
+def test_a_gaussian_has_the_weights_of_its_width():
+    """Of a single bright pixel each mean takes its weight over the sum of all; nvector becomes even as 1/scale is."""
+    data = np.zeros((16, 16), dtype="f4")
+    data[8, 8] = 1.0
+    out = BytesIO()
+    fits.PrimaryHDU(data).writeto(out)
+    made, _ = run(
+        out.getvalue(), ("rebin", {"scale": "0.5", "method": "gaussian", "FWHM": "3", "nvector": "5", "u": "1"})
+    )
+    weight = np.exp(-((np.arange(6) - 2.5) ** 2) / (9 * 0.52034))
+    # the windows of rows 3, 4 and 5 begin at 4, 6 and 8
+    column = np.array([weight[4], weight[2], weight[0]]) / weight.sum()
+    assert np.allclose(made[3:6, 4], column * column[1], rtol=1e-5)
 
 
 @pytest.mark.parametrize("crota", [0.0, 179.9, 30.0])
@@ -198,13 +167,10 @@ def test_a_map_can_be_wider_than_the_disk():
 @pytest.mark.parametrize(
     ("step", "options"),
     [
-        ("im_patch", {"x": "1", "y": "2", "width": "3"}),
-        ("im_patch", {"x": "one", "y": "2", "width": "3", "height": "3"}),
-        ("im_patch", {"x": "1", "y": "2", "width": "1e9", "height": "1e9"}),
-        ("im_patch", {"x": "1", "y": "2", "width": "3", "height": "3", "locunits": "miles"}),
-        ("im_patch", {"x": "1", "y": "2", "width": "3", "height": "3", "boxunits": "miles"}),
-        ("im_patch", {"x": "200", "y": "2", "width": "3", "height": "3", "locunits": "stony"}),
         ("rebin", {"scale": "0"}),
+        ("rebin", {"scale": "0.5", "method": "gaussian"}),
+        ("rebin", {"scale": "0.5", "method": "spline"}),
+        ("rebin", {"scale": "0.5", "nvector": "10000"}),
         ("rebin", {"scale": "nan"}),
         ("rebin", {"scale": "100000"}),
         ("rebin", {"scale": "0.0001"}),
@@ -220,10 +186,16 @@ def test_impossible_arguments(step, options):
 
 
 def test_steps_follow_each_other():
-    box = {"x": "300", "y": "-200", "width": "40", "height": "40", "boxunits": "pixels", "t": "1"}
+    box = {"x": "300", "y": "-200", "width": "40", "height": "40", "boxunits": "pixels", "locunits": "arcsec"}
+    box |= {"t_ref": "2014.01.02_12:00:00_TAI"}
     data, header = run(spot_file(), ("im_patch", box), ("rebin", {"scale": "0.5"}))
     assert data.shape == (20, 20)
     assert spot(data, header) == pytest.approx((300, -200), abs=2 * SCALE)
+    scaled, header = run(spot_file(), ("aia_scale", {"xc": "30", "yc": "-20", "wide": "600", "high": "400"}))
+    assert (scaled.shape, header["CDELT1"]) == ((25, 38), 9.6)
+    cut, header = run(spot_file(), ("aia_scale", {}), ("im_patch", box))
+    assert cut.shape == (40, 40)
+    assert spot(cut, header) == pytest.approx((300, -200), abs=2 * SCALE)
 
 
 def test_sampling_reproduces_pixels_and_lines():
