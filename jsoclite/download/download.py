@@ -385,7 +385,8 @@ class Batch:
 
     # -- tell -----------------------------------------------------------------------------------------------------
 
-    def _as_asked(self, asked: Sequence[tuple[str, int | None]]) -> list[FileRow]:
+    def as_asked(self, asked: Sequence[tuple[str, int | None]]) -> list[FileRow]:
+        """Return the rows of all files in the order in which their records were asked for, and as often."""
         by_record: dict[object, list[FileRow]] = {}
         for row in self.rows:
             for key in ((series_of(row.record), row.recnum), row.record):
@@ -410,7 +411,7 @@ class Batch:
         ids: dict[int, str | None] = {}
         with contextlib.suppress(LedgerError):
             ids = {row.key: row.request_id for row in self.ledger.requests()}
-        rows = self._as_asked(asked)
+        rows = self.as_asked(asked)
         there = [self.status.get(row.key) in ("downloaded", "present") for row in rows]
         request_ids = [self.request_ids.get(row.key) or ids.get(row.request or -1) for row in rows]
         frame = pd.DataFrame(

@@ -145,7 +145,8 @@ class Plan:
         """Bytes that would be fetched."""
         if self.files is None:
             return 0
-        return int(self.files.loc[self.files.route.isin(["sums", "export"]), "bytes"].sum())
+        fetched = self.files[self.files.route.isin(["sums", "export"])].reset_index()
+        return int(fetched.drop_duplicates(["record", "segment"])["bytes"].sum())
 
     def __repr__(self) -> str:
         if self.files is None:

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from jsoclite.errors import JsocError
 from jsoclite.fits import cards as fitscard
-from jsoclite.fits import header_cards as cards
-from jsoclite.fits import keyword_names
-from jsoclite.fits.header import header_keywords, time_text
+from jsoclite.fits.header import header_cards as cards
+from jsoclite.fits.header import header_keywords, keyword_names, time_text
 
 
 def one(keyword, value, **record):

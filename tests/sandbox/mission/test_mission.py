@@ -719,3 +719,19 @@ def test_the_same_answer_on_any_machine():
 
 PATH = "/SUM9/D107401520/S00000/magnetogram.fits"
 HASHES = [3204358148266727566, 3711637726795544975]
+
+
+@pytest.mark.parametrize(
+    "name", ["hmi.M_720s", "hmi.B_720s", "mdi.fd_M_96m_lev182", "hmi.sharp_cea_720s", "hmi.V_sht_modes"]
+)
+def test_storage_units_know_the_sizes_of_their_files(name):
+    series = CATALOG[name]
+    recnums = series.candidates({}, all_versions=False)[1000:1010] if name != "hmi.V_sht_modes" else np.array([1])
+    number = next(int(one) for one in recnums if series.path(int(one), next(iter(series.definition.segments))))
+    (unit,) = series.units(series.sunums(np.array([number])))
+    for segment in series.definition.segments.values():
+        path = series.path(number, segment.name)
+        if path is not None:
+            size = unit.files.get(path.rpartition("/")[2])
+            assert size == pytest.approx(len(CATALOG.open_file(name, number, segment.name)), rel=0.03)
+    assert unit.files.get("nothing.fits", 0) == 0
