@@ -276,7 +276,10 @@ def _finish(task: Task, part: Path, target: Path, received: int, before_naming: 
         from ..fits import write_fits
 
         final = target.with_name(target.name + ".header.part")
-        write_fits(part, final, task.header)
+        try:
+            write_fits(part, final, task.header)
+        except JsocError as error:  # somebody else changes the part
+            raise _Broken(str(error)) from None
     with final.open("rb+") as file:
         os.fsync(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
