@@ -164,7 +164,7 @@ def fetch(
     except _Failed as failed:
         return Outcome(received=received, error=str(failed))
     except OSError as error:
-        raise _local(error, target) from error
+        raise local_error(error, target) from error
 
 
 def _clear_the_way(target: Path) -> None:
@@ -322,7 +322,8 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"[:300]
 
 
-def _local(error: OSError, target: Path) -> LocalError:
+def local_error(error: OSError, target: Path) -> LocalError:
+    """Say what is wrong here, and what to do about it."""
     remedies = {
         errno.ENOSPC: "the disk is full; make room and run the same line again",
         errno.EDQUOT: "your disk quota is used up; make room and run the same line again",

@@ -204,8 +204,9 @@ def _check_tiles(file: BinaryIO, unit: Unit) -> None:
             raise BrokenFits(f"{where} has no list of tiles in its column {name}")
         pair = np.dtype((">i4" if kind[1] == "P" else ">i8", 2))
         lists = np.ascontiguousarray(table[:, place : place + pair.itemsize]).view(pair.base).astype("i8")
-        lengths = lists[:, 0] * _WIDTHS[kind[2]]
-        if rows and (lists.min() < 0 or lists.max() > size or (lists[:, 1] + lengths).max() > size):
+        lists[:, 0] *= _WIDTHS[kind[2]]
+        lengths = lists[:, 0]
+        if rows and (lists.min() < 0 or lists.max() > size or lists.sum(axis=1).max() > size):
             raise BrokenFits(f"{where} has a tile beyond its {size} bytes")
         packed += sum(lengths.tolist())
         if name.startswith("GZIP") or (name == "COMPRESSED_DATA" and packing.startswith("GZIP")):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
+import re
+import tarfile
 
 import pytest
 import requests
@@ -29,7 +34,7 @@ class Spoiling(requests.adapters.HTTPAdapter):
             content = self.change(self.count, answer.content)
             self.count += 1
             raw = urllib3.HTTPResponse(
-                io.BytesIO(content), {"Content-Length": str(len(content))}, 200, preload_content=False
+                io.BytesIO(content), {"Content-Length": str(len(content))}, answer.status_code, preload_content=False
             )
             answer = self.build_response(request, raw)
         return answer
@@ -98,3 +103,191 @@ def test_a_file_that_cannot_get_its_header_fails_alone(spoilt, tmp_path, monkeyp
     files = spoilt(lambda _, content: content).download(SET, tmp_path, on_error="ignore")
     assert files.status.tolist() == ["failed", "downloaded", "downloaded"]
     assert "shorter" in files.error.iloc[0]
+
+
+# -- archives ---------------------------------------------------------------------------------------------------------
+
+
+def archive(spoilt, tmp_path, change, **options):
+    """What becomes of three rows whose archive is changed."""
+    client = spoilt(lambda _, content: change(content), **options)
+    files = client.export(SET, method="url-tar").download(tmp_path / "data", on_error="ignore")
+    left = [path.name for path in (tmp_path / "data").iterdir() if not path.name.endswith(".fits")]
+    assert left == [".jsoclite.sqlite"]
+    assert not any("\x1b" in str(reason) for reason in files.error)
+    return files
+
+
+def members(content):
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        return [(member, tar.extractfile(member).read()) for member in tar]
+
+
+def packed(pairs, **options):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", **options) as tar:
+        for member, data in pairs:
+            tar.addfile(member, io.BytesIO(data))
+    return out.getvalue()
+
+
+def with_first(change, **options):
+    """Change the first member; `change` gets it and its bytes, and returns members."""
+
+    def changed(content):
+        (member, data), *others = members(content)
+        return packed([*change(member, data), *others], **options)
+
+    return changed
+
+
+def a_field(offset, value):
+    """Put bytes into the header of the first member, and its sum right."""
+
+    def change(content):
+        head = bytearray(content[:512])
+        head[offset : offset + len(value)] = value
+        head[148:156] = b" " * 8
+        head[148:156] = b"%06o\0 " % sum(head)
+        return bytes(head) + content[512:]
+
+    return change
+
+
+def renamed(name):
+    def change(member, data):
+        member.name = name.format(member.name)
+        return [(member, data)]
+
+    return with_first(change)
+
+
+def of_type(kind, link=""):
+    def change(member, data):
+        member.type, member.linkname, member.size = kind, link, 0
+        return [(member, b"")]
+
+    return with_first(change)
+
+
+def more(name, content):
+    """One more member, before the others."""
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    return with_first(lambda *pair: [(member, content), pair])
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_compressed_archive_is_refused_before_it_is_unpacked(spoilt, tmp_path, pack):
+    """10 MB of nothing in 10 kB; an archive may not be larger than its file."""
+    files = archive(spoilt, tmp_path, lambda content: pack(content + bytes(10 << 20)))
+    assert files.status.tolist() == ["failed"] * 3
+    assert files.error.str.contains("no plain tar").all()
+
+
+# what is wrong with the first member, and what its row is told
+ODD_MEMBERS = {
+    "a link": (of_type(tarfile.SYMTYPE, "/etc/passwd"), "no plain file"),
+    "a hard link to another": (of_type(tarfile.LNKTYPE, "x"), "no plain file"),
+    "a pipe": (of_type(tarfile.FIFOTYPE), "no plain file"),
+    "a device": (of_type(tarfile.CHRTYPE), "no plain file"),
+    "a directory": (of_type(tarfile.DIRTYPE), "no plain file"),
+    "sparse": (a_field(156, b"S"), "no plain file|damaged"),
+    "twice": (with_first(lambda member, data: [(member, data), (member, data[:-1] + b"x")]), "two files"),
+    "a name of another": (renamed("x{}"), "does not hold"),
+    "cut off": (lambda content: content[:2000], "ends inside|damaged"),
+    "all of it gone": (lambda content: b"", "empty"),
+    "no tar": (lambda content: b"<html>sorry</html>", "no plain tar"),
+    "an empty tar": (lambda content: bytes(10240), "does not hold"),
+    "a size below zero": (a_field(124, b"\xff" * 12), "damaged"),
+    "a size beyond the file": (a_field(124, b"77777777777\0"), "ends inside"),
+    "a size that is no number": (a_field(124, b"xxxxxxxxxxx\0"), "damaged|no plain tar"),
+    "a long name of 8 GB": (a_field(124, b"77777777777\0L"), "damaged|ends inside|does not hold"),
+    "error_list.txt as a link": (
+        with_first(lambda *pair: [(_link("error_list.txt", "nowhere"), b""), pair]), None
+    ),
+    "an error list with colours": (more("error_list.txt", b"\x1b[31mred"), None),
+    "2,000 others": (
+        with_first(lambda *pair: [*((tarfile.TarInfo(f"x{number}"), b"") for number in range(2000)), pair]), "damaged"
+    ),
+}  # fmt: skip
+
+
+def _link(name, target):
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = tarfile.SYMTYPE, target
+    return member
+
+
+@pytest.mark.parametrize("what", ODD_MEMBERS)
+def test_an_odd_archive_is_a_reason(spoilt, tmp_path, what):
+    change, reason = ODD_MEMBERS[what]
+    files = archive(spoilt, tmp_path, change)
+    if reason is None:
+        assert files.status.tolist() == ["downloaded"] * 3
+        return
+    assert files.status.iloc[0] == "failed"
+    assert re.search(reason, files.error.iloc[0])
+    alone = reason in ("no plain file", "two files") or what == "a name of another"
+    assert files.status.iloc[1:].eq("downloaded" if alone else files.status.iloc[1]).all()
+    assert (jsoclite.verify(tmp_path / "data").status.isin(["whole", "failed"])).all()
+
+
+@pytest.mark.parametrize("name", ["/etc/{}", "../../{}", "./a/b/{}", "x" * 200 + "/{}"])
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_paths_in_an_archive_lead_nowhere(spoilt, tmp_path, name, form):
+    """A member is known by the last part of its name, and its file has one of ours."""
+
+    def change(member, data):
+        member.name = name.format(member.name)
+        return [(member, data)]
+
+    files = archive(spoilt, tmp_path, with_first(change, format=form))
+    assert files.status.tolist() == ["downloaded"] * 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"path": "../../victim"}, {"size": "-1"}, {"size": "9" * 30}, {"size": "x"}, {"GNU.sparse.map": "0,5"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}, {"hdrcharset": "x"}, {"path": "\x00"},
+    ],
+)  # fmt: skip
+def test_words_of_a_member_in_an_archive(spoilt, tmp_path, words):
+    def change(member, data):
+        member.pax_headers = words
+        return [(member, data)]
+
+    files = archive(spoilt, tmp_path, with_first(change, format=tarfile.PAX_FORMAT))
+    assert set(files.status) <= {"downloaded", "failed"}
+    assert (jsoclite.verify(tmp_path / "data").status.isin(["whole", "failed"])).all()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_an_archive_that_fails_is_fetched_anew(spoilt, tmp_path):
+    client = spoilt(first_only(gzip.compress))
+    export = client.export(SET, method="url-tar")
+    assert (export.download(tmp_path, on_error="ignore").status == "failed").all()
+    assert (export.download(tmp_path).status == "downloaded").all()
+
+
+def test_a_full_disk_while_an_archive_is_taken_apart_is_told_as_such(spoilt, tmp_path, monkeypatch):
+    calls = []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:  # the first is that of the archive
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(JsocError, match="the disk is full"):
+        spoilt(lambda _, content: content).export(SET, method="url-tar").download(tmp_path)
+
+
+def test_a_file_of_the_name_of_an_archive_stays(spoilt, tmp_path):
+    export = spoilt(lambda _, content: content).export(SET, method="url-tar").wait(progress=False)
+    mine = tmp_path / f"{export.ids[0]}.tar"
+    mine.write_text("mine")
+    assert (export.download(tmp_path).status == "downloaded").all()
+    assert mine.read_text() == "mine"
