@@ -178,7 +178,7 @@ class Batch:
         # what steps made, and what is as stored, says nothing of its record: it has its name from us, or has it not
         if row.product != "fits" and not (noted and row.path.endswith(".fits")):
             return "a stranger"
-        if looks_like_fits(path) is None:
+        if looks_like_fits(path, sums=True) is None:
             return "ours"
         return "cut" if row.product == "fits" else "a stranger"
 

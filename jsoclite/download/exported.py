@@ -313,7 +313,7 @@ def _take(batch: Batch, url: str, row: FileRow, archive: _Archive, member: tarfi
                 batch.alive()
             file.flush()
             os.fsync(file.fileno())
-        if fits and row.path.endswith(".fits") and (reason := looks_like_fits(part)):
+        if fits and row.path.endswith(".fits") and (reason := looks_like_fits(part, sums=True)):
             return f"what the archive holds is not the file: {reason}"
         with part.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

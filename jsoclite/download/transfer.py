@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-# A file that was just staged may not be on the web server yet; one that is really gone should not hold up the rest.
-NOT_THERE_TRIES = 2
+# A file that was just staged may not be on the web server yet, and one may be damaged on its way; what is really gone,
+# or damaged where it lies, should not hold up the rest.
+FEW_TRIES = 2
 
 # what a bare number does not tell
 _MEANING = {
@@ -136,7 +137,7 @@ def fetch(
     """
     target = Path(task.target)
     part = target.with_name(target.name + ".part")
-    received = missing = 0
+    received = tries = 0
 
     def arrived(count: int) -> None:
         nonlocal received
@@ -144,7 +145,7 @@ def fetch(
         on_bytes(count)
 
     def attempt() -> Outcome:
-        nonlocal missing
+        nonlocal tries
         before = _size(part)
         try:
             _receive(task, part, transport, arrived)
@@ -152,9 +153,9 @@ def fetch(
             return _finish(task, part, target, received, before_naming)
         except _Broken as broken:
             broken.moved = _size(part) > before
-            if str(broken).startswith("HTTP 404"):
-                missing += 1
-                broken.worth = broken.worth and missing <= NOT_THERE_TRIES
+            if str(broken).startswith(("HTTP 404", "damaged")):
+                tries += 1
+                broken.worth = broken.worth and tries <= FEW_TRIES
             raise
 
     try:
@@ -261,10 +262,11 @@ def _refuse_pages(task: Task, headers: Mapping[str, str]) -> None:
 
 
 def _check(task: Task, part: Path) -> None:
-    reason = looks_like_fits(part) if task.fits else (None if _size(part) else "the file is empty")
+    reason = looks_like_fits(part, sums=True) if task.fits else (None if _size(part) else "the file is empty")
     if reason:
         _restart(part, part.with_name(part.name + ".etag"))
-        raise _Broken(f"what arrived is not the file: {reason}")
+        what = f"{reason}; run the same line again" if reason.startswith("damaged") else ""
+        raise _Broken(what or f"what arrived is not the file: {reason}")
 
 
 def _finish(task: Task, part: Path, target: Path, received: int, before_naming: Callable[[Outcome], None]) -> Outcome:

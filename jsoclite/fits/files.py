@@ -45,6 +45,7 @@ _MAX_BLOCKS = 1000
 _INTEGER = re.compile(r" *([+-]?[0-9]{1,19}) *(?:/.*)?", re.DOTALL)
 _REAL = re.compile(r" *([+-]?[0-9.]{1,40}(?:[ED][+-]?[0-9]{1,4})?) *(?:/.*)?", re.DOTALL)
 _WORD = re.compile(r" *'([^']*)'")
+_SUM = re.compile(r" *'? *([0-9]{1,10}) *(?:['/]|$)")
 # columns of a table, and those that say where in the heap a tile is
 _FORM = re.compile(r"([0-9]{0,18})([LXABIJKEDCMPQ])[^']*")
 _LIST = re.compile(r"1?([PQ])([BIJKED])")
@@ -314,20 +315,22 @@ def _what(file: BinaryIO, start: int) -> str:
     return f"not FITS: begins with {text!r}"
 
 
-def looks_like_fits(path: str | os.PathLike[str]) -> str | None:
+def looks_like_fits(path: str | os.PathLike[str], *, sums: bool = False) -> str | None:
     """
-    Check that a file is a whole FITS file, without reading its data.
+    Check that a file is a whole FITS file.
 
     Parameters
     ----------
     path : path-like
         The file.
+    sums : bool
+        Whether its data are read as well, once, and held against DATASUM and CHECKSUM where the file has them.
 
     Returns
     -------
     str or None
         None where it is; else the reason: an HTML page or JSON under a FITS name, truncated, no multiple of 2880 bytes,
-        …
+        …; "damaged: …" where a sum does not hold.
 
     Raises
     ------
@@ -335,18 +338,54 @@ def looks_like_fits(path: str | os.PathLike[str]) -> str | None:
         If the file cannot be read.
     """
     with Path(path).open("rb") as file:
-        return fault(file)
+        return fault(file, sums=sums)
 
 
-def fault(file: BinaryIO) -> str | None:
+def fault(file: BinaryIO, *, sums: bool = False) -> str | None:
     """Return why an open file is no whole FITS file, as `looks_like_fits` does."""
     try:
-        for _ in units(file):
-            pass
+        for unit in units(file):
+            if sums:
+                _check_sums(file, unit)
     except BrokenFits as reason:
         return str(reason)
     size = file.seek(0, os.SEEK_END)
     return None if size % BLOCK == 0 else f"truncated: {size} bytes is no multiple of {BLOCK}"
+
+
+def _check_sums(file: BinaryIO, unit: Unit) -> None:
+    """Hold a unit against its DATASUM and CHECKSUM (FITS standard 4.0, section 4.4.2.7) where they say anything."""
+    match = _SUM.match(unit.text("DATASUM") or "")
+    told, checksum = int(match[1]) if match else 0, unit.word("CHECKSUM").strip("0")
+    if not told and not checksum:
+        return
+    # the sums are of ones' complements, in which 0 and this are the same
+    nought = 0xFFFFFFFF
+    data = _sum(_chunks(file, unit.data_start, unit.end))
+    if told and (told - data) % nought:
+        raise BrokenFits(f"damaged: DATASUM in the header at byte {unit.start} says {told}, the data add up to {data}")
+    header = _sum(_chunks(file, unit.start, unit.data_start))
+    # where no sum of the data was known, that of the header may have been made without it
+    if checksum and (header + data) % nought and (told or header % nought):
+        raise BrokenFits(f"damaged: CHECKSUM in the header at byte {unit.start} does not hold")
+
+
+def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    file.seek(start)
+    while start < end:
+        chunk = file.read(min(_CHUNK, end - start))
+        if not chunk:
+            raise BrokenFits("it became shorter while it was read")
+        yield chunk
+        start += len(chunk)
+
+
+def _sum(chunks: Iterable[bytes]) -> int:
+    total = 0
+    for chunk in chunks:
+        # units begin and end on blocks of 2880 bytes; only what follows the last one may have any length
+        total = fitscard.checksum(chunk.ljust(-(-len(chunk) // 4) * 4, b"\0"), total)
+    return total
 
 
 def write_fits(
@@ -379,24 +418,25 @@ def write_fits(
         raise JsocError(
             f"{os.fspath(source)!r} cannot be rewritten in place; give another target and rename it afterwards"
         )
-    with Path(source).open("rb") as file:
-        try:
-            parts = list(units(file))
-        except BrokenFits as reason:
-            raise JsocError(f"{os.fspath(source)!r} is no FITS file to put a header into: {reason}") from None
-        image = next((unit for unit in parts if unit.is_image), None)
-        if image is None:
-            raise JsocError(f"{os.fspath(source)!r} holds no image, so there is no header to complete; use it as it is")
-        merged = _merge(image.cards, _card_list(header))
-        with Path(target).open("wb") as out:
-            _copy(file, out, 0, image.start)
-            # the checksums need the sum of the data, which is known once they are copied: the block has its size
-            # already
-            out.write(fitscard.header_block(merged))
-            total = _copy(file, out, image.data_start, image.end)
-            _copy(file, out, image.end, file.seek(0, os.SEEK_END))
-            out.seek(image.start)
-            out.write(fitscard.header_block(_checksummed(merged, total)))
+    try:
+        with Path(source).open("rb") as file:
+            image = next((unit for unit in list(units(file)) if unit.is_image), None)
+            if image is None:
+                raise JsocError(
+                    f"{os.fspath(source)!r} holds no image, so there is no header to complete; use it as it is"
+                )
+            merged = _merge(image.cards, _card_list(header))
+            with Path(target).open("wb") as out:
+                out.writelines(_chunks(file, 0, image.start))
+                # the checksums need the sum of the data, which is known once they are copied: the block has its size
+                # already
+                out.write(fitscard.header_block(merged))
+                total = _sum(_written(out, _chunks(file, image.data_start, image.end)))
+                out.writelines(_chunks(file, image.end, file.seek(0, os.SEEK_END)))
+                out.seek(image.start)
+                out.write(fitscard.header_block(_checksummed(merged, total)))
+    except BrokenFits as reason:
+        raise JsocError(f"{os.fspath(source)!r} is no FITS file to put a header into: {reason}") from None
 
 
 def _card_list(header: Iterable[str] | fits.Header) -> list[str]:
@@ -455,16 +495,7 @@ def _checksummed(header: list[str], data: int) -> list[str]:
     return [card.replace("0" * 16, text) if card.startswith("CHECKSUM=") else card for card in filled]
 
 
-def _copy(file: BinaryIO, out: BinaryIO, start: int, end: int) -> int:
-    """Copy bytes from one file to the other and return their ones'-complement sum."""
-    total = 0
-    file.seek(start)
-    while start < end:
-        chunk = file.read(min(_CHUNK, end - start))
-        if not chunk:
-            raise JsocError(f"{file.name!r} became shorter while it was copied")
+def _written(out: BinaryIO, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
         out.write(chunk)
-        # units begin and end on blocks of 2880 bytes; only what follows the last one may have any length
-        total = fitscard.checksum(chunk.ljust(-(-len(chunk) // 4) * 4, b"\0"), total)
-        start += len(chunk)
-    return total
+        yield chunk

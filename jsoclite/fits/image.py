@@ -108,7 +108,7 @@ def read(
 
 
 def _fetch(url: str) -> bytes:
-    return _connection().file(url, lambda content: fault(BytesIO(content)))
+    return _connection().file(url, lambda content: fault(BytesIO(content), sums=True))
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from conftest import GOLDEN
 import jsoclite
 from jsoclite.errors import JsocError
 from jsoclite.sandbox import Sandbox
+from jsoclite.server import Transport, resolve_server
 
 SET = "hmi.M_720s[2014.01.01_TAI/36m][3]{magnetogram}"
 
@@ -291,3 +292,88 @@ def test_a_file_of_the_name_of_an_archive_stays(spoilt, tmp_path):
     mine.write_text("mine")
     assert (export.download(tmp_path).status == "downloaded").all()
     assert mine.read_text() == "mine"
+
+
+# -- sums -------------------------------------------------------------------------------------------------------------
+
+PATCH = "hmi.M_720s[2014.01.01_TAI/36m]{magnetogram}"
+
+
+@pytest.fixture(scope="module")
+def sun():
+    """A sandbox whose stored files have sums, as those of SUMS have."""
+    with Sandbox(staging_s=0) as made:
+        yield made
+        made.clear_faults()
+
+
+def fetched(sun, clock, directory, way, **options):
+    """What a download over a way brings; faults count files from when they are added."""
+    with sun.client(**options) as client:
+        client._clock = clock.clock
+        if way == "archive":
+            return client.export(PATCH, method="url-tar").download(directory, on_error="ignore")
+        return client.download(PATCH, directory, protocol=way, on_error="ignore")
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("way", ["auto", "as-is", "fits", "archive"])
+@pytest.mark.parametrize("at", [0.01, 0.6])
+def test_a_file_that_is_damaged_for_good_fails_with_the_reason(sun, hand_clock, tmp_path, connections, way, at):
+    """A bit of header or data is another: the length is right, and so is everything else that one can see."""
+    sun.clear_faults()
+    before = len(sun.requests)
+    sun.add_fault("flipped", "file", at=at)
+    files = fetched(sun, hand_clock, tmp_path, way, connections=connections)
+    failed = files[files.status == "failed"]
+    assert len(failed) == (1 if way == "archive" else 3)
+    assert failed.error.str.contains("damaged|not the file|no plain tar").all()
+    assert len(list(tmp_path.glob("*.fits*"))) == 3 - len(failed)
+    # a few tries, however many there may be
+    sent = [one.path for one in list(sun.requests)[before:] if one.path.endswith((".fits", ".tar"))]
+    assert way == "archive" or max(map(sent.count, sent)) <= 3
+    sun.clear_faults()
+    assert (
+        fetched(sun, hand_clock, tmp_path, way, connections=connections).status.isin(["downloaded", "present"])
+    ).all()
+    assert (jsoclite.verify(tmp_path).status == "whole").all()
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("way", ["auto", "as-is", "fits"])
+def test_a_file_that_is_damaged_once_is_fetched_anew(sun, hand_clock, tmp_path, connections, way):
+    sun.clear_faults()
+    sun.add_fault("flipped", "file", nth=2, at=0.6)
+    files = fetched(sun, hand_clock, tmp_path, way, connections=connections)
+    assert (files.status == "downloaded").all()
+    assert (jsoclite.verify(tmp_path).status == "whole").all()
+    assert not list(tmp_path.glob("*.part*"))
+
+
+def test_an_image_that_is_read_from_its_url_is_looked_at_too(sun, hand_clock, monkeypatch):
+    sun.clear_faults()
+    connection = Transport(resolve_server(sun.url), clock=hand_clock.clock)
+    monkeypatch.setattr("jsoclite.fits.image._connection", lambda: connection)
+    with sun.client() as client:
+        url = client.query(PATCH).magnetogram.iloc[0]
+    sun.add_fault("flipped", "file", nth=1, at=0.6)
+    data, _ = jsoclite.read(url)
+    assert len(hand_clock.slept) == 1
+    sun.add_fault("flipped", "file", at=0.6)
+    with pytest.raises(JsocError, match="damaged: DATASUM"):
+        jsoclite.read(url)
+    connection.close()
+    assert data.ndim == 2
+
+
+def test_a_damaged_file_whose_ledger_is_lost_is_not_taken_for_ours(sun, hand_clock, tmp_path):
+    sun.clear_faults()
+    files = fetched(sun, hand_clock, tmp_path, "auto")
+    (tmp_path / ".jsoclite.sqlite").unlink()
+    path = files.path.iloc[1]
+    with open(path, "r+b") as file:
+        file.seek(-3000, 2)
+        byte = file.read(1)
+        file.seek(-3000, 2)
+        file.write(bytes([byte[0] ^ 1]))
+    assert fetched(sun, hand_clock, tmp_path, "auto").status.tolist() == ["present", "downloaded", "present"]

@@ -9,12 +9,12 @@ from io import BytesIO
 import numpy as np
 import pytest
 from astropy.io import fits
-from fits_material import PIXELS, compressed, plain
+from fits_material import PIXELS, REAL, compressed, plain, real_cards
 
 from jsoclite.errors import JsocError
 from jsoclite.fits import cards as fitscard
 from jsoclite.fits import looks_like_fits, read, write_fits
-from jsoclite.fits.files import BrokenFits, units
+from jsoclite.fits.files import BrokenFits, fault, units
 
 PRIMARY = {"SIMPLE": "T", "BITPIX": "8", "NAXIS": "0"}
 
@@ -178,3 +178,94 @@ def test_what_is_good_stays_good(tmp_path):
             hdu = fits.CompImageHDU(np.zeros((30, 40), np.int32), compression_type=kind, tile_shape=tile)
             fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(tmp_path / "file.fits", overwrite=True)
             assert read(tmp_path / "file.fits")[0].shape == (30, 40)
+
+
+# -- sums -------------------------------------------------------------------------------------------------------------
+
+
+class Counting(BytesIO):
+    """A file that knows how much was read of it."""
+
+    count = 0
+
+    def read(self, size=-1, /):
+        content = super().read(size)
+        self.count += len(content)
+        return content
+
+
+def summed(tmp_path, pixels=PIXELS):
+    """A file with sums, and a table behind its image."""
+    table = fits.BinTableHDU.from_columns([fits.Column("a", "J", array=np.arange(5))])
+    hdus = [fits.PrimaryHDU(), fits.CompImageHDU(pixels, compression_type="RICE_1"), table]
+    fits.HDUList(hdus).writeto(tmp_path / "summed.fits", checksum=True, overwrite=True)
+    return (tmp_path / "summed.fits").read_bytes()
+
+
+def test_sums_hold_or_the_file_is_damaged(tmp_path):
+    whole = summed(tmp_path)
+    parts = list(units(BytesIO(whole)))
+    assert fault(BytesIO(whole), sums=True) is None
+    for unit in parts:
+        for at in range(unit.data_start, unit.end, 97):
+            damaged = bytearray(whole)
+            damaged[at] ^= 1 << at % 8
+            assert fault(BytesIO(damaged)) is None or unit.is_image
+            reason = fault(BytesIO(damaged), sums=True)
+            assert reason is not None
+            assert "DATASUM" in reason or unit.is_image
+        for at in range(unit.start + 29, unit.data_start, 80):  # the last digit of numbers
+            damaged = bytearray(whole)
+            damaged[at] ^= 1
+            assert fault(BytesIO(damaged), sums=True) is not None
+
+
+@pytest.mark.parametrize("name", ["DATASUM", "CHECKSUM"])
+@pytest.mark.parametrize("value", [None, "'0       '", "0", "''", "'0000000000000000'", "T"])
+def test_a_sum_that_says_nothing_is_no_sum(tmp_path, name, value):
+    """Files of JSOC may lack the cards, or have a DATASUM of 0; the other sum is looked at all the same."""
+    path = plain(tmp_path / "file.fits", PIXELS, fitscard.card(name, value) if value else "GOOD    = 1".ljust(80))
+    assert looks_like_fits(path, sums=True) is None
+
+
+def test_a_checksum_over_a_datasum_of_nought_is_the_header_s(tmp_path):
+    cards = [fitscard.card("DATASUM", "'0       '"), fitscard.card("CHECKSUM", f"'{'0' * 16}'")]
+    path = plain(tmp_path / "file.fits", PIXELS, *cards)
+    (unit,) = units(BytesIO(path.read_bytes()))
+    text = fitscard.encode_checksum(fitscard.checksum(path.read_bytes()[: unit.data_start]))
+    path.write_bytes(path.read_bytes().replace(b"'" + b"0" * 16, b"'" + text.encode()))
+    assert looks_like_fits(path, sums=True) is None
+    path.write_bytes(path.read_bytes().replace(b"BITPIX  =                   32", b"BITPIX  =                  -32"))
+    assert "CHECKSUM" in looks_like_fits(path, sums=True)
+
+
+def test_a_datasum_alone_is_a_number_with_quotes_or_without(tmp_path):
+    data = PIXELS.astype(">i4").tobytes()
+    total = fitscard.checksum(data + bytes(-len(data) % 2880))
+    for value in (f"'{total}'", str(total), f"'{total:>12}'"):
+        path = plain(tmp_path / "file.fits", PIXELS, fitscard.card("DATASUM", value))
+        assert looks_like_fits(path, sums=True) is None
+        path = plain(tmp_path / "file.fits", PIXELS + 1, fitscard.card("DATASUM", value))
+        assert f"says {total}" in looks_like_fits(path, sums=True)
+
+
+def test_real_headers_of_jsoc_hold_their_sums():
+    """What JSOC writes adds up, so that a sum that does not is damage; headers that others changed do not count."""
+    names = [path.name.removesuffix(".header") for path in REAL.glob("hmi.sharp*.header")]
+    found = 0
+    for cards in map(real_cards, names):
+        told = [card for card in cards if card.startswith("DATASUM")]
+        if told:
+            number = int(told[0][11:].split("'")[0])
+            assert fitscard.checksum(fitscard.header_block(cards), number) == 0xFFFFFFFF
+            found += 1
+    assert found == len(names) - sum("hdu0" in name and "bitmap" not in name for name in names)
+
+
+def test_a_file_is_read_once_and_in_blocks(tmp_path):
+    """Each byte once for the sums; headers, and the places of tiles, once more."""
+    path = plain(tmp_path / "file.fits", np.arange(3_000_000, dtype=np.int32).reshape(1500, 2000))
+    write_fits(path, tmp_path / "out.fits", [fitscard.card("RECNUM", "7")])
+    file = Counting((tmp_path / "out.fits").read_bytes())
+    assert fault(file, sums=True) is None
+    assert len(file.getvalue()) <= file.count <= len(file.getvalue()) + 3 * 2880
