@@ -28,7 +28,7 @@ from ..fits import looks_like_fits
 from ..series import RecordName, series_of
 from .download import Batch, Job
 from .ledger import FileRow
-from .transfer import Outcome, Task, fetch, local_error
+from .transfer import Outcome, Task, clear_the_way, fetch, local_error
 
 if TYPE_CHECKING:
     from ..export import Export, ExportRequest
@@ -290,8 +290,8 @@ def unpack(batch: Batch, request: ExportRequest, members: Mapping[str, FileRow],
                 wrong = wrong or clean(archive.read(min(listed[0].size, 2000)).decode("utf-8", "replace"))
             for name, row in members.items():
                 if name not in found:
-                    reason = f"the archive does not hold {row.segment} of {row.record}" + (
-                        f"; {wrong}" if wrong else ""
+                    reason = "; ".join(
+                        filter(None, [f"the archive does not hold {row.segment} of {row.record}", wrong])
                     )
                 elif not (reason := _odd(found[name], outcome.bytes)):
                     reason = _take(batch, request.tar_url, row, archive, found[name][0], fits)
@@ -306,6 +306,7 @@ def _take(batch: Batch, url: str, row: FileRow, archive: _Archive, member: tarfi
     target = batch.ledger.directory.absolute() / row.path
     part = Path(f"{target}.part")
     try:
+        clear_the_way(target)
         with part.open("wb") as file:
             archive.seek(member.offset_data)
             for start in range(0, member.size, _CHUNK):

@@ -160,7 +160,7 @@ def fetch(
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _clear_the_way(target)
+        clear_the_way(target)
         return repeat(attempt, task.retries, transport.clock, target.name)
     except _Failed as failed:
         return Outcome(received=received, error=str(failed))
@@ -168,7 +168,7 @@ def fetch(
         raise local_error(error, target) from error
 
 
-def _clear_the_way(target: Path) -> None:
+def clear_the_way(target: Path) -> None:
     """Remove links, pipes and the like under the names that are ours while a file arrives: nothing is followed out."""
     for ending in (".part", ".part.etag", ".header.part"):
         path = target.with_name(target.name + ending)

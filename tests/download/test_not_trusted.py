@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import re
 import tarfile
 
@@ -284,6 +285,22 @@ def test_a_full_disk_while_an_archive_is_taken_apart_is_told_as_such(spoilt, tmp
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(JsocError, match="the disk is full"):
         spoilt(lambda _, content: content).export(SET, method="url-tar").download(tmp_path)
+
+
+@pytest.mark.parametrize("what", ["link", "pipe"])
+def test_nothing_is_followed_out_of_the_directory_by_an_archive(spoilt, tmp_path, what):
+    client = spoilt(lambda _, content: content)
+    export = client.export(SET, method="url-tar")
+    names = [path.rpartition("/")[2] for path in export.download(tmp_path / "names").path]
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / "data").mkdir()
+    part = tmp_path / "data" / f"{names[0]}.part"
+    if what == "link":
+        part.symlink_to(tmp_path / "victim")
+    else:
+        os.mkfifo(part)
+    assert (export.download(tmp_path / "data").status == "downloaded").all()
+    assert (tmp_path / "victim").read_text() == "mine"
 
 
 def test_a_file_of_the_name_of_an_archive_stays(spoilt, tmp_path):
