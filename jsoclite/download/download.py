@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import DownloadError, warn
+from ..errors import DownloadError, JsocError, warn
 from ..fits import looks_like_fits
 from ..progress import Progress
 from ..series import FileKey, series_of
@@ -216,8 +216,10 @@ class Batch:
                     self._run_wide(jobs, pool, functools.partial(fetch, transport=self.transport))
             elif executor is None:
                 for job in jobs:
+                    if (task := self._task(job)) is None:
+                        continue
                     outcome = fetch(
-                        self._task(job),
+                        task,
                         self.transport,
                         self.arrived,
                         functools.partial(self._note, job.row, job.url),
@@ -254,7 +256,9 @@ class Batch:
         running: dict[Future[Outcome], Job] = {}
         try:
             for job in jobs:
-                running[executor.submit(work, self._task(job))] = job
+                if (task := self._task(job)) is None:
+                    continue
+                running[executor.submit(work, task)] = job
                 done = [future for future in running if future.done()]
                 if len(running) - len(done) >= 64:  # what is not begun can still be given up
                     done = list(wait_for(running, return_when="FIRST_COMPLETED").done)
@@ -271,12 +275,16 @@ class Batch:
         """Return the rows that nothing has brought and nothing is about to bring."""
         return [row for row in rows if row.key not in self.status and row.key not in self._handed]
 
-    def _task(self, job: Job) -> Task:
+    def _task(self, job: Job) -> Task | None:
         self._handed.add(job.row.key)
         if job.request_id:
             self.request_ids[job.row.key] = job.request_id
         target = str(self.ledger.directory.absolute() / job.row.path)
-        header = None if job.header is None else tuple(job.header())
+        try:
+            header = None if job.header is None else tuple(job.header())
+        except JsocError as error:  # a value that the server sends is not of its type
+            self.fail(job.row, str(error))
+            return None
         return Task(job.url, target, job.fits, header, self.transport.timeout, self.transport.retries)
 
     def _note(self, row: FileRow, url: str, outcome: Outcome) -> None:

@@ -287,6 +287,26 @@ def test_a_full_disk_while_an_archive_is_taken_apart_is_told_as_such(spoilt, tmp
         spoilt(lambda _, content: content).export(SET, method="url-tar").download(tmp_path)
 
 
+@pytest.mark.parametrize("connections", [1, 4])
+def test_a_record_whose_header_cannot_be_written_fails_alone(spoilt, tmp_path, connections, monkeypatch):
+    """A server that sends a word for a number is told of in that row; the others come."""
+    records = jsoclite.server.Jsoc.records
+
+    def wrong(self, *arguments, **options):
+        body = records(self, *arguments, **options)
+        for column in body.get("keywords", ()):
+            if column["name"] == "CAMERA":
+                column["values"][0] = "three"
+        return body
+
+    monkeypatch.setattr("jsoclite.server.Jsoc.records", wrong)
+    client = spoilt(lambda _, content: content, connections=connections)
+    names = [f"hmi.M_720s[2014.01.01_00:{minute}:00_TAI][3]" for minute in ("00", "12", "24")]
+    files = client.download(names, tmp_path, segments="magnetogram", on_error="ignore")
+    assert sorted(files.status) == ["downloaded", "downloaded", "failed"]
+    assert files.error[files.status == "failed"].str.contains("CAMERA.*holds 'three'").all()
+
+
 @pytest.mark.parametrize("what", ["link", "pipe"])
 def test_nothing_is_followed_out_of_the_directory_by_an_archive(spoilt, tmp_path, what):
     client = spoilt(lambda _, content: content)
