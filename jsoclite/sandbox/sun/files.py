@@ -200,8 +200,14 @@ def _fits_file(stored: npt.NDArray[Any], cards: Mapping[str, Any], *, packed: bo
     else:
         hdus = [fits.PrimaryHDU(stored)]
     hdus[-1].header.update(cards)
-    out = BytesIO()
-    fits.HDUList(hdus).writeto(out, output_verify="ignore")
+    plain, out = BytesIO(), BytesIO()
+    fits.HDUList(hdus).writeto(plain, output_verify="ignore")
+    # sums without the time at which they were made: the same bytes whenever it is asked for
+    with fits.open(BytesIO(plain.getvalue()), disable_image_compression=True) as units:
+        for unit in units:
+            unit.add_datasum("data unit checksum")
+            unit.add_checksum("HDU checksum", override_datasum=True)
+        units.writeto(out, output_verify="ignore")
     return out.getvalue()
 
 

@@ -20,7 +20,7 @@ from ..messages import Damage, Request, Response, text
 #: Kinds that break the connection or its pace.
 WIRE = frozenset({"reset", "reset-body", "truncated", "cut-chunks", "stall", "stall-body", "trickle"})
 #: Kinds that replace or spoil the content of an answer.
-CONTENT = frozenset({"html", "bad-json", "short", "status"})
+CONTENT = frozenset({"html", "bad-json", "short", "flipped", "status"})
 #: Kinds that the application itself acts out.
 STATE = frozenset({"changed", "no-range", "expired", "disk-full", "evil-name"})
 
@@ -66,6 +66,8 @@ class Fault:
             a web page with status 200; an answer cut in half, though its length is right;
         ``short``
             Content-Length and content agree, but the end of the content is missing (wrong length, disk full);
+        ``flipped``
+            one bit of the content is another: nothing but a sum over it can tell;
         ``status``
             a JSON answer with `status` and `error` and nothing else;
         ``changed``
@@ -253,4 +255,7 @@ def spoil(response: Response, fault: Fault) -> Response:
     elif fault.kind in ("bad-json", "short"):
         content = response.content()
         response.body = content[: int(len(content) * fault.at)]
+    elif fault.kind == "flipped" and (changed := bytearray(response.content())):
+        changed[min(int(len(changed) * fault.at), len(changed) - 1)] ^= 1
+        response.body = bytes(changed)
     return response
