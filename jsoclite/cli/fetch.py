@@ -266,11 +266,12 @@ def cancel(ids: tuple[str, ...]) -> int:
         if request.cancel():
             free += 1
             tell(f"{request.id} is cancelled")
-            continue
-        pending = request.pending_at_server()
-        free += pending == []
-        said = "the server does not say what pends" if pending is None else f"{', '.join(pending) or 'nothing'} pends"
-        tell(f"jsoclite: {request.id} is not cancelled: {said} for this address", err=True)
+        elif (pending := request.pending_at_server()) == []:
+            free += 1
+            tell(f"nothing pends for this address, {request.id} neither")
+        else:
+            said = f"{', '.join(pending)} pends for this address" if pending else "the server does not say what pends"
+            tell(f"jsoclite: {request.id} is not cancelled: {said}", err=True)
     return _exit_code(free, len(ids))
 
 

@@ -500,7 +500,7 @@ def test_cancel(slow, capsys):
     assert out == f"{name} is cancelled\n"
     assert f"JSOC_20140101_001 is not cancelled: {name} pends for this address" in err
     assert main([*shared, "cancel", name]) == 0
-    assert "nothing pends for this address" in capsys.readouterr().err
+    assert "nothing pends for this address" in capsys.readouterr().out
     assert slow.email not in err
     assert main([*shared, "cancel", "../x"]) == 1
 
