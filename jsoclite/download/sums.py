@@ -97,19 +97,25 @@ def _ask(
     keys = ["*recnum*", *(keyword_names(info) if headers else [])]
     if "QUALITY" in info.keywords.index and "QUALITY" not in keys:
         keys.append("QUALITY")
-    for record_set in Selection(info.name, (), np.array(list(part), dtype=np.int64)).texts():
-        body = jsoc.records(record_set, keys, segments, full=True)
-        if body.get("status") != 0:
-            raise QueryError(
-                f"the server refused to list {record_set}: {body.get('error') or 'no reason given'}",
-                record_set=record_set,
-                status=body.get("status"),
-            )
-        columns = {item["name"]: item["values"] for item in body.get("keywords", ())}
-        paths = {"{" + item["name"].lower() + "}": item["values"] for item in body.get("segments", ())}
-        columns |= paths
-        for values in zip(*columns.values(), strict=True):
-            yield dict(zip(columns, values, strict=True))
+    waiting = [list(part)]
+    while waiting:
+        some = waiting.pop()
+        for record_set in Selection(info.name, (), np.array(some, dtype=np.int64)).texts():
+            body = jsoc.records(record_set, keys, segments, full=True)
+            if body.get("status") == 0:
+                columns = {item["name"]: item["values"] for item in body.get("keywords", ())}
+                columns |= {"{" + item["name"].lower() + "}": item["values"] for item in body.get("segments", ())}
+                yield from (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+            elif len(some) > 1:  # a smaller question may be answered
+                half = len(some) // 2
+                waiting += [some[half:], some[:half]]
+                break
+            else:
+                raise QueryError(
+                    f"the server refused to list {record_set}: {body.get('error') or 'no reason given'}",
+                    record_set=record_set,
+                    status=body.get("status"),
+                )
 
 
 def _job(

@@ -52,7 +52,7 @@ class Sandbox:
     pending_limit, host_limit : int
         Pending export requests that an address and a host may have, 0 for any number.
     record_limit : int
-        Most records that one query may give; beyond it, JSOC gives no reply.
+        From so many records on, JSOC answers a query with "series not found".
     size_limit_mb : int
         Most megabytes of one export.
     max_connections : int

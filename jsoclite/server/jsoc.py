@@ -252,7 +252,8 @@ def _text(value: Any) -> str:
 
 def _definition(body: dict[str, Any]) -> dict[str, Any]:
     listed = [[item["name"] for item in body[what]] for what in ("keywords", "segments", "links")]
-    for names in (*listed, body.get("primekeys") or []):
+    # a series without prime keys has a null among them
+    for names in (*listed, [key for key in body.get("primekeys") or () if key is not None]):
         if len({_text(name) for name in names}) < len(names):
             raise ValueError("a name stands twice")
     return body

@@ -16,7 +16,7 @@ from ...recordset import language, scan_set
 from ..catalog import Recnums, Series
 from ..postgres import SqlError, Term, parse_condition
 from .clause import Clause, clause, statement
-from .handle import EngineCrash, EngineError, Opened, TooManyRecords
+from .handle import EngineCrash, EngineError, Opened
 from .records import Reader
 from .search import Search, Subselects, as_postgres_leaves_them
 
@@ -97,11 +97,9 @@ class Engine:
         Raises
         ------
         EngineError
-            With the server's exact text.
+            With the server's exact text; for `record_limit` records and more that is "series not found".
         EngineCrash
             For what ends the server's program.
-        TooManyRecords
-            For `record_limit` records and more.
         """
         elements = self.scan(ds)
         if n is not None and n < 0 and len(elements) > 1:
@@ -150,7 +148,7 @@ class Engine:
         series, condition = self._condition(element)
         recnums = self._find(series, condition, n or 0)
         if len(recnums) >= self.record_limit:
-            raise TooManyRecords(f"{len(recnums)} records and more in {series.definition.name}: count before you list")
+            raise EngineError(NOT_FOUND)
         return Opened(series, recnums, _segments(series.definition, element), element)
 
     def _find(self, series: Series, condition: Clause, n: int) -> Recnums:
@@ -190,16 +188,12 @@ class Engine:
             # without a shadow table the server cuts the list of all versions before it looks for the newest ones
             if n == _INT_MIN or _wrapped(_FUDGE * rows) < 0:
                 raise EngineError("ERROR:  LIMIT must not be negative\n")
-            return self._collapsed(found, series, n, min(_wrapped(_FUDGE * rows), self.record_limit))
+            newest = found.newest(_ends(found.with_versions().chunks(n < 0), n, _wrapped(_FUDGE * rows)))
+            most = min(rows, self.record_limit)
+            return newest[:most] if n > 0 else newest[max(0, len(newest) - most) :]
         if n == _INT_MIN:
             raise EngineError("ERROR:  LIMIT must not be negative\n")
         return _ends(found.chunks(n < 0), n, min(rows, self.record_limit))
-
-    def _collapsed(self, found: Search, series: Series, n: int, rows: int) -> Recnums:
-        everything = found.with_versions()
-        limited = _ends(everything.chunks(n < 0), n, rows)
-        newest = found.newest(limited)
-        return newest[: abs(n)] if n > 0 else newest[max(0, len(newest) - abs(n)) :]
 
     # ---- records
     def record_names(self, series: Series, recnums: Recnums, segments: Sequence[str] | None = None) -> list[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsoclite.errors import RecordSetError
 from jsoclite.sandbox.catalog.catalog import Catalog, Series, StoredCatalog
 from jsoclite.sandbox.engine import search
-from jsoclite.sandbox.engine.engine import RECORD_LIMIT, Engine, EngineCrash, EngineError, TooManyRecords, to_int
+from jsoclite.sandbox.engine.engine import RECORD_LIMIT, Engine, EngineCrash, EngineError, to_int
 from jsoclite.sandbox.postgres.compiler import Compiler
 from jsoclite.sandbox.postgres.functions import order
 from jsoclite.sandbox.postgres.lexer import SqlError, excerpt
@@ -54,17 +54,27 @@ def test_rs_summary_counts_what_the_server_counted(on):
         assert (status, json.loads(body)["count"]) == (200, line["rs_summary_count"]), line["ds"]
 
 
-def test_more_records_than_the_limit_get_no_reply_but_are_counted(on):
+def test_more_records_than_the_limit_are_not_found_but_counted(on):
+    """As recorded in record_limit_body.jsonl, on a smaller scale."""
     few = Engine(on.catalog, record_limit=50)
-    with pytest.raises(TooManyRecords, match="count before you list"):
-        few.open("hmi.M_720s[]")
-    assert ask(few, {"op": "rs_list", "ds": "hmi.M_720s[]", "key": "T_REC"}) == (500, "")
-    assert ask(few, {"op": "rs_list", "ds": "hmi.M_720s[][1],hmi.M_720s[]", "key": "T_REC"}) == (500, "")
+    recorded = [line for line in lines("record_limit_body.jsonl") if line.get("body")]
+    refused = recorded[0]["body"] + "\n"  # recorded without the end of the line
+    assert {(line["http"], line["body"]) for line in recorded} == {(200, refused.strip())}
+    for ds, n in (
+        ("hmi.M_720s[]", {}),
+        ("hmi.M_720s[? recnum > 0 ?]", {}),
+        ("hmi.M_720s[][1],hmi.M_720s[]", {}),
+        ("hmi.M_720s[:#1-#80000]", {}),
+        ("hmi.M_720s[]", {"n": "50"}),
+        ("hmi.M_720s[]", {"n": "-100"}),
+    ):
+        assert ask(few, {"op": "rs_list", "ds": ds, "key": "T_REC", **n}) == (200, refused), ds
     assert few.count("hmi.M_720s[]") == 73
     assert few.count("hmi.sharp_cea_720s[! 1=1 !]", 60) == 50
     with pytest.raises(EngineCrash, match="negative n"):
         few.count("hmi.M_720s[],hmi.B_720s[]", -1)
     assert len(recnums(few, "hmi.M_720s[]", 12)) == 12
+    assert len(recnums(few, "hmi.M_720s[]", -49)) == 49
     assert RECORD_LIMIT == 75_000
 
 
