@@ -127,7 +127,8 @@ def _around(
     for start in range(0, max(len(windows), 1), WINDOWS):
         ranges = ",".join(f"{DrmsTime(low)}-{DrmsTime(high)}" for low, high in windows[start : start + WINDOWS])
         record_set = RecordSet.parse(f"{RecordSet(series, **fixed)}[{time_key}={ranges}]")
-        queries.pace.wait()
+        if start:
+            queries.jsoc.pace()
         frames.append(queries.query(record_set, keywords=[*names, *extra], segments=segments))
     frame = pd.concat(frames)
     return frame[~frame["recnum"].duplicated()]

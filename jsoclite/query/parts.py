@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
@@ -25,7 +24,6 @@ from ..errors import QueryError, ServerError
 from ..progress import records, wanted
 from ..recordset import RecordSet
 from ..series import Kind, SeriesInfo, Slots, keyword_type
-from ..server import Clock
 from ..times import to_datetime
 from .question import Question
 
@@ -44,10 +42,11 @@ _SINCE_1970 = 7 * 365 * 86400 + 2 * 86400
 T = TypeVar("T")
 Fetch: TypeAlias = "Callable[[Question, RecordSet], pd.DataFrame]"
 Count: TypeAlias = Callable[[RecordSet], int]
+Wait: TypeAlias = Callable[[], None]
 
 
 def in_order(
-    fetch_all: Fetch, count: Count, question: Question, size: int, *, progress: bool | None
+    fetch_all: Fetch, count: Count, question: Question, size: int, *, pace: Wait, progress: bool | None
 ) -> Iterator[pd.DataFrame]:
     """
     Yield the records of a question, about `size` at a time; at least one DataFrame, if an empty one.
@@ -62,6 +61,8 @@ def in_order(
         What is asked.
     size : int
         Records in a DataFrame. More of them share one where they share a value of the first prime key.
+    pace : callable
+        Waits until one more request is polite.
     progress : bool or None
         Whether a bar counts the records on stderr; None: if that is a terminal.
 
@@ -75,7 +76,7 @@ def in_order(
     told = False
     with records(sum(sizes)) if wanted(progress) else contextlib.nullcontext() as bar:
         for element, total in zip(elements, sizes, strict=True):
-            for part in _parts(fetch_all, question, element, total, size):
+            for part in _parts(fetch_all, question, element, total, size, pace):
                 if len(part) or not told:
                     yield part
                     told = True
@@ -85,7 +86,9 @@ def in_order(
         yield fetch_all(question, elements[0])
 
 
-def _parts(fetch_all: Fetch, question: Question, element: RecordSet, total: int, size: int) -> Iterator[pd.DataFrame]:
+def _parts(
+    fetch_all: Fetch, question: Question, element: RecordSet, total: int, size: int, pace: Wait
+) -> Iterator[pd.DataFrame]:
     if not total:
         return
     key = next((key for key in question.info.primekeys or () if key), None)
@@ -103,6 +106,7 @@ def _parts(fetch_all: Fetch, question: Question, element: RecordSet, total: int,
         return
     bounds = [0, *_cuts(values, size), len(values)]
     for begin, end in itertools.pairwise(bounds):
+        pace()
         low = f"{key} >= {_between(values, begin)}" if begin else ""
         high = f"{key} < {_between(values, end)}" if end < len(values) else ""
         condition = " AND ".join(filter(None, (low, high)))
@@ -167,34 +171,11 @@ def _between(values: npt.NDArray[Any], position: int) -> str:
 #: Records of a piece: JSOC's own advice for one query (user reports of its staff), and fewer each time it is refused.
 SIZES = (30_000, 8_000, 1_000, 100, 10, 1)
 #: Pieces of a set that nobody can count.
-UNCOUNTED = 8
+UNCOUNTED = 10
 # an answer that breaks off with so few records does so for another reason
 SMALLEST = 500
 # values of a prime key that are no integers are not told apart below this
 _CLOSE = 1e-3
-#: Above some 25 requests a minute JSOC turns people away.
-PER_MINUTE = 25
-
-
-class Pace:
-    """
-    At most `PER_MINUTE` requests in any minute.
-
-    Parameters
-    ----------
-    clock : Clock
-        Where the time comes from.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._asked: deque[float] = deque(maxlen=PER_MINUTE)
-
-    def wait(self) -> None:
-        """Wait until one more request is polite."""
-        if len(self._asked) == PER_MINUTE and (early := self._asked[0] + 60 - self._clock.now()) > 0:
-            self._clock.sleep(early)
-        self._asked.append(self._clock.now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +302,7 @@ class Pieces(Generic[T]):
             piece = _Piece(str(self._set(piece)), total, piece.place + 1)
         self.sorted = False
         modulus = piece.modulus * wanted
-        if modulus > 2**31:
+        if modulus > (UNCOUNTED**2 if total is None else 2**31):
             return []
         rests = range(piece.rest, modulus, piece.modulus)
         return [dataclasses.replace(piece, total=None, modulus=modulus, rest=rest) for rest in rests]

@@ -26,7 +26,7 @@ from ..series import (
     check_pattern,
     series_of,
 )
-from .parts import SMALLEST, Pace, Pieces, column_numbers, in_order, tai_seconds
+from .parts import SMALLEST, Pieces, column_numbers, in_order, tai_seconds
 from .question import DEFAULT_KEYWORDS, Question, expand_sets, one_series, warn_of_problems
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ class Queries:
     def __init__(self, jsoc: Jsoc) -> None:
         self.jsoc = jsoc
         self._known: dict[str, SeriesInfo] = {}
-        self.pace = Pace(jsoc.clock)
 
     # -- series ---------------------------------------------------------------------------------------------------
 
@@ -106,12 +105,7 @@ class Queries:
 
     def stream(self, question: Question, size: int, *, progress: bool | None = None) -> Iterator[pd.DataFrame]:
         """See `Client.stream`."""
-
-        def politely(question: Question, part: RecordSet) -> pd.DataFrame:
-            self.pace.wait()
-            return self.fetch_all(question, part)
-
-        for df in in_order(politely, self.size, question, size, progress=progress):
+        for df in in_order(self.fetch_all, self.size, question, size, pace=self.jsoc.pace, progress=progress):
             yield self._signed(df, question)
 
     def question(
@@ -263,11 +257,13 @@ class Queries:
 
     def _pieces(self, question: Question, ask: Callable[[RecordSet], T], **options: Any) -> Pieces[T]:
         def asked(piece: RecordSet) -> T:
-            self.pace.wait()
+            self.jsoc.pace()
             return ask(piece)
 
         def counted(piece: RecordSet) -> int | None:
-            self.pace.wait()
+            if ask == self._count:  # which was refused a moment ago
+                return None
+            self.jsoc.pace()
             try:
                 return self._count(piece)
             except QueryError:
@@ -283,7 +279,7 @@ class Queries:
         try:
             found = []
             for limit in (1, -1):
-                self.pace.wait()
+                self.jsoc.pace()
                 found.append(self._fetch(listing, part, limit=limit))
             values = column_numbers(pd.concat(found)[key])
         except QueryError:

@@ -163,6 +163,50 @@ def test_a_refusal_that_a_smaller_question_cures(whole, hand_clock, status, erro
         assert_frame_equal(client.query(DAY, keywords="NOAA_AR,USFLUX,T_REC"), whole[0])
 
 
+@pytest.mark.parametrize(
+    ("record_set", "records"),
+    [(DAY, 100), (DAY, 500), ("hmi.M_720s[2014.01.01_TAI/6h]", 1), ("hmi.M_720s[2014.01.01_TAI/2d]", 50)],
+)
+def test_whatever_is_too_much_for_the_program_around_jsoc_info(hand_clock, record_set, records):
+    """Status 6 with the program's complaint, above some size, of lists and of counts."""
+    with Sandbox() as sandbox, sandbox.client() as client:
+        client._clock = hand_clock.clock
+        whole = client.query(record_set, keywords="T_REC")
+        near = client.nearest("hmi.M_720s", ["2014-01-01T12:00", "2014-01-02T12:00"], "1d", good=False)
+        fault = sandbox.add_fault(
+            "too-many", "query", status=6, error="jsocextinfo.py: [ERROR] child exited with 137", records=records
+        )
+        when = hand_clock.time
+        assert_frame_equal(client.query(record_set, keywords="T_REC"), whole)
+        found = list(client.stream(record_set, keywords="T_REC", size=200))
+        assert_frame_equal(pd.concat(found), whole)
+        assert client.count(record_set) == len(whole)
+        assert_frame_equal(client.nearest("hmi.M_720s", near.asked, "1d", good=False), near)
+        hits = sandbox.fault_hits()[fault]
+        # the first questions of each call are not held up
+        assert hits <= 25 * ((hand_clock.time - when) / 60 + 1) + 4 * 4
+
+
+def test_what_fails_even_for_one_record_is_told_in_the_servers_words(hand_clock):
+    fault = Fault("status", "query", match="rs_list", status=6, error="'latin-1' codec can't decode byte 0xc5")
+    with Sandbox(faults=[fault]) as sandbox, sandbox.client() as client:
+        client._clock = hand_clock.clock
+        with pytest.raises(QueryError, match="codec can't decode byte 0xc5") as caught:
+            client.query("hmi.M_720s[2010.06.01_TAI/1000d]", keywords="T_REC")
+        assert caught.value.status == 6
+        assert sandbox.counts["query"] < 40
+
+
+def test_a_definition_is_asked_for_once_more(hand_clock):
+    fault = Fault("status", "info", nth=1, status=2, error="jsocextinfo.py: no such file: not found")
+    with Sandbox(faults=[fault]) as sandbox, sandbox.client() as client:
+        client._clock = hand_clock.clock
+        assert client.pkeys("hmi.M_720s") == ["T_REC", "CAMERA"]
+        sandbox.add_fault("status", "info", status=2, error="jsocextinfo.py: no such file: not found")
+        with pytest.raises(QueryError, match="no such file"):
+            client.info("hmi.B_720s")
+
+
 def test_a_cut_answer_is_noticed(monkeypatch, whole):
     """Some servers end the list at the limit and say nothing."""
     monkeypatch.setattr(queries, "SUSPICIOUS", 100)
