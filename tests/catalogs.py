@@ -6,7 +6,8 @@ from jsoclite.sandbox.catalog.catalog import Catalog, StoredSeries
 from jsoclite.sandbox.catalog.definition import SeriesDefinition
 
 #: 2014.01.01_TAI, in seconds since 1977.01.01_TAI, and its slot of twelve minutes since 1993.01.01_TAI
-START, STEP, EPOCH = 1167609600.0, 720.0, 504921600.0
+START, STEP = 1167609600.0, 720.0
+FIRST = round((START - 504921600.0) / STEP)
 
 
 def keyword(name: str, kind: str, **row: object) -> dict:
@@ -23,6 +24,7 @@ def slotted() -> list[dict]:
         keyword("T_REC", "time", isconstant=1000, unit="TAI"),
         keyword("T_REC_epoch", "time", isconstant=1, defaultval="1993.01.01_00:00:00_TAI", unit="TAI"),
         keyword("T_REC_step", "double", isconstant=1, defaultval="720", unit="secs"),
+        keyword("T_REC_unit", "string", isconstant=1, defaultval="secs"),
         keyword("T_REC_index", "longlong", isconstant=100),
     ]
 
@@ -42,16 +44,15 @@ def big(count: int) -> Catalog:
 
     Record numbers run against the time in blocks of eight, so that neither order follows from the other.
     """
-    first = round((START - EPOCH) / STEP)
     rows = [
-        {"recnum": n - n % 8 + 8 - n % 8, "t_rec": START + STEP * n, "t_rec_index": first + n, "num": n}
+        {"recnum": n - n % 8 + 8 - n % 8, "t_rec": START + STEP * n, "t_rec_index": FIRST + n, "num": n}
         for n in range(count)
     ]
     few = rows[: min(count, 1400)]
     num = keyword("NUM", "int")
     regions = [
         {"recnum": row["recnum"], "harpnum": n % 7, "num": n}
-        | {"t_rec": START + STEP * (n // 7), "t_rec_index": first + n // 7}
+        | {"t_rec": START + STEP * (n // 7), "t_rec_index": FIRST + n // 7}
         for n, row in enumerate(few)
     ]
     names = [{**row, "name": f"n{row['num']:05d}"} for row in few]

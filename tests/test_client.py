@@ -420,3 +420,15 @@ def test_regions_as_people_write_them(client, noaa):
 def test_regions_that_cannot_be(client, noaa, words):
     with pytest.raises(ValueError, match=words):
         client.harps(noaa)
+
+
+def test_a_list_of_record_sets_is_exported_one_by_one():
+    """JSOC takes such a list as a question, and fails on it as an export."""
+    joined = "hmi.M_720s[2014.01.01_TAI]{magnetogram},hmi.M_720s[2014.01.03_TAI]{magnetogram}"
+    with Sandbox(staging_s=0) as sandbox, sandbox.client() as client:
+        export = client.export(joined).wait()
+        assert [request.record_set for request in export] == joined.split(",")
+        assert len(export.files) == 2
+        assert all("," not in asked.params.get("ds", "") for asked in sandbox.requests if "notify" in asked.params)
+        taken = client._jsoc.exp_request({"ds": joined, "notify": sandbox.email, "method": "url", "protocol": "fits"})
+        assert client._jsoc.exp_status(taken["requestid"])["status"] == 4

@@ -175,7 +175,10 @@ def make_export(
         if segments_made(text):  # from several of the stored segments: which, is left to the step
             chosen_segments(list(record_set.segments or ()), info, segments_made(text))
             record_set = record_set.with_segments(None)
-        return account.export([account.request(str(record_set), process=text, size_ratio=ratio, **options)])
+        # JSOC takes a list of sets as a question and fails on it as an export
+        return account.export(
+            [account.request(str(one), process=text, size_ratio=ratio, **options) for one in record_set]
+        )
     requests: list[ExportRequest] = []
     wanted: list[FileKey] = []
     for target in targets(queries, rows, segments, protocol, process):

@@ -15,10 +15,10 @@ DAY = "hmi.sharp_cea_720s[][2014.01.01_TAI/1d]"
 MANY = 200_000
 
 
-@pytest.fixture(scope="module")
-def huge():
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "shadow"])
+def huge(request):
     """A sandbox with JSOC's own limit, and a series that is larger."""
-    with Sandbox(big(MANY)) as sandbox:
+    with Sandbox(big(MANY), shadow=request.param) as sandbox:
         yield sandbox
 
 
@@ -81,6 +81,7 @@ def test_what_is_nearest_to_many_times(huge):
 
 
 # -------------------------------------------------------------------------------------------------- lower limits
+@pytest.mark.parametrize("shadow", [False, True])
 @pytest.mark.parametrize("limit", [2, 40, 300])
 @pytest.mark.parametrize(
     "record_set",
@@ -90,7 +91,6 @@ def test_what_is_nearest_to_many_times(huge):
         "our.harps[2-5][2014.01.01_TAI/12u]",
         "our.pairs[][10-59]",
         "our.pairs[3][10-59]",
-        "our.names[? NUM < 50 ?]",
         "our.log[? NUM < 50 ?]",
         "our.real[0-350]",
         "our.big[:#1-#20,#90-#110]",
@@ -98,18 +98,52 @@ def test_what_is_nearest_to_many_times(huge):
         "our.big[2014.01.01_TAI/30u],our.big[2014.01.08_TAI/30u]",
     ],
 )
-def test_any_set_is_whole_and_in_order_whatever_the_limit(catalog, hand_clock, limit, record_set):
+def test_any_set_is_whole_and_in_order_whatever_the_limit(catalog, hand_clock, limit, record_set, shadow):
     with Sandbox(catalog) as sandbox, sandbox.client() as client:
         wanted, first, last = (client.query(record_set, keywords="NUM", limit=n) for n in (None, 7, -7))
         assert 40 < len(wanted) < 100
-    with Sandbox(catalog, record_limit=limit) as sandbox, sandbox.client() as client:
+    with Sandbox(catalog, record_limit=limit, shadow=shadow) as sandbox, sandbox.client() as client:
         client._clock = hand_clock.clock
         assert_frame_equal(client.query(record_set, keywords="NUM"), wanted)
         assert_frame_equal(client.query(record_set, keywords="NUM", limit=7), first)
         assert_frame_equal(client.query(record_set, keywords="NUM", limit=-7), last)
         assert client.count(record_set) == len(wanted)
         assert sum(map(len, client.stream(record_set, keywords="NUM", size=20))) == len(wanted)
-        assert sandbox.counts["query"] < 12 * len(wanted)
+        assert sandbox.counts["query"] < 16 * len(wanted)
+
+
+def test_texts_alone_are_cut_by_record_number(catalog, hand_clock):
+    """Which JSOC refuses where there is a shadow table; then the server's words are told."""
+    for shadow in (False, True):
+        with Sandbox(catalog, record_limit=30, shadow=shadow) as sandbox, sandbox.client() as client:
+            client._clock = hand_clock.clock
+            if shadow:
+                with pytest.raises(QueryError, match="invalid reference to FROM-clause entry"):
+                    client.query("our.names[? NUM < 50 ?]", keywords="NUM")
+            else:
+                assert client.query("our.names[? NUM < 50 ?]", keywords="NUM").NUM.tolist() == list(range(50))
+
+
+@pytest.mark.parametrize("shadow", [False, True])
+@pytest.mark.parametrize("limit", [3, -3, 60])
+@pytest.mark.parametrize(
+    "record_set",
+    [
+        "our.big[2014.01.01_TAI/60u][? T_REC_index % 2 = 0 ?]",
+        "our.harps[? HARPNUM > 2 ?][? T_REC_index < 920440 ?]",
+        "our.harps[3-4][? T_REC_index % 2 = 0 ?]",
+        "our.pairs[3][? NUM > 1340 ?]",
+        "our.pairs[][10-39]",
+    ],
+)
+def test_limit_of_a_condition_on_prime_keys(catalog, hand_clock, record_set, limit, shadow):
+    """With a shadow table the server refuses it; then it is taken without a limit and cut here."""
+    with Sandbox(catalog, shadow=shadow) as sandbox, sandbox.client() as client:
+        client._clock = hand_clock.clock
+        whole = client.query(record_set, keywords="NUM")
+        assert len(whole) > 20
+        df = client.query(record_set, keywords="NUM", limit=limit)
+        assert_frame_equal(df, whole.iloc[:limit] if limit > 0 else whole.iloc[limit:])
 
 
 def test_limit_with_several_elements_is_about_each(catalog):
@@ -120,9 +154,10 @@ def test_limit_with_several_elements_is_about_each(catalog):
         assert not any(entry.status == 500 for entry in sandbox.requests)
 
 
+@pytest.mark.parametrize("shadow", [False, True])
 @pytest.mark.parametrize("record_limit", [75_000, 400])
-def test_a_query_over_the_limit(whole, hand_clock, record_limit):
-    with Sandbox(record_limit=record_limit) as small, small.client() as client:
+def test_a_query_over_the_limit(whole, hand_clock, record_limit, shadow):
+    with Sandbox(record_limit=record_limit, shadow=shadow) as small, small.client() as client:
         client._clock = hand_clock.clock
         df = client.query(DAY, keywords="NOAA_AR,USFLUX,T_REC")
         assert_frame_equal(df, whole[0])

@@ -17,9 +17,9 @@ from jsoclite.sandbox import Fault, Sandbox
 HARPS = "hmi.sharp_cea_720s[][2014.01.01_TAI/6h]"
 
 
-@pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox() as made:
+@pytest.fixture(scope="module", params=[True, False], ids=["shadow", "plain"])
+def sandbox(request):
+    with Sandbox(shadow=request.param) as made:
         yield made
 
 

@@ -232,6 +232,38 @@ def test_a_text_with_a_percent_sign_goes_through_printf_only_without_a_shadow_ta
         series.shadow = False
 
 
+@pytest.mark.parametrize(
+    ("ds", "n", "message"),
+    [
+        ("hmi.M_720s[][3][? T_REC_index > 920000 ?]", 3, "problem with database query"),
+        ("hmi.M_720s[][3][? T_REC_index > 920000 ?]", None, None),
+        ("hmi.M_720s[? T_REC_index > 920000 ?]", -3, None),
+        ("su_test.types[? recnum < 9 ?]", 3, "problem with database query"),  # recT1.num
+        (
+            "hmi.M_720s[2014.01.01_TAI/1d][? recnum < 9 ?]",
+            None,
+            'invalid reference to FROM-clause entry for table "t2"',
+        ),
+        ("hmi.M_720s[2014.01.01_TAI/1d][? m_720s.quality = 0 ?]", None, "invalid reference to FROM-clause entry"),
+        ("hmi.M_720s[2014.01.01_TAI/1d][? QUALITY = 'x' ?]", None, 'invalid input syntax for type integer: "x"'),
+        ("hmi.M_720s[2014.01.01_TAI/1d][? QUALITY = 'x' ?]", 1, "problem with database query"),
+        ("hmi.M_720s[2014.01.01_TAI/1d][? drms.image_exists(quality) ?]", None, None),
+        ("hmi.M_720s[:#1-#30][? recnum - 1 in (0, 7) ?]", None, None),  # record numbers need no shadow table
+        ("hmi.sharp_cea_720s[HARPNUM=#-#7115@3][T_REC=2014.01.01_TAI/1d]", None, "aggregate functions are not allowed"),
+        ("hmi.sharp_cea_720s[$][? T_REC > 0 ?]", 2, None),
+    ],
+)
+def test_what_a_shadow_table_makes_the_server_refuse(on, ds, n, message):
+    shadowed = Engine(on.catalog, shadow=True)
+    if message is None:
+        assert recnums(shadowed, ds, n) == recnums(on, ds, n)
+    else:
+        with pytest.raises(EngineError, match=message):
+            shadowed.open(ds, n)
+    if "'x'" not in ds:
+        assert shadowed.count(ds) == on.count(ds)
+
+
 def test_drms_image_exists_is_about_bit_31(on):
     every = recnums(on, "hmi.M_720s[]")
     with_image = recnums(on, "hmi.M_720s[? drms.image_exists(quality) ?]")
