@@ -214,7 +214,8 @@ def _real(value: language.Value) -> float:
 
 def _length(value: language.Value, slots: schema.Slotting | None) -> float:
     if isinstance(value, language.Duration):
-        return value.seconds(slots.step if slots else None)
+        # slots of a key that has none are of no length
+        return 0.0 if slots is None and value.unit == "u" else value.seconds(slots.step if slots else None)
     return _real(value)
 
 
