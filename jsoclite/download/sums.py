@@ -109,8 +109,20 @@ def _ask(
     keys = ["*recnum*", *(fits_header.keyword_names(info) if headers else [])]
     if "QUALITY" in info.keywords.index and "QUALITY" not in keys:
         keys.append("QUALITY")
-    for record_set in Selection(info.name, (), np.array(list(part), dtype=np.int64)).texts():
-        yield from batch.outage.ask(functools.partial(listing, jsoc, record_set, keys, segments))
+    waiting = [list(part)]
+    while waiting:
+        some = waiting.pop()
+        found: list[dict[str, Any]] = []
+        try:
+            for record_set in Selection(info.name, (), np.array(some, dtype=np.int64)).texts():
+                found += batch.outage.ask(functools.partial(listing, jsoc, record_set, keys, segments))
+        except QueryError:
+            if len(some) == 1:
+                raise
+            half = len(some) // 2  # a smaller question may be answered
+            waiting += [some[half:], some[:half]]
+        else:
+            yield from found
 
 
 def listing(jsoc: Jsoc, record_set: str, keywords: Sequence[str], segments: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -123,8 +135,7 @@ def listing(jsoc: Jsoc, record_set: str, keywords: Sequence[str], segments: Sequ
             status=body.get("status"),
         )
     columns = {item["name"]: item["values"] for item in body.get("keywords", ())}
-    paths = {"{" + item["name"].lower() + "}": item["values"] for item in body.get("segments", ())}
-    columns |= paths
+    columns |= {"{" + item["name"].lower() + "}": item["values"] for item in body.get("segments", ())}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,14 +49,18 @@ class Clause:
         Whether superseded records count: after ``[! !]`` or ``[:#…]``.
     sql : bool
         Whether an SQL filter is part of it.
-    by_recnum : bool
-        Whether records are listed by number.
+    prime, other : str
+        The filters of prime keys, and all others, as the server holds them apart for a shadow table.
+    first_last : bool
+        Whether a prime key is asked for its first or last value.
     """
 
     text: str
     all_versions: bool = False
     sql: bool = False
-    by_recnum: bool = False
+    prime: str = ""
+    other: str = ""
+    first_last: bool = False
 
 
 def clause(definition: schema.SeriesDefinition, element: language.Element, shadow: bool = False) -> Clause:
@@ -78,25 +83,36 @@ def clause(definition: schema.SeriesDefinition, element: language.Element, shado
     FatalSetError
         For what kills its program.
     """
-    text, all_versions, sql, by_recnum, position = "", False, False, False, 0
+    found: list[tuple[int, str, bool]] = []  # place among the prime keys, condition, whether first or last
+    all_versions, sql, position = False, False, 0
     for raw in element.filters:
         if raw.kind in (language.FilterKind.SQL, language.FilterKind.SQL_ALL):
             read = read_sql(raw)
             sql, all_versions = True, all_versions or read.all_versions
-            condition, first_last = read.sql + " ", False
+            found.append((-1, read.sql + " ", False))
         elif raw.kind is language.FilterKind.RECNUM:
-            by_recnum = True
-            condition, first_last = _recnums(read_recnums(raw).items, definition.name), False
+            all_versions = True
+            found.append((-1, _recnums(read_recnums(raw).items, definition.name), False))
+        elif raw.kind is language.FilterKind.EMPTY:  # takes a position, and does no harm behind the last one
+            position += 1
         else:
-            if raw.kind is language.FilterKind.EMPTY:  # takes a position, and does no harm behind the last one
-                position += 1
-                continue
             key, position = _key(definition, raw, position)
-            condition, first_last = _key_condition(definition, key, raw)
-        text = _append(text, condition, first_last)
+            outer = [one.column for one in definition.primekeys]
+            place = outer.index(key.column) if key.column in outer else definition.prime.index(key)
+            found.append((place, *_key_condition(definition, key, raw)))
+    first_last = any(one[2] for one in found)
+    if shadow and first_last and not all_versions:
+        found.sort(key=lambda one: one[0] if one[0] >= 0 else len(found))  # InnerFLSelect (drms_series.c)
+    text = prime = other = ""
+    for place, condition, ends in found:
+        text = _append(text, condition, ends)
+        if place >= 0:
+            prime = _append(prime, condition, ends)
+        else:
+            other = _append(other, condition, False)
     if not shadow:
         text = through_printf(text)
-    return Clause(text, all_versions or by_recnum, sql, by_recnum)
+    return Clause(text, all_versions, sql, prime, other, first_last)
 
 
 def _append(text: str, condition: str, first_last: bool) -> str:
@@ -198,7 +214,8 @@ def _real(value: language.Value) -> float:
 
 def _length(value: language.Value, slots: schema.Slotting | None) -> float:
     if isinstance(value, language.Duration):
-        return value.seconds(slots.step if slots else None)
+        # slots of a key that has none are of no length
+        return 0.0 if slots is None and value.unit == "u" else value.seconds(slots.step if slots else None)
     return _real(value)
 
 
@@ -307,6 +324,57 @@ def _recnum_condition(item: language.SlotItem, series: str) -> str:
         return text
     origin = f"(select min(recnum) from {series})" if start is None else str(start)
     return f"{text} AND (recnum-{origin})%{item.step}=0 "
+
+
+_NAMES: Final = re.compile(r"'(?:[^']|'')*'|([A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)(?!\w|\s*\()")
+_AGGREGATE: Final = re.compile(r"\b(?:min|max|count|avg|sum)\s*\(\s*T[12]\.", re.IGNORECASE)
+
+
+def several_statements(condition: Clause, n: int, counting: bool) -> bool:
+    """Whether the server makes a temporary table first: PostgreSQL's messages are lost on the way then."""
+    return bool(n or condition.first_last or (counting and condition.prime and condition.other))
+
+
+def shadow_refusal(definition: schema.SeriesDefinition, condition: Clause, n: int, counting: bool) -> str:
+    """
+    What PostgreSQL says of the query that the server makes of a shadow table and the series; empty where that works.
+
+    Both have the prime keys and recnum, so the server puts ``T1.`` or ``T2.`` before every place where the text of one
+    of these stands, also within longer names, and twice before recnum (drms_series.c: PrependWhere and its callers).
+    """
+    if condition.all_versions or condition.first_last or (counting and not n) or not definition.prime:
+        return ""
+    names = [key.column for key in definition.prime]
+    table = definition.name.lower().partition(".")[2]
+    prime, other, ambiguous = condition.prime, condition.other, False
+    if n:
+        prime = _prefixed(prime, names, "T1.") if other else ""
+        ambiguous = bool(prime)
+        other = other if ambiguous else _prefixed(other, names, "T1.")
+    else:
+        prime = _prefixed(prime, names, "T2.")
+        other = _prefixed(re.sub("recnum", "T1.recnum", other, flags=re.IGNORECASE), names, "T2.")
+    if _AGGREGATE.search(prime) or _AGGREGATE.search(other):
+        return "aggregate functions are not allowed in WHERE"
+    for chain in filter(None, (found[1] for found in _NAMES.finditer(other))):
+        *path, name = (part.strip().lower() for part in chain.split("."))
+        if not path:
+            if ambiguous and name in (*names, "recnum"):
+                return f'column reference "{name}" is ambiguous'
+        elif path == ["t1", "t2"] or path[-1] == table:
+            return f'invalid reference to FROM-clause entry for table "{path[-1]}"'
+        elif path[-1] not in ("t1", "t2"):
+            if re.search(r"t[12]$", path[-1]):
+                return f'missing FROM-clause entry for table "{path[-1]}"'
+        elif name not in (*names, "recnum"):
+            return f"column {path[-1]}.{name} does not exist"
+    return ""
+
+
+def _prefixed(text: str, names: Sequence[str], prefix: str) -> str:
+    for name in (*names, "recnum"):
+        text = re.sub(re.escape(name), prefix + name, text, flags=re.IGNORECASE)
+    return text
 
 
 _DIRECTIVE: Final = re.compile(r"%([-+ #0']*)(\d*)((?:\.\d*)?)((?:hh|h|ll|l|L|q|j|z|t)?)(.?)", re.DOTALL)

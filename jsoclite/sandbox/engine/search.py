@@ -27,6 +27,8 @@ _VALUE: Final = 100
 _COUNTED: Final = 10
 # first stretches of the first prime key: numbers, seconds; how much shorter for a few records; rows of a good stretch
 _WINDOW, _SECONDS, _FEW, _CHUNK = 50_000, 86_400.0, 500, 200_000
+# so many records are looked at one by one
+_SOME: Final = 2_000
 _EXTREMES: Final[weakref.WeakKeyDictionary[Series, dict[str, tuple[Any, Any] | None]]] = weakref.WeakKeyDictionary()
 _SQL_TYPES: Final = {
     "char": "smallint",
@@ -127,7 +129,9 @@ class Search:
 
     def newest(self, recnums: Recnums) -> Recnums:
         """Those of some records that are not superseded."""
-        return recnums[np.isin(recnums, self._series.candidates({}, False))]
+        if len(recnums) > _SOME:
+            return recnums[np.isin(recnums, self._series.candidates({}, False))]
+        return recnums[[self._is_newest(number) for number in recnums]] if len(recnums) else recnums
 
     def chunks(self, descending: bool = False) -> Iterator[Recnums]:
         """Matching record numbers in prime-key order, in pieces; with `descending` the last piece comes first."""
@@ -208,9 +212,9 @@ class Search:
         wanted = [np.arange(a, b + 1, dtype=np.int64) for a, b in clipped]
         found = self._series.existing(np.concatenate(wanted) if wanted else np.empty(0, dtype=np.int64))
         if not self._all:
-            if len(found) > 2_000:
+            if len(found) > _SOME:
                 return None
-            found = found[[self._is_newest(number) for number in found]] if len(found) else found
+            found = self.newest(found)
         return in_order(self._series, found)
 
     def _is_newest(self, recnum: int) -> bool:

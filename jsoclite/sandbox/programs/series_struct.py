@@ -161,12 +161,10 @@ def _segment(engine: Engine, definition: schema.SeriesDefinition, segment: Segme
 
 
 def _interval(engine: Engine, series: Series, owner: bool) -> dict[str, Any]:
-    from ..engine import has_shadow
-
     name = series.definition.name
     marks = ("^", "$") if series.definition.prime else (":#^", ":#$")
     ends: list[Recnums] = [engine.open(f"{name}[{mark}]", n)[0].recnums for mark, n in zip(marks, (1, -1), strict=True)]
-    shadow = {"HasShadow": "yes" if has_shadow(series) else "no"} if owner else {}
+    shadow = {"HasShadow": "yes" if engine.has_shadow(series) else "no"} if owner else {}
     extremes = known_extremes(series, "recnum")
     if extremes is None or not len(ends[0]) or not len(ends[1]):
         return {
