@@ -11,7 +11,6 @@ from . import records as reading
 from .engine import NOT_FOUND, Engine, has_shadow, to_int
 from .handle import EngineCrash, EngineError, Opened
 from .records import Reader
-from .search import known_extremes
 
 __all__ = [
     "NOT_FOUND",
@@ -21,7 +20,6 @@ __all__ = [
     "Opened",
     "Reader",
     "has_shadow",
-    "known_extremes",
     "reading",
     "to_int",
 ]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
@@ -103,18 +103,12 @@ class Engine:
         TooManyRecords
             For `record_limit` records and more.
         """
-        elements = self.scan(ds)
-        if n is not None and n < 0 and len(elements) > 1:
-            raise EngineCrash("a negative n and several record sets")
-        return [self._open(element, n) for element in self._drms(elements)]
+        return [self._open(element, n) for element in self._drms(ds, n)]
 
     def count(self, ds: str, n: int | None = None) -> int:
         """How many records a record set has, as ``rs_summary`` says; errors as for `open`."""
-        elements = self.scan(ds)
-        if n and n < 0 and len(elements) > 1:
-            raise EngineCrash("a negative n and several record sets")
         total = 0
-        for element in self._drms(elements):
+        for element in self._drms(ds, n):
             series, condition = self._condition(element)
             if n:
                 total += len(self._find(series, condition, n))
@@ -122,7 +116,11 @@ class Engine:
                 total += self._guarded(condition, series, lambda found: sum(len(part) for part in found.chunks()))
         return total
 
-    def _drms(self, elements: Sequence[language.Element]) -> Iterator[language.Element]:
+    def _drms(self, ds: str, n: int | None) -> Iterator[language.Element]:
+        """Elements of a record set that name records of a series."""
+        elements = self.scan(ds)
+        if n is not None and n < 0 and len(elements) > 1:
+            raise EngineCrash("a negative n and several record sets")
         for element in elements:
             if element.kind is language.ElementKind.AT_FILE and not element.series.strip("@ "):
                 continue  # an empty list of record sets
@@ -200,26 +198,6 @@ class Engine:
         limited = _ends(everything.chunks(n < 0), n, rows)
         newest = found.newest(limited)
         return newest[: abs(n)] if n > 0 else newest[max(0, len(newest) - abs(n)) :]
-
-    # ---- records
-    def record_names(self, series: Series, recnums: Recnums, segments: Sequence[str] | None = None) -> list[str]:
-        """
-        Names of records, with the segments in braces if any are given.
-
-        Parameters
-        ----------
-        series : Series
-            Their series.
-        recnums : array of int64
-            Their record numbers.
-        segments : sequence of str, optional
-            Names to put behind each record's name.
-        """
-        names = self.reader.names(series, recnums)
-        if segments is None:
-            return names
-        tail = "{" + ",".join(segments) + "}"
-        return [name + tail for name in names]
 
 
 def has_shadow(series: Series) -> bool:

@@ -123,13 +123,6 @@ class Grid(ComputedSeries):
         """Which places of the grid are ever filled, outages aside."""
         return np.ones(len(index), dtype=bool)
 
-    def count(self, bounds: Mapping[str, tables.Bound]) -> int:
-        """See `ComputedSeries.count`."""
-        first, last = self._moments(bounds)
-        if set(bounds) <= set(self.exact) and type(self)._kept is Grid._kept:
-            return len(self._there(first, last)) * len(self._cells(bounds))
-        return super().count(bounds)
-
     def places(self, bounds: Mapping[str, tables.Bound]) -> tuple[IntArray, BoolArray]:
         """See `ComputedSeries.places`."""
         first, last = self._moments(bounds)
@@ -143,7 +136,7 @@ class Grid(ComputedSeries):
         for column, (low, high) in bounds.items():
             if column in self.exact:
                 continue
-            keep &= within(self.prime_values(column, index), low, high)
+            keep &= tables.within(self.prime_values(column, index), low, high)
         return (index, again) if keep.all() else (index[keep], again[keep])
 
     def present(self, index: IntArray) -> BoolArray:
@@ -200,13 +193,3 @@ class Grid(ComputedSeries):
 def side_cameras(times: FloatArray) -> IntArray:
     """CAMERA of what the side camera takes part in: 1, and 3 for both combined since 2012."""
     return np.where(times < COMBINED, 1, 3)
-
-
-def within(values: tables.Column, low: Any, high: Any) -> BoolArray:
-    """Which values lie within inclusive limits, None where open."""
-    keep = np.ones(len(values), dtype=bool)
-    if low is not None:
-        keep &= values >= low
-    if high is not None:
-        keep &= values <= high
-    return keep

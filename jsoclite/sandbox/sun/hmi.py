@@ -61,7 +61,7 @@ def limb_darkening(mu: FloatArray) -> FloatArray:
 
 
 def _observable(rows: Rows, segment: Segment) -> FloatArray:
-    """V, M, Ic, Ld, Lw, Ic without limb darkening, and Stokes parameters."""
+    """V, M, Ic, Lw, Ic without limb darkening, and Stokes parameters."""
     disk = disk_of(rows)
     product = rows.spec.options["product"]
     noise = record_noise(rows, disk.on.shape, segment.name)[disk.on]
@@ -77,7 +77,6 @@ def _observable(rows: Rows, segment: Segment) -> FloatArray:
     values: dict[str, Callable[[], FloatArray]] = {
         "Ic": lambda: _continuum(rows, disk) + 60 * noise,
         "IcN": lambda: darkening * (1 + 0.006 * noise),
-        "Ld": lambda: 0.43 * _continuum(rows, disk) * (0.75 + 0.25 * darkening) + 50 * noise,
         "Lw": lambda: 132 + 22 * (1 - disk.mu) + 0.035 * np.abs(disk.surface.field.radial) + 1.1 * noise,
     }
     return disk.filled(values[product]())

@@ -168,7 +168,7 @@ def test_few_files_are_kept():
         for segment in ("m6", "m18"):
             if catalog.existing("hmi.V_sht_modes", recnum):
                 catalog.open_file("hmi.V_sht_modes", recnum, segment)
-    assert 100 < len(catalog._files) <= 128
+    assert 100 < catalog._made.cache_info().currsize <= 128
 
 
 # --- agreement with the keywords -------------------------------------------------------------------------------------
