@@ -52,6 +52,11 @@ class Channels(Grid):
         super().__init__(spec, values)
         self.exact = (self.outer, "wavelnth")
 
+    def times(self, index: IntArray) -> FloatArray:
+        """See `ComputedSeries.times`: those of 1600 and 1700 are some seconds after the grid, each in its own half."""
+        late = np.array(self.spec.slot.get("late", [0] * self.cells), dtype=np.float64)
+        return super().times(index) + late[index % self.cells]
+
     def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """See `ComputedSeries.prime_values`."""
         if column == "wavelnth":
@@ -71,8 +76,7 @@ class Channels(Grid):
     def frames(self, index: IntArray) -> IntArray:
         """Place of each record's frame in aia.lev1."""
         cell = index % self.cells
-        slot = np.rint(self.times(index) / _STEP).astype(np.int64)
-        slot += self.wavelengths[cell] == 1700
+        slot = np.floor(self.times(index) / _STEP).astype(np.int64)
         return np.asarray((slot - _FIRST) * FRAMES + self._frame[cell], dtype=np.int64)
 
     def qualities(self, rows: Rows) -> IntArray:

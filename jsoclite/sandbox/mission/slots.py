@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ...times import words
 from ..catalog import tables
 from .availability import END, inside, moment, outages, quality, reprocessed
 from .ephemeris import DAY
@@ -22,11 +23,6 @@ from .noise import BoolArray, FloatArray, IntArray
 from .series import ComputedSeries, Rows, Value, limits
 from .spec import Spec
 
-_EPOCHS: Final = {
-    "1992.12.31_23:59:33_UTC": moment("1993.01.01"),
-    "1993.01.01_11:59:33_UTC": moment("1993.01.01_12:00"),
-    "1976.12.31_23:59:45_UTC": 0.0,
-}
 #: Side camera alone until then, both cameras combined afterwards.
 COMBINED: Final = moment("2012.01.01")
 
@@ -57,7 +53,8 @@ class Grid(ComputedSeries):
         """Set where the moments are."""
         slot, options = self.spec.slot, self.spec.options
         self.step = float(slot["step"])
-        self.epoch = _EPOCHS[slot["epoch"]]
+        # AIA's records bear times somewhat before the middle of their slots
+        self.epoch = words.scan_time(slot["epoch"]) - slot.get("early", 0)
         start, end = moment(options["start"]), min(END, moment(options.get("end", "2026.11.01")))
         self.first = math.ceil((start - self.epoch) / self.step)
         self.moments = max(1, math.floor((end - self.epoch) / self.step) - self.first)
@@ -65,7 +62,7 @@ class Grid(ComputedSeries):
         self.exact = (self.outer,)
 
     def _moment_times(self, number: npt.NDArray[Any]) -> FloatArray:
-        """Time at which each moment's slot is centred."""
+        """Time that the records of each moment bear."""
         return np.asarray(self.epoch + self.step * (self.first + number), dtype=np.float64)
 
     def times(self, index: IntArray) -> FloatArray:

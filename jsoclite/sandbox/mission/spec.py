@@ -71,8 +71,8 @@ class Spec:
     first_unit, unitsize : int
         Number of the first storage unit, written down, so that a series more or less moves no other's files, and
         records of one unit.
-    axes : tuple of int
-        Columns and rows of the images, where all have the same.
+    axes, dims : tuple of int
+        Columns and rows of the images, where all have the same, and what the archive's definition says of them.
     segments : mapping
         Options (``bscale``, ``plain``, ``protocol``, ``link``) of each segment by its lower-case name.
     """
@@ -84,6 +84,7 @@ class Spec:
         self.slot: Mapping[str, Any] = options.get("slot", {})
         self.first_unit, self.unitsize = int(options["first_unit"]), int(options.get("unitsize", 1))
         self.axes: tuple[Any, ...] = tuple(options.get("axes", ()))
+        self.dims: tuple[Any, ...] = tuple(options.get("dims", self.axes))
         self.segments: Mapping[str, Mapping[str, Any]] = {
             row[0].lower(): row[4] if len(row) > 4 else {} for row in options["segments"]
         }
@@ -116,7 +117,7 @@ class Spec:
         protocol = "generic" if link else more.get("protocol", "fits")
         generic = protocol == "generic"
         vardim = self.options.get("vardim") or more.get("dims") == "vardim"
-        axes = (0, 0) if vardim else () if generic and not link else self.axes or (0, 0)
+        axes = (0, 0) if vardim else () if generic and not link else self.dims or (0, 0)
         scope = "vardim" if vardim and not generic else "variable"
         return schema.Segment(name, number, scope, kind, axes, unit, protocol, description, link, target)
 
@@ -137,7 +138,9 @@ class Spec:
                 short.setdefault(row[0].lower(), row)
         key = self.slot.get("key", "")
         if key:
+            # an implicit keyword stands behind those that the series began with
             short.setdefault("@slot", ())
+            short.setdefault("@index", ())
         prime = {name.lower() for name in self.options["prime"]}
         for name in self.options["prime"]:
             if name.lower() not in short and name != key:
@@ -146,15 +149,14 @@ class Spec:
         for lower, row in short.items():
             if lower == "@slot":
                 yield from self._slot_rows()
+            elif lower == "@index":
+                note, flags = f"Index keyword associated with {key}", _IMPLICIT | _INTERNAL_PRIME
+                yield schema.Keyword(f"{key}_index", "longlong", "0", "%lld", "none", note, scope=100, flags=flags)
             elif lower != key.lower():
                 special = row[6] if len(row) > 6 else ""
                 link, _, target = special.partition(".") if "." in special else ("", "", "")
                 flags = _PER_SEGMENT * (special == "per_segment") | _PRIME * (lower in prime)
                 yield schema.Keyword(*(*row[:6], link, target, _SCOPES.get(special, 0), flags))
-        if key:
-            note = f"Index keyword associated with {key}"
-            flags = _IMPLICIT | _INTERNAL_PRIME
-            yield schema.Keyword(f"{key}_index", "longlong", "0", "%lld", "none", note, scope=100, flags=flags)
 
     def _slot_rows(self) -> Iterator[schema.Keyword]:
         slot = self.slot

@@ -26,6 +26,8 @@ from .spec import shared
 HMI_SCALE: Final = 0.50435674 * 16
 MDI_SCALE: Final = 1.98600566 * 4
 _TURNED: Final = moment("2014.05.01")
+#: Until then headers name the side camera only.
+_COMBINED: Final = moment("2016.04.13")
 _PIXELS: Final = 256
 
 
@@ -95,7 +97,7 @@ def on_disk(rows: Rows, scale: float) -> FloatArray:
 def _camera_name(rows: Rows) -> Any:
     if rows.spec.options.get("camera") == "front":
         return "HMI_FRONT2"
-    return np.where(side_cameras(rows.time) == 3, "HMI_COMBINED", "HMI_SIDE1").astype(object)
+    return np.where(rows.time < _COMBINED, "HMI_SIDE1", "HMI_COMBINED").astype(object)
 
 
 class _Brightness(NamedTuple):

@@ -31,6 +31,10 @@ def _disk(pointing: Pointing, time: float) -> Disk:
 
 def record_noise(rows: Rows, shape: tuple[int, int], purpose: str) -> FloatArray:
     """White noise of unit variance, different for each record and `purpose`."""
+    if rows.spec.kind == "hmi" and "links" in rows.spec.options:
+        # a disambiguation belongs to the inversion that it leads to
+        target = rows.spec.options["links"][0][1]
+        return grain(shape, int(rows.series.link(rows, target)[0]), f"{target} {purpose}")
     return grain(shape, int(rows.recnum[0]), f"{rows.spec.name} {purpose}")
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 from astropy.io import fits
+from conftest import GOLDEN
 
 import jsoclite
 from jsoclite.sandbox.mission.mission import MissionCatalog
@@ -48,3 +52,103 @@ def test_tables_and_files_say_date_obs(client, tmp_path, record_set):
             header = hdus[-1].header
         assert header["DATE-OBS"][:19] == rows["DATE__OBS"].iloc[0][:19]
         assert not {"DATEOBS", "DATE__OBS", "DATE_OBS"} & set(header)
+
+
+# --- slots of AIA ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("record_set", "count", "first", "last"),
+    [
+        # print-outs in the documentation, docstrings and notebooks of sunpy and its users
+        (
+            "[2014.01.01_00:00:35_TAI-2014.01.01_00:00:55_TAI][171,304]",
+            4,
+            "2014-01-01T00:00:01Z",
+            "2014-01-01T00:00:13Z",
+        ),
+        ("[2014.01.01_00:00:35_TAI-2014.01.01_00:01:05_TAI][171]", 3, "2014-01-01T00:00:01Z", "2014-01-01T00:00:25Z"),
+        ("[2014.01.01_00:00:35_TAI-2014.01.01_00:01:11_TAI][171]", 4, "2014-01-01T00:00:01Z", "2014-01-01T00:00:37Z"),
+        ("[2017.09.06_12:00:37_TAI-2017.09.06_12:02:37_TAI][304]", 11, "2017-09-06T11:59:59Z", "2017-09-06T12:01:59Z"),
+        ("[2014.01.01_00:00:35_TAI-2014.01.01_01:00:35_TAI]", 2107, "2014-01-01T00:00:01Z", "2014-01-01T01:00:01Z"),
+    ],
+)
+def test_slots_of_the_euv_channels(client, record_set, count, first, last):
+    rows = client.query(f"aia.lev1_euv_12s{record_set}", keywords="T_REC,WAVELNTH")
+    assert (len(rows), rows.T_REC.iloc[0], rows.T_REC.iloc[-1]) == (count, first, last)
+    again = client.query(rows.index[-1], keywords="T_REC,WAVELNTH")
+    assert again.recnum.tolist() == rows.recnum[-1:].tolist()
+
+
+def test_times_of_the_ultraviolet_channels(client):
+    # file names of exports from 2011 to 2024: 1600 is at 5 s of 24 s of TAI, 1700 at 18 s
+    for name in ("2011-08-09T08:00:43Z][1600", "2012-03-07T00:23:55Z][1600", "2012-03-07T00:24:08Z][1700"):
+        rows = client.query(f"aia.lev1_uv_24s[{name}]", keywords="T_REC")
+        assert rows.index.tolist() == [f"aia.lev1_uv_24s[{name}]"]
+    for name in ("2023-05-27T04:47:52Z", "2024-06-02T02:29:52Z", "2024-06-02T06:29:52Z", "2024-11-13T14:59:52Z"):
+        assert client.query(f"aia.lev1_uv_24s[{name}][1600]", keywords="T_REC").T_REC.tolist() == [name]
+    pairs = client.query("aia.lev1_uv_24s[2012.03.07_TAI/2m]", keywords="T_REC,T_OBS,WAVELNTH", times="utc")
+    assert len(pairs) == 10
+    assert (np.abs((pairs.T_OBS - pairs.T_REC).dt.total_seconds()) < 1.5).all()
+
+
+# --- print-outs of clients ------------------------------------------------------------------------------------------
+
+FACTS = json.loads((GOLDEN / "facts.json").read_text())
+DEFINITIONS = [fact for fact in FACTS if "segments_table" in fact]
+
+
+@pytest.mark.parametrize("fact", DEFINITIONS, ids=lambda fact: fact["recordset"])
+def test_definitions_as_printed(client, fact):
+    info = client.info(fact["recordset"].split(" ")[0])
+    names = ("name", "type", "units", "protocol", "dims", "note")
+    for row in fact["segments_table"]:
+        expected = dict(zip(names, row, strict=False)) | ({"dims": None} if len(row) < 5 else {})
+        found = info.segments.loc[expected.pop("name")]
+        # an empty unit is printed as nothing
+        assert found[list(expected)].fillna("").to_dict() == {name: text or "" for name, text in expected.items()}
+    if "primekeys" in fact:
+        assert info.primekeys == fact["primekeys"]
+    if "segment_names" in fact:
+        assert info.segments.index.tolist() == fact["segment_names"]
+        assert info.note == fact["note_field"]
+        assert [[name, row.target, row.kind] for name, row in info.links.iterrows()] == fact["links"]
+        names = info.keywords.index.tolist()
+        assert names[: len(fact["keyword_names_start"])] == fact["keyword_names_start"]
+        assert names[-2:] == fact["keyword_names_end"]
+
+
+def test_prime_keys_as_printed(client):
+    (fact,) = (fact for fact in FACTS if "primekeys_of" in fact)
+    for name, keys in fact["primekeys_of"].items():
+        # of one series the time key is only described
+        known = [key for key in keys if not key.startswith("(")]
+        assert client.pkeys(name)[-len(known) :] == known
+        assert len(client.pkeys(name)) == len(keys)
+
+
+COUNTED = [fact for fact in FACTS if "count" in fact and "op" not in fact]
+
+
+@pytest.mark.filterwarnings("ignore::jsoclite.JsocWarning")
+@pytest.mark.parametrize("fact", COUNTED, ids=lambda fact: fact["recordset"])
+def test_records_as_printed(client, fact):
+    assert client.count(fact["recordset"]) == fact["count"]
+    if "first" in fact:
+        times = client.query(fact["recordset"], keywords="T_REC").T_REC
+        assert times.iloc[0] == fact["first"]
+        assert "last" not in fact or times.iloc[-1] == fact["last"]
+
+
+def test_a_disambiguation_fits_the_inversion_that_it_leads_to(client, tmp_path):
+    # where the field is strong, azimuth and flag together say what the model has: no seam where azimuth wraps at 180
+    names = ["field", "azimuth", "disambig"]
+    files = client.download("hmi.B_720s[2014.10.24_TAI]", tmp_path, segments=names)
+    assert files.segment.tolist() == names
+    field, azimuth, flags = (jsoclite.read(path)[0] for path in files.path)
+    angle = np.radians(azimuth + 180 * (flags.astype(int) & 1))
+    strong = field > 400
+    pairs = strong[:, 1:] & strong[:, :-1]
+    apart = np.cos(angle[:, 1:] - angle[:, :-1])[pairs]
+    assert pairs.sum() > 100
+    assert (apart < -0.9).mean() < 0.02
