@@ -132,13 +132,13 @@ class Frames(Grid):
 
 
 class Exposures(Grid):
-    """iris.lev1: far and near ultraviolet spectra and a slit-jaw image every 9.6 s, under T_OBS and FSN."""
+    """iris.lev1: far and near ultraviolet spectra and a slit-jaw image every 150 s, under T_OBS and FSN."""
 
     cells = 3
 
     def _lay_out(self) -> None:
         # there are no slots to take from the definition
-        self.step, self.epoch, self.first = 9.6, moment("2013.07.17"), 0
+        self.step, self.epoch, self.first = 150.0, moment("2013.07.17"), 0
         self.moments = int((END - self.epoch) / self.step)
         self.outer = "t_obs_index"
 

@@ -127,7 +127,7 @@ def exposure_part(rows: Rows) -> FloatArray:
 
 def _exposure(rows: Rows) -> FloatArray:
     usual = _of_channel(lambda wave: CHANNEL[wave].exposure)(rows)
-    wander = 0.0004 * smooth(rows.once(observed), 600.0, "exposure")
+    wander = 0.0001 * smooth(rows.once(observed), 600.0, "exposure")
     return np.asarray((usual + wander) * rows.once(exposure_part))
 
 

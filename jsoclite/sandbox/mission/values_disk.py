@@ -26,8 +26,10 @@ from .spec import shared
 HMI_SCALE: Final = 0.50435674 * 16
 MDI_SCALE: Final = 1.98600566 * 4
 _TURNED: Final = moment("2014.05.01")
-#: Until then headers name the side camera only.
+# until then averages were made of the side camera's frames, 135 s apart
 _COMBINED: Final = moment("2016.04.13")
+# since then CRLN_OBS is corrected, and bit 28 of CALVER64 says so
+_CORRECTED: Final = moment("2024.01.01")
 _PIXELS: Final = 256
 
 
@@ -94,10 +96,15 @@ def on_disk(rows: Rows, scale: float) -> FloatArray:
     return np.asarray(np.rint(np.pi * (rows.view.radius / scale) ** 2))
 
 
+def _single(rows: Rows) -> npt.NDArray[np.bool_]:
+    """Whether averages are of the side camera's frames alone."""
+    return np.asarray(rows.time < _COMBINED)
+
+
 def _camera_name(rows: Rows) -> Any:
     if rows.spec.options.get("camera") == "front":
         return "HMI_FRONT2"
-    return np.where(rows.time < _COMBINED, "HMI_SIDE1", "HMI_COMBINED").astype(object)
+    return np.where(_single(rows), "HMI_SIDE1", "HMI_COMBINED").astype(object)
 
 
 class _Brightness(NamedTuple):
@@ -177,8 +184,10 @@ HMI: Final[dict[str, Value]] = (
     | paired("cdelt", lambda rows, axis: HMI_SCALE)
     | {
         "t_obs": hmi_observed,
-        # half a cadence before T_OBS, or 45 s for the averages
-        "date__obs": lambda rows: hmi_observed(rows) - (22.5 if _cadence(rows) == 45 else 45.012),
+        # half a cadence before T_OBS; that of the frames of averages was 135 s, then 90 s
+        "date__obs": lambda rows: (
+            hmi_observed(rows) - (22.5 if _cadence(rows) == 45 else np.where(_single(rows), 67.5, 45.012))
+        ),
         "date_s": lambda rows: date(rows) - 3 * 3600,
         "date_me": lambda rows: date(rows) - 2 * 3600,
         "date_m": lambda rows: date(rows) - 2 * 3600,
@@ -208,13 +217,17 @@ HMI: Final[dict[str, Value]] = (
         "datarms2": lambda rows: _deviation(rows) * 0.95,
         "crota2": lambda rows: crota(rows.time),
         "cadence": _cadence,
-        "calver64": lambda rows: np.where(rows.time < _TURNED, 0x1112, 0x270610) + (0x1000 if quick(rows) else 0),
+        "calver64": lambda rows: (
+            np.where(rows.time < _TURNED, 0x1112, 0x42012) + (0x1000 if quick(rows) else 0)
+            | np.where(rows.time < _CORRECTED, 0, 1 << 28)
+        ),
+        "crln_obs": lambda rows: rows.view.longitude - np.where(rows.time < _CORRECTED, 0.0, 0.0818941),
         "qlook": lambda rows: int(quick(rows)),
         "cal_fsn": lambda rows: 65714753 + np.floor((rows.time - moment("2014.03.01")) / DAY).astype(np.int64) * 23040,
         "tfront": lambda rows: (
             34.1 + 0.4 * np.sin(2 * np.pi * rows.time / DAY) + 0.2 * smooth(rows.time, 9 * DAY, "front")
         ),
-        "tintnum": lambda rows: 72 if _cadence(rows) == 45 else 672,
+        "tintnum": lambda rows: 72 if _cadence(rows) == 45 else np.where(_single(rows), 360, 672),
     }
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,3 +153,77 @@ def test_a_disambiguation_fits_the_inversion_that_it_leads_to(client, tmp_path):
     apart = np.cos(angle[:, 1:] - angle[:, :-1])[pairs]
     assert pairs.sum() > 100
     assert (apart < -0.9).mean() < 0.02
+
+
+# --- values of real headers -----------------------------------------------------------------------------------------
+
+
+def values(client, record_set, keywords):
+    return client.query(record_set, keywords=keywords, times="utc")
+
+
+@pytest.mark.parametrize(
+    ("record_set", "seconds", "camera", "points"),
+    [
+        ("hmi.sharp_cea_720s[377][2011.02.15_02:00:00_TAI]", 67.5, "HMI_SIDE1", None),
+        ("hmi.Bharp_720s[][2014.06.09_23:48:00_TAI]", 67.5, "HMI_SIDE1", 360),
+        ("hmi.B_720s[2015.08.27_05:00:00_TAI]", 67.5, "HMI_SIDE1", None),
+        ("hmi.sharp_720s[11465][2024.06.28_00:00:00_TAI]", 45.012, "HMI_COMBINED", 672),
+        ("hmi.V_45s[2014.03.01_00:01:30_TAI]", 22.5, "HMI_FRONT2", 72),
+    ],
+)
+def test_observations_of_hmi(client, record_set, seconds, camera, points):
+    known = ["T_OBS", "DATE__OBS", "INSTRUME", *(["TINTNUM"] if points else [])]
+    row = values(client, record_set, known).iloc[0]
+    # T_OBS is printed to the second
+    assert (row.T_OBS - row.DATE__OBS).total_seconds() == pytest.approx(seconds, abs=0.51)
+    assert camera == row.INSTRUME
+    assert points is None or points == row.TINTNUM
+    assert client.query(record_set, keywords="T_OBS").T_OBS.str.fullmatch(r"[\d.]{10}_\d\d:\d\d:\d\d_TAI").all()
+
+
+def test_the_longitude_is_corrected_where_calver64_says_so(client):
+    before = client.query("hmi.M_720s[2018.11.09_TAI]", keywords="CRLN_OBS,CALVER64").iloc[0]
+    after = client.query("hmi.sharp_cea_720s[11465][2024.06.28_TAI]", keywords="CRLN_OBS,CALVER64,T_OBS").iloc[0]
+    assert (before.CALVER64 >> 28 & 1, after.CALVER64 >> 28 & 1) == (0, 1)
+    assert pytest.approx(25.1685467, abs=0.02) == after.CRLN_OBS
+    # the older headers are higher by as much
+    old = client.query("hmi.sharp_cea_720s[377][2011.02.15_02:00:00_TAI]", keywords="CRLN_OBS").iloc[0]
+    assert pytest.approx(21.725103, abs=0.02) == old.CRLN_OBS
+
+
+def test_calibration_frames_twice_a_day(client):
+    day = client.query("hmi.M_720s[2013.06.20_TAI/1d]", keywords="QUALITY")
+    marked = day[day.QUALITY == 0x10400].index.str.extract(r"_(\d\d:\d\d):00_TAI")[0].tolist()
+    assert {"06:00", "06:12", "18:00", "18:12"} <= set(marked)
+    assert client.count("hmi.M_720s[2017.06.20_TAI/1d][? QUALITY=66560 ?]") == 0
+
+
+def test_exposures_of_aia(client):
+    assert client.count("aia.lev1_euv_12s[2014.01.01_00:00:35_TAI/1h][? EXPTIME < 2 ?]") == 0
+    one = client.query("aia.lev1_euv_12s[2011-02-15T00:00:01Z][171]", keywords="EXPTIME").EXPTIME.iloc[0]
+    assert one == pytest.approx(2.000191, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("record_set", "count"),
+    [
+        ("hmi.sharp_cea_720s[401][2011.03.09_12:00:00_TAI]", 1),
+        ("hmi.sharp_cea_720s[7451][2020.09.27_12:00:00_TAI]", 1),
+        ("hmi.sharp_cea_720s[12519][2024.12.30_12:00:00_TAI]", 1),
+        ("hmi.sharp_720s[3604]", 1336),
+        ("iris.lev1[2014.01.01_00:00:35_TAI-2014.01.01_00:05:35_TAI]", 6),
+    ],
+)
+def test_records_that_people_name(client, record_set, count):
+    assert client.count(record_set) == count
+
+
+def test_columns_of_mode_tables(client, tmp_path):
+    files = client.download("hmi.V_sht_modes[2014.01.27_TAI][0][300]", tmp_path, protocol="as-is")
+    widths = {}
+    for segment, path in zip(files.segment, files.path, strict=True):
+        rows = [line.split() for line in Path(path).read_text().splitlines() if not line.startswith("#")]
+        assert len({len(row) for row in rows}) == 1
+        widths.setdefault(segment, set()).add(len(rows[0]))
+    assert widths == {"m6": {24, 26}, "m18": {48, 50}, "m36": {84, 86}}
