@@ -339,7 +339,7 @@ class Table(ComputedSeries):
 
     def twice(self, index: IntArray) -> BoolArray:
         """See `ComputedSeries.twice`."""
-        return np.asarray(uniform(index, self.spec.name + " again") < 0.15)
+        return np.asarray(uniform(index, self.spec.name + " again") < self.spec.options.get("again", 0.15))
 
 
 _Keys: TypeAlias = tuple[dict[str, tables.Column], FloatArray]
@@ -372,7 +372,9 @@ def _calibration(days: int) -> Callable[[Spec], _Keys]:
 
     def keys(spec: Spec) -> _Keys:
         step = days * DAY
-        starts = [moment("2010.05.13") + step * number for number in range(int(16.4 * 365.25 * DAY / step))]
+        starts = [
+            moment("2010.05.13") + step * number for number in range(math.ceil((END - moment("2010.05.13")) / step))
+        ]
         found = _product(t_start=starts, wave_str=_FILTERS)
         return found, found["t_start"]
 

@@ -18,7 +18,7 @@ from .kinds import FIRST_FSN, FRAMES, Channels, Frames, frame_times, frame_wavel
 from .noise import FloatArray, IntArray, smooth, uniform
 from .regions import activity
 from .series import Rows, Value, constant, constants
-from .spec import data
+from .spec import data, shared
 from .values_disk import OBSERVER, counted, paired, seen, wanderers
 
 
@@ -92,6 +92,11 @@ def aia_centre(times: FloatArray, waves: IntArray, axis: int) -> FloatArray:
     return np.asarray(base + 0.05 * smooth(times, 25 * DAY, f"aia {axis}"))
 
 
+def master_centre(times: FloatArray, waves: IntArray, axis: int) -> FloatArray:
+    """The same in the archive's own pixels, counted from 0 (X0_MP, Y0_MP)."""
+    return (aia_centre(times, waves, axis) - 0.5) * 16 - 0.5
+
+
 def _frames(rows: Rows) -> IntArray:
     """Place of each record's frame in aia.lev1."""
     return rows.series.frames(rows.index) if isinstance(rows.series, Channels) else rows.index
@@ -154,6 +159,11 @@ def _quiet(rows: Rows) -> FloatArray:
     return np.asarray(mean * rows.once(sensitivity) * busy * rows.once(wandering) * rows.once(exposure_part))
 
 
+def _percentile(rows: Rows, part: float) -> FloatArray:
+    """DATAP01 to DATAP99, which flares do not reach: a part of the mean."""
+    return seen(rows, np.rint(part * rows.once(_quiet)))
+
+
 class _Kernel(NamedTuple):
     """
     The bright kernel of a flare, a Gaussian, as the camera sees it.
@@ -213,6 +223,7 @@ AIA: Final[dict[str, Value]] = (
     OBSERVER
     | constants("aia")
     | wanderers("aia_wanderers")
+    | {name: partial(_percentile, part=part) for name, part in shared("aia_percentiles").items()}
     | paired("crpix", lambda rows, axis: aia_centre(rows.time, rows.once(wavelengths), axis))
     | paired("cdelt", lambda rows, axis: aia_scale(rows.once(wavelengths)))
     | {
@@ -239,7 +250,9 @@ AIA: Final[dict[str, Value]] = (
         "dataskew": lambda rows: _moment(rows, 3, 3.3),
         "datakurt": lambda rows: _moment(rows, 4, 21.5),
         "nsatpix": lambda rows: counted(rows, np.rint(_BRIGHT * rows.once(_kernel).excess)),
-        "imscl_mp": lambda rows: aia_scale(rows.once(wavelengths)),
+        "imscl_mp": _of_channel(lambda wave: CHANNEL[wave].scale),
+        "x0_mp": lambda rows: master_centre(rows.time, rows.once(wavelengths), 1),
+        "y0_mp": lambda rows: master_centre(rows.time, rows.once(wavelengths), 2),
         "inst_rot": constant(ROLL),
         "r_sun": lambda rows: rows.view.radius / aia_scale(rows.once(wavelengths)),
         "hglt_obs": lambda rows: rows.view.latitude,

@@ -15,7 +15,7 @@ from .noise import BoolArray, FloatArray, IntArray, smooth
 from .regions import activity, polar_field
 from .series import Rows, Value, constant, constants
 from .spec import shared
-from .values_aia import CHANNEL, ROLL, aia_centre, by_channel
+from .values_aia import CHANNEL, ROLL, by_channel, master_centre
 from .values_disk import OBSERVER, hmi_observed, paired, quick, wanderers
 
 
@@ -52,8 +52,7 @@ AIA_TABLES: Final[dict[str, Value]] = constants("aia_tables") | {
 
 
 def _centre(rows: Rows, wave: int, axis: int) -> FloatArray:
-    # in the archive's own pixels, counted from 0
-    return (aia_centre(rows.time, np.full(len(rows), wave), axis) - 0.5) * 16 - 0.5
+    return master_centre(rows.time, np.full(len(rows), wave), axis)
 
 
 def _pointing(wave: int) -> dict[str, Value]:

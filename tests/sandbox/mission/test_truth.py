@@ -227,3 +227,34 @@ def test_columns_of_mode_tables(client, tmp_path):
         assert len({len(row) for row in rows}) == 1
         widths.setdefault(segment, set()).add(len(rows[0]))
     assert widths == {"m6": {24, 26}, "m18": {48, 50}, "m36": {84, 86}}
+
+
+# --- AIA's response and pointing ------------------------------------------------------------------------------------
+
+
+def test_each_version_of_the_response_covers_the_mission(client):
+    table = client.query("aia.response[][][! 1=1 !]", keywords="T_START,T_STOP,WAVE_STR,VER_NUM", times="utc")
+    assert table.VER_NUM.nunique() == 2
+    channels = table.groupby(["VER_NUM", "WAVE_STR"])
+    assert len({len(rows) for _, rows in channels}) == 1
+    assert channels.ngroups == 2 * table.WAVE_STR.nunique() == 20
+    for _, rows in channels:
+        ordered = rows.sort_values("T_START")
+        assert ordered.T_START.iloc[0].year == 2010
+        assert ordered.T_STOP.iloc[-1].year >= 2026
+        assert (ordered.T_START.iloc[1:].to_numpy() <= ordered.T_STOP.iloc[:-1].to_numpy()).all()
+
+
+@pytest.mark.parametrize("series", ["aia.lev1", "aia.lev1_euv_12s"])
+def test_pointing_and_percentiles_as_in_a_real_header(client, series):
+    # of 171 on 2011-02-15
+    real = {"DATAP01": 0, "DATAP10": 8, "DATAP25": 20, "DATAP75": 360, "DATAP90": 585, "DATAP95": 807}
+    real |= {"DATAP98": 1138, "DATAP99": 1474}
+    names = ["X0_MP", "Y0_MP", "IMSCL_MP", "ROI_NWIN", "ROI_LLX1", "KEYWDDOC", "WAVELNTH", "DATAMEAN", *real]
+    rows = client.query(f"{series}[2011-02-15T00:00:01Z/12s]", keywords=names)
+    one = rows[rows.WAVELNTH == 171].iloc[0]
+    assert pytest.approx([2055, 2043], abs=12) == [one.X0_MP, one.Y0_MP]
+    assert pytest.approx(0.599489) == one.IMSCL_MP
+    assert one.KEYWDDOC == "http://www.lmsal.com/sdodocs/aiafitskeywords.pdf"
+    assert one[["ROI_NWIN", "ROI_LLX1"]].isna().all()
+    assert (one[list(real)] / one.DATAMEAN).tolist() == pytest.approx([v / 250.34 for v in real.values()], abs=0.3)
