@@ -85,10 +85,11 @@ class MissionCatalog(tables.Catalog):
         return isinstance(name, str) and name.lower() in specs()
 
     def __iter__(self) -> Iterator[str]:
-        return (spec.name for spec in specs().values())
+        # as with the archive, some series are there that its list does not show
+        return (spec.name for spec in specs().values() if not spec.options.get("unlisted"))
 
     def __len__(self) -> int:
-        return len(specs())
+        return sum(1 for _ in self)
 
     def locate(self, path: str) -> Location | None:
         """What a path like ``/SUM12/D123456789/S00000/image_lev1.fits`` leads to, None for nothing."""

@@ -258,3 +258,52 @@ def test_pointing_and_percentiles_as_in_a_real_header(client, series):
     assert one.KEYWDDOC == "http://www.lmsal.com/sdodocs/aiafitskeywords.pdf"
     assert one[["ROI_NWIN", "ROI_LLX1"]].isna().all()
     assert (one[list(real)] / one.DATAMEAN).tolist() == pytest.approx([v / 250.34 for v in real.values()], abs=0.3)
+
+
+# --- series that scripts use ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "record_set",
+    [
+        "cgem.lorentz[377][2011.02.15_TAI/1h]",
+        "aia.lev1_nrt2[2014-01-01T00:00:00Z/12s]",
+        "hmi.mrdailysynframe_polfil_720s[2014.01.01_TAI/2d]",
+        "hmi.mrdailysynframe_polfil_720s_nrt[2014.01.01_TAI/2d]",
+        "hmi.mrdailysynframe_small_720s[2014.01.01_TAI/2d]",
+        "hmi.Mrdailysynframe_720s_nrt[2014.01.01_TAI/2d]",
+        "hmi.Marmask_720s[2014.01.01_TAI/1h]",
+        "mdi.vw_V[2001.03.22_TAI/5m]",
+        "hmi.Ic_noLimbDark_720s_nrt[2014.01.01_TAI/1h]",
+        "hmi.ME_720s_fd10_nrt[2014.01.01_TAI/1h]",
+        "hmi.Marmask_720s_nrt[2014.01.01_TAI/1h]",
+    ],
+)
+def test_series_of_scripts_are_there(client, tmp_path, record_set):
+    rows = client.query(record_set)
+    assert len(rows)
+    # the archive's own list of series shows those of HMI and MDI
+    name = record_set.partition("[")[0]
+    assert (client.series(f"^{name}$") == [name]) == name.startswith(("hmi", "mdi"))
+    segments = client.info(record_set.partition("[")[0]).segments.index
+    if len(segments):
+        files = client.download(rows.iloc[:1], tmp_path, segments=segments[0])
+        assert jsoclite.read(files.path.iloc[0])[0].ndim == 2
+
+
+def test_lorentz_forces(client):
+    names = ["HARPNUM", "TOTBSQ", "TOTFX", "TOTFY", "TOTFZ", "EPSX", "EPSY", "EPSZ", "QUALITY"]
+    rows = client.query("cgem.lorentz[377][2011.02.15_TAI/12h]", keywords=names)
+    sharp = client.query("hmi.sharp_cea_720s[377][2011.02.15_TAI/12h]", keywords="USFLUX")
+    assert len(rows) == len(sharp)
+    # the force follows the flux, and the Sun is pushed down
+    assert np.corrcoef(rows.TOTBSQ, sharp.USFLUX)[0, 1] > 0.3
+    assert (rows[["TOTFZ", "EPSZ"]] < 0).all().all()
+    assert (rows[["EPSX", "EPSY", "EPSZ"]].abs() < 1).all().all()
+
+
+def test_masks_of_active_regions(client, tmp_path):
+    files = client.download("hmi.Marmask_720s[2014.10.24_TAI]", tmp_path)
+    mask, _ = jsoclite.read(files.path.iloc[0])
+    assert set(np.unique(mask)) == {0, 1, 2}
+    assert 0.005 < (mask == 2).sum() / (mask > 0).sum() < 0.3
