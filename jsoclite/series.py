@@ -224,7 +224,7 @@ class SeriesInfo:
     Examples
     --------
     >>> client.info("hmi.M_720s")
-    <SeriesInfo hmi.M_720s: "magnetograms with a cadence of 720 seconds.", 91 keywords, 1 segment, 0 links>
+    <SeriesInfo hmi.M_720s: "magnetograms with a cadence of 720 seconds.", 92 keywords, 1 segment, 0 links>
     """
 
     name: str

@@ -309,6 +309,8 @@ def test_no_address_in_logs(sandbox, caplog, tmp_path):
 # -- files -----------------------------------------------------------------------------------------------------------
 
 
+# astropy remarks that MJD-OBS follows from DATE-OBS
+@pytest.mark.filterwarnings("ignore:'datfix' made the change 'Set MJD-OBS")
 @pytest.mark.parametrize("protocol", ["auto", "fits"])
 def test_files_open_with_full_headers(client, tmp_path, protocol):
     df = client.query("hmi.B_720s[2015.08.27_05:00:00_TAI-2015.08.27_06:00:00_TAI@24m]{field,azimuth}")

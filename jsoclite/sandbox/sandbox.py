@@ -38,7 +38,8 @@ class Sandbox:
     ----------
     catalog : path or Catalog, optional
         Directory with ``SERIES.definition.json``, ``SERIES.records.jsonl`` and ``sums.jsonl``, or a catalogue object;
-        without one the well-known series of HMI, AIA, MDI and IRIS for the whole mission.
+        without one the well-known series of HMI, AIA, MDI and IRIS for the whole mission, whose images are small
+        whatever their definitions say (256 pixels a side where the archive's have 4096).
     port : int
         Port to listen on, 0 for any free one.
     email : str or iterable of str

@@ -55,7 +55,7 @@ class Server:
 
 def rows(ds):
     opened = ENGINE.open(ds)[0]
-    names = ENGINE.record_names(opened.series, opened.recnums)
+    names = ENGINE.reader.names(opened.series, opened.recnums)
     return pd.DataFrame({"recnum": opened.recnums}, index=pd.Index(names, dtype=str, name="record"))
 
 

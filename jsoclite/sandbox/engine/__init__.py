@@ -11,7 +11,6 @@ from . import records as reading
 from .engine import NOT_FOUND, Engine, to_int
 from .handle import EngineCrash, EngineError, Opened
 from .records import Reader
-from .search import known_extremes
 
 __all__ = [
     "NOT_FOUND",
@@ -20,7 +19,6 @@ __all__ = [
     "EngineError",
     "Opened",
     "Reader",
-    "known_extremes",
     "reading",
     "to_int",
 ]

@@ -33,6 +33,8 @@ _KINDS: Final = {
     "string": language.Kind.STRING,
 }
 _BITS: Final = {"char": 8, "short": 16, "int": 32, "longlong": 64, "float": 32, "double": 64}
+_ONE: Final = (language.Slot, language.SlotFirst, language.SlotLast)
+_ENDS: Final = (language.First, language.Last, language.SlotFirst, language.SlotLast)
 _REAL_FORMATS: Final = {"float": ".9g", "time": "f"}
 
 
@@ -146,20 +148,15 @@ def _key_condition(definition: schema.SeriesDefinition, key: Keyword, raw: langu
     column = key
     if key.slotted:
         column = definition.keywords[f"{key.column}_index"]
-    read: language.KeyFilter = read_filter(
-        raw,
-        _KINDS[key.type],
-        key.slotted,
-        bits=_BITS.get(key.type, 0),
-        generic_slots=key.recscope == "slot",
-    )
-    items = read.items
-    first_last = isinstance(items[0], (language.First, language.Last, language.SlotFirst, language.SlotLast))
+    bits = _BITS.get(key.type, 0)
+    read = read_filter(raw, _KINDS[key.type], key.slotted, bits=bits, generic_slots=key.recscope == "slot")
+    items: tuple[language.ValueItem | language.SlotItem, ...] = read.items
+    first_last = isinstance(items[0], _ENDS)
     slots = definition.slotting.get(key.column)
     raw_bits = slots is not None and isinstance(items[0], (language.First, language.Last))
     parts = []
     for item in items:
-        if isinstance(item, (language.First, language.Last, language.SlotFirst, language.SlotLast)):
+        if isinstance(item, _ENDS):
             which = "min" if isinstance(item, (language.First, language.SlotFirst)) else "max"
             parts.append(f"( {column.name}=(select {which}({column.name}) from {definition.name}) )")
         elif isinstance(item, (language.Single, language.Range, language.Span)):
@@ -173,17 +170,13 @@ def _key_condition(definition: schema.SeriesDefinition, key: Keyword, raw: langu
 def _value_condition(column: Keyword, item: language.ValueItem, slots: schema.Slotting | None, raw_bits: bool) -> str:
     name = column.name
 
-    def number(value: language.Value) -> str:
-        if slots is None:
-            return _literal(column, _length(value, None) if isinstance(value, language.Duration) else value)
-        seconds = slots.epoch + value.seconds(slots.step) if isinstance(value, language.Duration) else _real(value)
-        return str(_bits(seconds) if raw_bits else slots.slot(seconds))
-
-    def length(value: language.Value) -> str:
+    def number(value: language.Value, length: bool = False) -> str:
         if slots is None:
             return _literal(column, _length(value, None) if isinstance(value, language.Duration) else value)
         seconds = _length(value, slots)
-        return str(_bits(seconds) if raw_bits else slots.slots(seconds))
+        if isinstance(value, language.Duration) and not length:
+            seconds += slots.epoch
+        return str(_bits(seconds) if raw_bits else slots.slots(seconds) if length else slots.slot(seconds))
 
     if isinstance(item, language.Single):
         return f"{name}={number(item.value)}"
@@ -192,7 +185,7 @@ def _value_condition(column: Keyword, item: language.ValueItem, slots: schema.Sl
     if isinstance(item, language.Range):
         text = f"{start}<={name} AND {name}<={number(item.end)}"
     else:
-        text = f"{start}<={name} AND {name}<( {start} + {length(item.length)} )"
+        text = f"{start}<={name} AND {name}<( {start} + {number(item.length, True)} )"
     if item.step is None:
         return text
     if slots is not None:
@@ -201,22 +194,17 @@ def _value_condition(column: Keyword, item: language.ValueItem, slots: schema.Sl
         return f"{text} AND (cast(({name} - {start}) as integer) % {step}) = 0"
     if _KINDS[column.type] is language.Kind.INTEGER:
         return f"{text} AND (cast(({name} - {start}) as integer) % {_literal(column, item.step)}) = 0"
-    begin, step_size = _real(item.start), _length(item.step, None)
+    begin, step_size = _length(item.start, None), _length(item.step, None)
     quotient = f"(({name} - {begin:g}) / {step_size:g})"
     return f"{text} AND (abs({quotient} - (round({quotient[1:-1]}))) < {2e-11 * begin:g})"
 
 
-def _real(value: language.Value) -> float:
-    if isinstance(value, (int, float)):
-        return float(value)
-    return math.nan
-
-
 def _length(value: language.Value, slots: schema.Slotting | None) -> float:
+    """A real number or a duration in seconds; NaN for anything else."""
     if isinstance(value, language.Duration):
         # slots of a key that has none are of no length
         return 0.0 if slots is None and value.unit == "u" else value.seconds(slots.step if slots else None)
-    return _real(value)
+    return float(value) if isinstance(value, (int, float)) else math.nan
 
 
 def _half_away(value: float) -> int:
@@ -256,25 +244,11 @@ def _index_condition(
     if isinstance(item, language.Slot):
         return f"{name}={at(item.number)}"
     if isinstance(item, language.SlotRange):
-        ends = [f"{name}>={at(item.start)}" if item.start is not None else ""]
-        ends += [f"{name}<={at(item.end)}" if item.end is not None else ""]
-        text = " AND ".join(end for end in ends if end) or "1 = 1 "
-        if item.start is None or item.end is None:
-            text = text.rstrip() + " "
+        ends = [f"{name}{sign}{at(end)}" for sign, end in ((">=", item.start), ("<=", item.end)) if end is not None]
+        text = " AND ".join(ends) if len(ends) == 2 else f"{ends[0] if ends else '1 = 1'} "
         start = item.start
     else:
-        assert not isinstance(
-            item,
-            (
-                language.First,
-                language.Last,
-                language.Single,
-                language.Range,
-                language.Span,
-                language.SlotFirst,
-                language.SlotLast,
-            ),
-        )
+        assert isinstance(item, language.SlotSpan)
         text = f"{name}>={at(item.start)} AND {name}<{at(item.start + item.count)}"
         start = item.start
     if item.step is None or item.step == 1:
@@ -296,7 +270,7 @@ def _step_text(column: Keyword, value: float) -> str:
 
 
 def _recnums(items: tuple[language.SlotItem, ...], series: str) -> str:
-    if all(isinstance(item, (language.Slot, language.SlotFirst, language.SlotLast)) for item in items):
+    if all(isinstance(item, _ONE) for item in items):
         return f"recnum in ({', '.join(_recnum(item, series) for item in items)})"
     return " OR ".join(f"( {_recnum_condition(item, series)} )" for item in items)
 
@@ -309,7 +283,7 @@ def _recnum(item: language.SlotItem, series: str) -> str:
 
 
 def _recnum_condition(item: language.SlotItem, series: str) -> str:
-    if isinstance(item, (language.Slot, language.SlotFirst, language.SlotLast)):
+    if isinstance(item, _ONE):
         return f"recnum={_recnum(item, series)}"
     if isinstance(item, language.SlotRange):
         start = item.start
@@ -390,22 +364,16 @@ def through_printf(text: str) -> str:
 
 
 def _directive(found: re.Match[str]) -> str:
-    flags, width, precision, _, conversion = found.groups()
+    width, conversion = found[2], found[5]
     if conversion == "%":
         return "%"
-    if conversion in tuple("diouxXc"):
-        return "0".rjust(min(int(width or 0), 4096))
-    if conversion in tuple("eEfFgGaA"):
-        return f"{0.0:f}".rjust(min(int(width or 0), 4096))
+    if conversion and conversion in "diouxXceEfFgGaA":
+        return ("0" if conversion in "diouxXc" else f"{0.0:f}").rjust(min(int(width or 0), 4096))
     if conversion in ("s", "n", "p"):
         raise language.FatalSetError(
             f"the server uses the filter as a printf format, and {found[0]!r} ends its program; double the %"
         )
-    del flags, precision
     return found[0]
-
-
-# ruff: noqa: S608 - the SQL built here is never sent anywhere
 
 
 def statement(definition: schema.SeriesDefinition, condition: Clause, limit: int, n: int = 0) -> tuple[str, int, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
@@ -107,19 +107,13 @@ class Engine:
         EngineCrash
             For what ends the server's program.
         """
-        elements = self.scan(ds)
-        if n is not None and n < 0 and len(elements) > 1:
-            raise EngineCrash("a negative n and several record sets")
         budget = Budget(self.clock)
-        return [self._open(element, n, budget) for element in self._drms(elements)]
+        return [self._open(element, n, budget) for element in self._drms(ds, n)]
 
     def count(self, ds: str, n: int | None = None) -> int:
         """How many records a record set has, as ``rs_summary`` says; errors as for `open`."""
-        elements = self.scan(ds)
-        if n and n < 0 and len(elements) > 1:
-            raise EngineCrash("a negative n and several record sets")
         total, budget = 0, Budget(self.clock)
-        for element in self._drms(elements):
+        for element in self._drms(ds, n):
             series, condition = self._condition(element)
             if n:
                 total += len(self._find(series, condition, n, budget))
@@ -129,7 +123,11 @@ class Engine:
                 )
         return total
 
-    def _drms(self, elements: Sequence[language.Element]) -> Iterator[language.Element]:
+    def _drms(self, ds: str, n: int | None) -> Iterator[language.Element]:
+        """Elements of a record set that name records of a series."""
+        elements = self.scan(ds)
+        if n is not None and n < 0 and len(elements) > 1:
+            raise EngineCrash("a negative n and several record sets")
         for element in elements:
             if element.kind is language.ElementKind.AT_FILE and not element.series.strip("@ "):
                 continue  # an empty list of record sets
@@ -220,27 +218,6 @@ class Engine:
         if n == _INT_MIN:
             raise EngineError("ERROR:  LIMIT must not be negative\n")
         return _ends(found.chunks(n < 0), n, min(rows, self.record_limit))
-
-    # ---- records
-    def record_names(self, series: Series, recnums: Recnums, segments: Sequence[str] | None = None) -> list[str]:
-        """
-        Names of records, with the segments in braces if any are given.
-
-        Parameters
-        ----------
-        series : Series
-            Their series.
-        recnums : array of int64
-            Their record numbers.
-        segments : sequence of str, optional
-            Names to put behind each record's name.
-        """
-        names = self.reader.names(series, recnums)
-        if segments is None:
-            return names
-        tail = "{" + ",".join(segments) + "}"
-        return [name + tail for name in names]
-
 
 def _segments(definition: schema.SeriesDefinition, element: language.Element) -> tuple[str, ...] | None:
     if element.segments is None:

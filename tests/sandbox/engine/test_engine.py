@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jsoclite.errors import RecordSetError
+from jsoclite.sandbox.catalog import printer
 from jsoclite.sandbox.catalog.catalog import Catalog, Series, StoredCatalog
 from jsoclite.sandbox.engine import search
 from jsoclite.sandbox.engine.engine import RECORD_LIMIT, Engine, EngineCrash, EngineError, to_int
@@ -16,7 +17,6 @@ from jsoclite.sandbox.postgres.compiler import Compiler
 from jsoclite.sandbox.postgres.functions import order
 from jsoclite.sandbox.postgres.lexer import SqlError, excerpt
 from jsoclite.sandbox.postgres.parser import Parser
-from jsoclite.sandbox.programs.rs_list import keyword_text
 
 ALL = {
     "queries.jsonl": 591,
@@ -693,7 +693,7 @@ def test_a_series_without_prime_keys_is_listed_as_it_was_made(tmp_path):
     write_series(tmp_path, "a.log", primary="", keywords=[{"keywordname": "V", "type": "int"}], rows=rows)
     on = Engine(StoredCatalog(tmp_path))
     (part,) = on.open("a.log[? V > 5 ?]")
-    assert on.record_names(part.series, part.recnums) == ["a.log[:#3]", "a.log[:#1]", "a.log[:#2]"]
+    assert on.reader.names(part.series, part.recnums) == ["a.log[:#3]", "a.log[:#1]", "a.log[:#2]"]
     assert json.loads(ask(on, {"op": "series_struct", "ds": "a.log"})[1])["primekeys"] == [None]
 
 
@@ -771,15 +771,16 @@ def test_two_records_of_one_number_are_refused(tmp_path):
 def test_record_names_with_segments(on):
     (part,) = on.open("hmi.B_720s[2014.01.01_TAI]{azimuth,field,nosuch}")
     assert part.segments == ("azimuth", "field")
-    assert on.record_names(part.series, part.recnums, part.segments) == [
-        "hmi.B_720s[2014.01.01_00:00:00_TAI]{azimuth,field}"
-    ]
+    assert on.reader.names(part.series, part.recnums) == ["hmi.B_720s[2014.01.01_00:00:00_TAI]"]
 
 
 def test_keyword_text_in_two_precisions(on):
     (part,) = on.open("hmi.M_720s[2014.01.01_00:12:00_TAI][3]")
-    text = [keyword_text(on.reader, part.series, part.recnums, "crota2", full)[0] for full in (False, True)]
-    assert text == ["179.926895", "179.926895"]
-    assert keyword_text(on.reader, part.series, part.recnums, "DATE__OBS", True) == ["2014-01-01T00:10:53.511000Z"]
-    assert keyword_text(on.reader, part.series, part.recnums, "nosuch", False) == ["Invalid KeyLink"]
-    assert keyword_text(on.reader, part.series, np.empty(0, dtype=np.int64), "T_REC", False) == []
+
+    def text(name, full, recnums=part.recnums):
+        found = on.reader.values(part.series, recnums, part.series.definition.find(name))
+        return printer.printed(found.key, found.values, full)
+
+    assert [text("crota2", full) for full in (False, True)] == [["179.926895"], ["179.926895"]]
+    assert text("DATE__OBS", True) == ["2014-01-01T00:10:53.511000Z"]
+    assert text("T_REC", False, np.empty(0, dtype=np.int64)) == []
