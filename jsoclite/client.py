@@ -9,11 +9,11 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
 from .display import clean
-from .download import Plan, carry_out, make_export, make_plan, read_one, report, survey
+from .download import Plan, carry_out, make_export, make_plan, make_survey, read_one, report
 from .errors import JsocError
 from .export import Account, Export, ExportRequest
 from .progress import Progress, choose
-from .query import SIZE, Coverage, Queries, coverage, harps, latest, nearest
+from .query import SIZE, Coverage, Queries, harps, latest, make_coverage, nearest
 from .recordset import RecordSet
 from .series import SeriesInfo, as_list
 from .server import REQUEST_ID, Clock, Jsoc, ServerConfig, Transport, resolve_server
@@ -623,7 +623,7 @@ class Client:
         {'good': ..., 'flagged': ..., 'no_image': ..., 'offline': ..., 'absent': 0}
         """
         options: dict[str, Any] = {"wavelength": wavelength, "prime_keys": prime_keys}
-        return coverage(self._queries, series, start, end, step=step, good=good, **options)
+        return make_coverage(self._queries, series, start, end, step=step, good=good, **options)
 
     def harps(
         self,
@@ -831,7 +831,7 @@ class Client:
         True
         """
         made = make_plan(self._queries, rows, as_list(segments), protocol, process, look=True)
-        return survey(made, directory, self._queries)
+        return make_survey(made, directory, self._queries)
 
     def download(
         self,

@@ -16,6 +16,8 @@ from pathlib import PurePath
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from .errors import LOGIN, printable
+
 #: Words for how things are, and their colours.
 COLOURS: Final = {
     "downloaded": "#23893f",
@@ -31,8 +33,6 @@ COLOURS: Final = {
 # user@host.tld, also percent-encoded once or twice; a cadence such as 1h@12m is none
 # bounded, so that long words without an address take no longer than their length
 _EMAIL = re.compile(r"[\w.%+-]{1,64}(?:@|%40|%2540)(?:[\w-]{1,63}\.)+[A-Za-z]{2,}")
-# user and password of a URL
-_LOGIN = re.compile(r"://[^\s/?#]{0,500}@")
 _HELP = "jsoc@sun.stanford.edu"  # JSOC's own, in the remedies of errors
 
 _LINE = "1px solid rgba(128,128,128,.35)"
@@ -56,23 +56,8 @@ def redact(value: object) -> str:
     >>> redact("notify=me%40inst.edu&ds=hmi.M_720s[/1d@12m]")
     'notify=<e-mail address>&ds=hmi.M_720s[/1d@12m]'
     """
-    bare = _LOGIN.sub("://", str(value))
+    bare = LOGIN.sub("://", str(value))
     return _EMAIL.sub(lambda found: found[0] if found[0].lower() == _HELP else "<e-mail address>", bare)
-
-
-def printable(value: object) -> str:
-    r"""
-    Return text as a terminal may get it: in lines, without control characters and the passwords of URLs.
-
-    Examples
-    --------
-    >>> printable("http://me:secret@host/\x1b[31m\nin red")
-    'http://host/�[31m\nin red'
-    """
-    text = _LOGIN.sub("://", str(value))
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
 
 
 def clean(value: object) -> str:

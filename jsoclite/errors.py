@@ -26,15 +26,32 @@ Errors and warnings.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .display import printable
-
 if TYPE_CHECKING:
     import pandas as pd
+
+# user and password of a URL
+LOGIN = re.compile(r"://[^\s/?#]{0,500}@")
+
+
+def printable(value: object) -> str:
+    r"""
+    Return text as a terminal may get it: in lines, without control characters and the passwords of URLs.
+
+    Examples
+    --------
+    >>> printable("http://me:secret@host/\x1b[31m\nin red")
+    'http://host/�[31m\nin red'
+    """
+    text = LOGIN.sub("://", str(value))
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
 
 
 def _drms_bases() -> tuple[type[Exception], type[Exception], type[Exception]]:

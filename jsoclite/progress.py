@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .display import clean, printable
+from .display import clean
+from .errors import printable
 
 log = logging.getLogger("jsoclite")
 

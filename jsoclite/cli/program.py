@@ -15,7 +15,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from .. import __version__
-from ..display import printable
+from ..errors import printable
 
 if TYPE_CHECKING:
     import pandas as pd

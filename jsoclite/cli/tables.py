@@ -16,7 +16,8 @@ from typing import IO, Any
 import click
 import pandas as pd
 
-from ..display import clean, printable
+from ..display import clean
+from ..errors import printable
 
 #: The cells of each column, and whether they line up on the right.
 Cells = dict[str, tuple[list[str], bool]]

@@ -1,8 +1,8 @@
 """
 Bytes on disk: rows → plan → files.
 
-`make_plan` finds out what rows stand for and which files are wanted, as a `Plan`; `survey` what that comes to, without
-fetching any; `carry_out` brings them, `read_one` reads one. In the ledger of the directory each file has its name
+`make_plan` finds out what rows stand for and which files are wanted, as a `Plan`; `make_survey` what that comes to,
+without fetching any; `carry_out` brings them, `read_one` reads one. In the ledger of the directory each file has its name
 before anything is fetched. What is there stays; what is online comes straight from SUMS (`sums`), or is cut out of the
 file there (`cut`); what must be staged comes by way of exports
 (`exported`). One file is fetched with resume, checked, and only then given its final name (`transfer`). The manifest
@@ -15,8 +15,8 @@ from .ledger import Ledger
 from .manifest import verify
 from .plan import Plan, make_export, make_plan
 from .retrieval import carry_out, read_one
-from .survey import survey
+from .survey import make_survey
 
 __all__ = [
-    "Ledger", "Plan", "carry_out", "make_export", "make_plan", "read_one", "reasons", "report", "survey", "verify",
+    "Ledger", "Plan", "carry_out", "make_export", "make_plan", "make_survey", "read_one", "reasons", "report", "verify",
 ]  # fmt: skip

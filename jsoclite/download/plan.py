@@ -228,7 +228,7 @@ def make_plan(
     steps : step, iterable of them, or None
         Processing steps.
     look : bool
-        Whether the records are listed with what `survey` has to know.
+        Whether the records are listed with what `make_survey` has to know.
 
     Raises
     ------

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ProcessingError, QueryError
 from ..export import file_url
-from ..fits import header as fits_header
+from ..fits import headers as fits_headers
 from ..selection import Selection
 from ..server import Jsoc
 from .download import Batch, Job
@@ -106,7 +106,7 @@ def _ask(
     source: str | None,
 ) -> Iterator[dict[str, Any]]:
     segments = list(dict.fromkeys(source or row.segment for rows in part.values() for row in rows))
-    keys = ["*recnum*", *(fits_header.keyword_names(info) if headers else [])]
+    keys = ["*recnum*", *(fits_headers.keyword_names(info) if headers else [])]
     if "QUALITY" in info.keywords.index and "QUALITY" not in keys:
         keys.append("QUALITY")
     waiting = [list(part)]
@@ -161,7 +161,7 @@ def _job(
     url = file_url(jsoc.files, path)
     is_fits = row.path.endswith(".fits") and extension(path) in (".fits", ".fz", ".tas", "")
     if cuts is None:
-        whole = functools.partial(fits_header.header_cards, record, info, segment) if headers and is_fits else None
+        whole = functools.partial(fits_headers.header_cards, record, info, segment) if headers and is_fits else None
         return Job(row, url, is_fits, whole)
     if not is_fits:
         return None

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from .. import display
-from ..fits import header as fits_header
+from ..fits import headers as fits_headers
 from ..progress import choose
 from ..query import Queries
 from ..series import RecordName, SeriesInfo, prime_time_key, series_of
@@ -61,7 +61,7 @@ class _File:
     source: str = ""
 
 
-def survey(plan: Plan, directory: str | os.PathLike[str] | None, queries: Queries) -> Plan:
+def make_survey(plan: Plan, directory: str | os.PathLike[str] | None, queries: Queries) -> Plan:
     """
     Find out what a plan comes to.
 
@@ -323,7 +323,7 @@ class _Listing:
 
 def header_bytes(info: SeriesInfo, segment: str) -> float:
     """Return by how much a stored file grows when its header gets the keywords."""
-    names = fits_header.keyword_names(info)
+    names = fits_headers.keyword_names(info)
     own = [name for name in names if re.search(r"_\d{3}$", name)]  # each of one segment
     cards = len(names) - len(own) + len(own) / max(len(info.segments), 1)
     place = list(info.segments.index).index(segment) if segment in info.segments.index else 0

@@ -9,7 +9,7 @@ takes some rows out of an image that is elsewhere. For a quick look, `gallery` c
 each small, `colors` says how it is shown, `figure` draws. `calendar` draws counts over time.
 """
 
-from . import header
+from . import header as headers
 from .calendar import draw_calendar
 from .colors import colormap
 from .files import looks_like_fits, units, write_fits
@@ -18,6 +18,6 @@ from .image import read, stack
 from .region import StoredImage
 
 __all__ = [
-    "StoredImage", "colormap", "draw_calendar", "header", "looks_like_fits", "quicklook", "read", "stack", "units",
+    "StoredImage", "colormap", "draw_calendar", "headers", "looks_like_fits", "quicklook", "read", "stack", "units",
     "write_fits",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""`coverage`: what there is of a series over time, counted against its slots."""
+"""What there is of a series over time, counted against its slots."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Coverage(pd.DataFrame):
         return figure
 
 
-def coverage(
+def make_coverage(
     queries: Queries,
     series: str,
     start: Any,

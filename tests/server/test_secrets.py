@@ -21,9 +21,9 @@ from conftest import HandClock
 import jsoclite
 from jsoclite import errors
 from jsoclite.cli import main
-from jsoclite.display import clean, printable, redact
+from jsoclite.display import clean, redact
 from jsoclite.download import transfer
-from jsoclite.errors import DownloadError, ServerError
+from jsoclite.errors import DownloadError, ServerError, printable
 from jsoclite.progress import Bars, say
 from jsoclite.sandbox import Sandbox
 from jsoclite.server import AmbiguousRequest, Jsoc, Transport, limits

@@ -219,6 +219,7 @@ class Engine:
             raise EngineError("ERROR:  LIMIT must not be negative\n")
         return _ends(found.chunks(n < 0), n, min(rows, self.record_limit))
 
+
 def _segments(definition: schema.SeriesDefinition, element: language.Element) -> tuple[str, ...] | None:
     if element.segments is None:
         return None
