@@ -206,7 +206,7 @@ class _Watched(HTTPConnection):
         error: Exception | None = None
         try:
             for address in self._look_up(name):
-                left = self.watch.left()
+                left = self._left()
                 self.host, self.timeout = address, min(timeout or math.inf, left) if left < math.inf else timeout
                 try:
                     return super()._new_conn()
@@ -215,6 +215,12 @@ class _Watched(HTTPConnection):
         finally:
             self.host, self.timeout = name, timeout
         raise error or NewConnectionError(self, f"{name} has no address")
+
+    def _left(self) -> float:
+        try:
+            return self.watch.left()
+        except SlowAnswer as slow:  # nothing was sent yet, which this error says
+            raise NewConnectionError(self, str(slow)) from None
 
     def _look_up(self, name: str) -> list[str]:
         """Return the addresses of a host; nothing but another thread ends a look-up that hangs."""
@@ -225,7 +231,7 @@ class _Watched(HTTPConnection):
             found: list[Any] = []
         asking = threading.Thread(target=_ask_for_addresses, args=(name, self.port, found), daemon=True)
         asking.start()
-        left = self.watch.left()
+        left = self._left()
         asking.join(None if left == math.inf else left)
         if not found:
             raise NameResolutionError(name, self, socket.gaierror("looking it up takes too long"))

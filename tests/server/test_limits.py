@@ -94,7 +94,7 @@ def test_the_next_question_has_time_of_its_own(hostile):
 def test_a_look_up_that_hangs(monkeypatch, hosts):
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait())
-    jsoc = Jsoc(Transport(f"http://{hosts}/", timeout=0.01, retries=0))
+    jsoc = Jsoc(Transport(f"http://{hosts}/", timeout=0.01, retries=0, clock=HandClock().clock))
     try:
         with pytest.raises(ServerError, match=r"no\.such\.host.*(takes too long|within 0.02 s)") as caught:
             jsoc.rs_summary(SET)
@@ -103,6 +103,13 @@ def test_a_look_up_that_hangs(monkeypatch, hosts):
         assert not isinstance(caught.value, AmbiguousRequest)
     finally:
         over.set()
+
+
+def test_time_that_is_up_before_anything_is_sent_leaves_no_doubt():
+    jsoc = Jsoc(Transport("http://localhost:9/", timeout=0.4, retries=0, clock=Ticking().clock))
+    with pytest.raises(ServerError, match="headers within 0.8 s") as caught:
+        jsoc.exp_request({})
+    assert not isinstance(caught.value, AmbiguousRequest)
 
 
 def test_a_host_of_several_addresses_is_tried_at_each(hostile, monkeypatch):
@@ -200,7 +207,7 @@ def test_a_silent_server_meets_the_time_out(hostile):
 
     server = hostile(silent)
     try:
-        with pytest.raises(ServerError, match="timed out"):
+        with pytest.raises(ServerError, match="timed out|headers within"):
             Jsoc(Transport(server["url"], timeout=0.02, retries=0, clock=Clock())).rs_summary(SET)
     finally:
         over.set()
