@@ -35,7 +35,7 @@ def client(sandbox):
     [
         ("hmi.M_720s[2014.01.01_TAI/1d]", 3),  # slotted time
         ("aia.lev1_euv_12s[2014.01.01_TAI/10m][171,304]", 2),  # two records at each time
-        ("iris.lev1[2014.01.01_TAI/10m]", 5),  # time without slots, printed rounded
+        ("iris.lev1[2014.01.01_TAI/3h]", 5),  # time without slots, printed rounded
         (HARPS, 6),  # an integer first; more records share one than fit
         (f"{HARPS},hmi.sharp_cea_720s[377][2011.02.14_TAI/2h]", 7),
         ("hmi.M_720s[2014.01.01_TAI/1d][? CAMERA = 3 AND T_REC > 0 ?]", 3),

@@ -81,7 +81,7 @@ def _observable(rows: Rows, segment: Segment) -> FloatArray:
     values: dict[str, Callable[[], Any]] = {
         "Ic": lambda: _continuum(rows, disk) + 60 * noise,
         "IcN": lambda: darkening * (1 + 0.006 * noise),
-        "mask": lambda: 1.0 + (np.abs(disk.surface.field.radial) > 100),
+        "mask": lambda: np.where(np.abs(disk.surface.field.radial) > 100, 2.0, 1.0),
         "Lw": lambda: 132 + 22 * (1 - disk.mu) + 0.035 * np.abs(disk.surface.field.radial) + 1.1 * noise,
     }
     return disk.filled(values[product](), 0.0 if segment.type == "char" else np.nan)
