@@ -6,17 +6,18 @@ export would have written: `keywords` plans the cards of a series, `header` lays
 the bytes of a card, and `files` writes them around the untouched image. `image` finds the image of a file, scales it,
 and makes its header say what the pixels are, also for stacks, whose files are opened when they are computed; `region`
 takes some rows out of an image that is elsewhere. For a quick look, `gallery` chooses the images, `thumbnails` makes
-each small, `colors` says how it is shown, `figure` draws.
+each small, `colors` says how it is shown, `figure` draws. `calendar` draws counts over time.
 """
 
+from .calendar import draw_calendar
 from .colors import colormap
-from .files import looks_like_fits, units, write_fits
+from .files import looks_like_fits, write_fits
 from .gallery import quicklook
 from .header import header_cards, keyword_names
 from .image import read, stack
 from .region import StoredImage
 
 __all__ = [
-    "StoredImage", "colormap", "header_cards", "keyword_names", "looks_like_fits", "quicklook", "read", "stack",
-    "units", "write_fits",
+    "StoredImage", "colormap", "draw_calendar", "header_cards", "keyword_names", "looks_like_fits", "quicklook", "read",
+    "stack", "write_fits",
 ]  # fmt: skip
