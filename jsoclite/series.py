@@ -62,7 +62,8 @@ def keyword_type(name: object) -> KeywordType:
 
 # -- names of records and files ------------------------------------------------------------------------------------
 
-_BRACKET = re.compile(r"""\[((?:"[^"]*"|'[^']*'|[^\]"'])*)\]""")
+# a value, in which quotes keep brackets together if they are closed; what was read is not read again
+_BRACKET = re.compile(r"""\[(?:(?:"[^"]*"|'[^']*'|[^\]"'])*+|[^\]]*+)\]""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,11 @@ class RecordName:
     @classmethod
     def parse(cls, text: str) -> RecordName:
         """Take a name apart; text that is none gives a series without values."""
-        series, bracket, rest = text.partition("[")
-        return cls(series.strip(), tuple(_BRACKET.findall(bracket + rest)))
+        values, at = [], text.find("[")
+        while at >= 0 and (match := _BRACKET.match(text, at)):
+            values.append(match[0][1:-1])
+            at = text.find("[", match.end())
+        return cls(text.partition("[")[0].strip(), tuple(values))
 
     def __str__(self) -> str:
         return self.series + "".join(f"[{value}]" for value in self.values)
@@ -220,7 +224,7 @@ class SeriesInfo:
     Examples
     --------
     >>> client.info("hmi.M_720s")
-    <SeriesInfo hmi.M_720s: "magnetograms with a cadence of 720 seconds.", 91 keywords, 1 segment, 0 links>
+    <SeriesInfo hmi.M_720s: "magnetograms with a cadence of 720 seconds.", 92 keywords, 1 segment, 0 links>
     """
 
     name: str

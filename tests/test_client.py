@@ -309,6 +309,8 @@ def test_no_address_in_logs(sandbox, caplog, tmp_path):
 # -- files -----------------------------------------------------------------------------------------------------------
 
 
+# astropy remarks that MJD-OBS follows from DATE-OBS
+@pytest.mark.filterwarnings("ignore:'datfix' made the change 'Set MJD-OBS")
 @pytest.mark.parametrize("protocol", ["auto", "fits"])
 def test_files_open_with_full_headers(client, tmp_path, protocol):
     df = client.query("hmi.B_720s[2015.08.27_05:00:00_TAI-2015.08.27_06:00:00_TAI@24m]{field,azimuth}")
@@ -420,3 +422,54 @@ def test_regions_as_people_write_them(client, noaa):
 def test_regions_that_cannot_be(client, noaa, words):
     with pytest.raises(ValueError, match=words):
         client.harps(noaa)
+
+
+def test_a_list_of_record_sets_is_exported_one_by_one():
+    """JSOC takes such a list as a question, and fails on it as an export."""
+    joined = "hmi.M_720s[2014.01.01_TAI]{magnetogram},hmi.M_720s[2014.01.03_TAI]{magnetogram}"
+    with Sandbox(staging_s=0) as sandbox, sandbox.client() as client:
+        export = client.export(joined).wait()
+        assert [request.record_set for request in export] == joined.split(",")
+        assert len(export.files) == 2
+        assert all("," not in asked.params.get("ds", "") for asked in sandbox.requests if "notify" in asked.params)
+        taken = client._jsoc.exp_request({"ds": joined, "notify": sandbox.email, "method": "url", "protocol": "fits"})
+        assert client._jsoc.exp_status(taken["requestid"])["status"] == 4
+
+
+def test_an_export_of_nothing_is_told_before_it_is_made():
+    with Sandbox(staging_s=0) as sandbox, sandbox.client() as client:
+        with pytest.warns(JsocWarning, match="no record matches hmi.M_720s.1990.*no export is made"):
+            export = client.export("hmi.M_720s[1990.01.01_TAI]{magnetogram}")
+        assert len(export) == 0
+        assert sandbox.counts["exp_request"] == 0
+
+
+def test_what_a_key_cannot_hold_is_not_asked_for():
+    """JSOC prints an error where the header of its answer should be."""
+    with Sandbox() as sandbox, sandbox.client() as client:
+        for text in ("hmi.sharp_cea_720s[99999999999][]", "hmi.sharp_cea_720s[HARPNUM=1-3000000000]"):
+            with pytest.raises(RecordSetError, match="out of range for HARPNUM, which holds .* to 2147483647"):
+                client.query(text)
+        assert sandbox.counts["query"] == 0
+        assert client.count("hmi.sharp_cea_720s[2147483647][]") == 0
+
+
+def test_harps_of_both_kinds_are_not_one_region():
+    with Sandbox() as sandbox, sandbox.client() as client:
+        rows = [
+            client.query(f"{series}[][$]", keywords="HARPNUM", limit=1)
+            for series in ("hmi.sharp_cea_720s", "hmi.sharp_cea_720s_nrt")
+        ]
+        with pytest.warns(JsocWarning, match="number their HARPs apart"):
+            client.export(pd.concat(rows), segments="magnetogram", method="url_quick", protocol="as-is")
+
+
+def test_slots_of_a_time_without_slots_are_warned_of():
+    with Sandbox() as sandbox, sandbox.client() as client, pytest.warns(JsocWarning, match="u counts slots"):
+        client.count("iris.lev1[2014.01.01_TAI/5u]")
+
+
+def test_request_ids_have_six_digits_today():
+    with Sandbox() as sandbox:
+        assert sandbox.client().attach("JSOC_20261006_001655").ids == ["JSOC_20261006_001655"]
+    assert jsoclite.server.REQUEST_ID.findall("pending (JSOC_20261006_001655)") == ["JSOC_20261006_001655"]

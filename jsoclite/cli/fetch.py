@@ -271,18 +271,20 @@ def cancel(ids: tuple[str, ...]) -> int:
     Make JSOC forget requests that pend for your address, so that it takes another one.
 
     JSOC takes one request of an address at a time; one that has failed may be in the way for an hour. Work that has
-    begun goes on.
+    begun goes on. It is no failure if nothing pends any more.
     """
-    done = 0
+    free = 0
     for request in connect().attach(*ids):
         if request.cancel():
-            done += 1
+            free += 1
             tell(f"{request.id} is cancelled")
-            continue
-        pending = request.pending_at_server()
-        said = "the server does not say what pends" if pending is None else f"{', '.join(pending) or 'nothing'} pends"
-        tell(f"jsoclite: {request.id} is not cancelled: {said} for this address", err=True)
-    return _exit_code(done, len(ids))
+        elif (pending := request.pending_at_server()) == []:
+            free += 1
+            tell(f"nothing pends for this address, {request.id} neither")
+        else:
+            said = f"{', '.join(pending)} pends for this address" if pending else "the server does not say what pends"
+            tell(f"jsoclite: {request.id} is not cancelled: {said}", err=True)
+    return _exit_code(free, len(ids))
 
 
 @command("status", "Show how far requests or downloads are.", "status data")

@@ -18,7 +18,8 @@ import numpy as np
 
 from ..errors import ProcessingError, warn
 from ..export.steps import Box, Patch
-from ..fits import StoredImage, header_cards
+from ..fits import StoredImage
+from ..fits import header as fits_header
 from ..selection import Selection
 from ..series import RecordName, SeriesInfo, prime_time_key
 from ..times import words
@@ -284,4 +285,4 @@ def _header(record: Mapping[str, Any], info: SeriesInfo, segment: str, box: Box,
             written[remark] = ("" if before == "MISSING" else before + "\n") + text
     own = {key: value for key, value in written.items() if key in info.keywords.index}
     extra = {key: value for key, value in written.items() if key not in own}
-    return header_cards({**record, **own}, info, segment, extra=extra)
+    return fits_header.header_cards({**record, **own}, info, segment, extra=extra)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import DownloadError, ServerError, warn
+from ..errors import DownloadError, JsocError, ServerError, warn
 from ..fits import looks_like_fits
 from ..progress import Progress
 from ..series import FileKey, series_of
@@ -205,7 +205,7 @@ class Batch:
         # what steps made, and what is as stored, says nothing of its record: it has its name from us, or has it not
         if row.product != "fits" and not (noted and row.path.endswith(".fits")):
             return "a stranger"
-        if looks_like_fits(path) is None:
+        if looks_like_fits(path, sums=True) is None:
             return "ours"
         return "cut" if row.product == "fits" else "a stranger"
 
@@ -278,9 +278,11 @@ class Batch:
                 self._run_wide(jobs, pool, work, lambda task, outcome: outcome)
         else:
             for job in jobs:
+                if (task := self._task(job)) is None:
+                    continue
                 note = functools.partial(self._note, job.row, job.url)
                 work = functools.partial(fetch, transport=self.transport, on_bytes=self.arrived, before_naming=note)
-                self._settle(job, self.outage.fetch(self._task(job), work), noted=True)
+                self._settle(job, self.outage.fetch(task, work), noted=True)
 
     def _run_wide(
         self,
@@ -303,7 +305,8 @@ class Batch:
 
         try:
             for job in jobs:
-                task = self._task(job)
+                if (task := self._task(job)) is None:
+                    continue
                 running[executor.submit(work, task)] = job, task
                 settle([future for future in running if future.done()])
                 if len(running) >= 64:  # what is not begun can still be given up
@@ -318,12 +321,16 @@ class Batch:
         """Return the rows that nothing has brought and nothing is about to bring."""
         return [row for row in rows if row.key not in self.status and row.key not in self._handed]
 
-    def _task(self, job: Job) -> Task:
+    def _task(self, job: Job) -> Task | None:
         self._handed.add(job.row.key)
         if job.request_id:
             self.request_ids[job.row.key] = job.request_id
         target = str(self.ledger.directory.absolute() / job.row.path)
-        header = None if job.header is None else tuple(job.header())
+        try:
+            header = None if job.header is None else tuple(job.header())
+        except JsocError as error:  # a value that the server sends is not of its type
+            self.fail(job.row, str(error))
+            return None
         transport = self.transport
         login = transport.login_for(job.url)
         return Task(job.url, target, job.fits, header, transport.timeout, transport.retries, login, job.make)
@@ -385,7 +392,8 @@ class Batch:
 
     # -- tell -----------------------------------------------------------------------------------------------------
 
-    def _as_asked(self, asked: Sequence[tuple[str, int | None]]) -> list[FileRow]:
+    def as_asked(self, asked: Sequence[tuple[str, int | None]]) -> list[FileRow]:
+        """Return the rows of all files in the order in which their records were asked for, and as often."""
         by_record: dict[object, list[FileRow]] = {}
         for row in self.rows:
             for key in ((series_of(row.record), row.recnum), row.record):
@@ -410,7 +418,7 @@ class Batch:
         ids: dict[int, str | None] = {}
         with contextlib.suppress(LedgerError):
             ids = {row.key: row.request_id for row in self.ledger.requests()}
-        rows = self._as_asked(asked)
+        rows = self.as_asked(asked)
         there = [self.status.get(row.key) in ("downloaded", "present") for row in rows]
         request_ids = [self.request_ids.get(row.key) or ids.get(row.request or -1) for row in rows]
         frame = pd.DataFrame(

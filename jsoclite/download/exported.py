@@ -10,17 +10,17 @@ is ever extracted under a name that the archive holds, so it does not matter wha
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import io
 import os
 import re
-import shutil
 import tarfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
+from ..display import clean
 from ..errors import warn
 from ..export import ExportFile, ExportStatus
 from ..export.steps import segments_made
@@ -28,7 +28,7 @@ from ..fits import looks_like_fits
 from ..series import RecordName, series_of
 from .download import Batch, Job
 from .ledger import FileRow
-from .transfer import Outcome, Task, fetch
+from .transfer import Outcome, Task, clear_the_way, fetch, local_error
 
 if TYPE_CHECKING:
     from ..export import Export, ExportRequest
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 # JSOC deletes exports after seven days (jsoc_fetch.c); a download may take a while
 KEPT_S = 6.5 * 86400
+
+_CHUNK = 1 << 20
 
 NO_FILE = (
     "JSOC's export has no file for it. Exports leave out records without an image (QUALITY bit 31 set), "
@@ -219,9 +221,45 @@ def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits
             batch.fail(row, f"{NO_FILE}. JSOC says: {said}" if said else NO_FILE, missing=True)
 
 
+class _Archive(io.BufferedReader):
+    """An archive whose word on lengths is not believed: nothing is read that is longer than a header needs."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or not 0 <= size <= _CHUNK:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return super().read(size)
+
+
+def _members(archive: _Archive, most: int) -> tuple[dict[str, list[tarfile.TarInfo]], str]:
+    """Return the members of an archive by the last part of their names, and what is wrong with it."""
+    found: dict[str, list[tarfile.TarInfo]] = {}
+    try:
+        with tarfile.open(fileobj=archive, mode="r:") as tar:
+            for number, member in enumerate(tar):
+                if number >= most or member.size < 0:
+                    raise tarfile.ReadError(f"more than {most} members" if number >= most else "a size below zero")
+                found.setdefault(PurePosixPath(member.name).name, []).append(member)
+    except Exception as error:  # of any type, where an archive is wrong
+        what = "is damaged" if found else "is no plain tar archive, or damaged"
+        return found, clean(f"the archive {what}: {type(error).__name__}: {error}"[:300])
+    return found, ""
+
+
+def _odd(members: Sequence[tarfile.TarInfo], size: int) -> str:
+    """Say why the members of a name are no file that can be taken from an archive of `size` bytes; empty if one is."""
+    if len(members) > 1:
+        return "two files of its name are in the archive"
+    (member,) = members
+    if not member.isreg() or member.issparse():
+        return "what the archive holds is no plain file"
+    return "the archive ends inside it" if member.offset_data + member.size > size else ""
+
+
 def unpack(batch: Batch, request: ExportRequest, members: Mapping[str, FileRow], *, fits: bool) -> None:
     """
     Fetch the archive of a finished request, and settle the rows that are in it.
+
+    Only plain tar archives are taken, which are never larger unpacked than packed; of these only plain files.
 
     Parameters
     ----------
@@ -235,47 +273,55 @@ def unpack(batch: Batch, request: ExportRequest, members: Mapping[str, FileRow],
         Whether images must be FITS files.
     """
     assert request.tar_url is not None
-    archive = batch.ledger.directory.absolute() / f"{request.id or 'export'}.tar"
-    task = Task(request.tar_url, str(archive), False, None, batch.transport.timeout, batch.transport.retries)
+    path = batch.ledger.directory.absolute() / f"{request.id or 'export'}.jsoclite.tar"
+    task = Task(request.tar_url, str(path), False, None, batch.transport.timeout, batch.transport.retries)
     outcome = fetch(task, batch.transport, batch.arrived)
     if outcome.error:
         for row in members.values():
             batch.fail(row, f"the archive {request.tar_url} could not be fetched: {outcome.error}")
         return
-    left = dict(members)
-    said = ""
     try:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                name = PurePosixPath(member.name).name
-                # jsoc_export_manage.c puts what went wrong into a file of this name
-                if name == "error_list.txt" and (text := tar.extractfile(member)) is not None:
-                    said = text.read(2000).decode("utf-8", "replace").strip()
-                source = tar.extractfile(member) if name in left and member.isfile() else None
-                if source is not None:
-                    _take(batch, request.tar_url, left.pop(name), source, fits)
-    except tarfile.TarError as error:
-        said = f"the archive is damaged: {error}"
-    for row in left.values():
-        batch.fail(row, f"the archive does not hold {row.segment} of {row.record}" + (f"; {said}" if said else ""))
-    with contextlib.suppress(OSError):
-        archive.unlink()
+        with _Archive(io.FileIO(path)) as archive:
+            found, wrong = _members(archive, 2 * len(request.files) + 1000)
+            # jsoc_export_manage.c puts what went wrong into a file of this name
+            listed = found.get("error_list.txt", [])
+            if listed and not _odd(listed, outcome.bytes):
+                archive.seek(listed[0].offset_data)
+                wrong = wrong or clean(archive.read(min(listed[0].size, 2000)).decode("utf-8", "replace"))
+            for name, row in members.items():
+                if name not in found:
+                    reason = "; ".join(
+                        filter(None, [f"the archive does not hold {row.segment} of {row.record}", wrong])
+                    )
+                elif not (reason := _odd(found[name], outcome.bytes)):
+                    reason = _take(batch, request.tar_url, row, archive, found[name][0], fits)
+                if reason:
+                    batch.fail(row, reason)
+    finally:
+        path.unlink(missing_ok=True)
 
 
-def _take(batch: Batch, url: str, row: FileRow, source: IO[bytes], fits: bool) -> None:
+def _take(batch: Batch, url: str, row: FileRow, archive: _Archive, member: tarfile.TarInfo, fits: bool) -> str:
+    """Give a member of an archive its own name, and settle its row; or return what is wrong with it."""
     target = batch.ledger.directory.absolute() / row.path
     part = Path(f"{target}.part")
-    with source, part.open("wb") as file:
-        shutil.copyfileobj(source, file, 1 << 20)
-        file.flush()
-        os.fsync(file.fileno())
-    reason = looks_like_fits(part) if fits and row.path.endswith(".fits") else None
-    if reason:
-        part.unlink()
-        batch.fail(row, f"what the archive holds is not the file: {reason}")
-        return
-    with part.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    size = part.stat().st_size
-    os.replace(part, target)
-    batch.arrive(row, url, Outcome(size, digest))
+    try:
+        clear_the_way(target)
+        with part.open("wb") as file:
+            archive.seek(member.offset_data)
+            for start in range(0, member.size, _CHUNK):
+                file.write(archive.read(min(_CHUNK, member.size - start)))
+                batch.alive()
+            file.flush()
+            os.fsync(file.fileno())
+        if fits and row.path.endswith(".fits") and (reason := looks_like_fits(part, sums=True)):
+            return f"what the archive holds is not the file: {reason}"
+        with part.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.replace(part, target)
+    except OSError as error:
+        raise local_error(error, target) from error
+    finally:
+        part.unlink(missing_ok=True)
+    batch.arrive(row, url, Outcome(member.size, digest))
+    return ""

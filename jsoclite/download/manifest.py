@@ -175,7 +175,7 @@ def _html(frame: pd.DataFrame) -> display.Html:
 
 def verify(directory: str | os.PathLike[str]) -> pd.DataFrame:
     """
-    Check all files of a download directory against its ledger: there, of the right size, with the right SHA-256.
+    Check all files of a download directory: there, as the ledger has them (size, SHA-256), with sums that hold.
 
     Parameters
     ----------
@@ -228,5 +228,5 @@ def _check(path: Path, row: FileRow) -> tuple[str, str | None]:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if row.sha256 and digest != row.sha256:
         return "changed", "its bytes are others than those that were downloaded (SHA-256)"
-    broken = looks_like_fits(path) if row.path.endswith(".fits") else None
+    broken = looks_like_fits(path, sums=True) if row.path.endswith(".fits") else None
     return ("broken", broken) if broken else ("whole", None)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import display
-from ..errors import JsocError, warn
+from ..errors import JsocError, QueryError, warn
 from ..export import Account, Export, ExportRequest
 from ..export.steps import Cutout, Patch, chain, segments_made
 from ..query import Queries, segment_columns
@@ -150,7 +150,8 @@ class Plan:
         """Bytes that would be fetched."""
         if self.files is None:
             return 0
-        return int(self.files.loc[self.files.route.isin(["sums", "export"]), "bytes"].sum())
+        fetched = self.files[self.files.route.isin(["sums", "export"])].reset_index()
+        return int(fetched.drop_duplicates(["record", "segment"])["bytes"].sum())
 
     def __repr__(self) -> str:
         if self.files is None:
@@ -283,7 +284,14 @@ def make_export(
         if segments_made(text):  # from several of the stored segments: which, is left to the step
             chosen_segments(list(record_set.segments or ()), info, segments_made(text))
             record_set = record_set.with_segments(None)
-        return account.export([account.request(str(record_set), process=text, size_ratio=ratio, **options)])
+        # JSOC takes a list of sets as a question and fails on it as an export
+        return account.export(
+            [
+                account.request(str(one), process=text, size_ratio=ratio, **options)
+                for one in record_set
+                if _has_records(queries, one)
+            ]
+        )
     requests: list[ExportRequest] = []
     wanted: list[FileKey] = []
     for target in targets(queries, rows, segments, protocol, process):
@@ -292,6 +300,17 @@ def make_export(
             steps = {"process": target.product.process, "size_ratio": target.product.size_ratio}
             requests.append(account.request(text, wanted=files, **steps, **options))
     return account.export(requests, wanted)
+
+
+def _has_records(queries: Queries, element: RecordSet) -> bool:
+    """Say so before an export is made of nothing: JSOC takes it, and the address waits for its end."""
+    try:
+        if queries.size(element.with_segments(None)):
+            return True
+    except QueryError:  # what is wrong with it, the answer to the export says in its own words
+        return True
+    warn(f"no record matches {element}: no export is made of it")
+    return False
 
 
 R = TypeVar("R", FileKey, FileRow)
@@ -361,7 +380,13 @@ def targets(
         if not len(rows):
             warn(f"no record matches {record_set}")
     found = []
-    for chosen in select(rows):
+    selections = select(rows)
+    names = {chosen.series for chosen in selections}
+    if both := sorted(name for name in names if f"{name}_nrt" in names and "HARPNUM" in queries.prime_keys(name)):
+        warn(
+            f"{both[0]} and {both[0]}_nrt number their HARPs apart: one HARPNUM means two regions; compare by NOAA_ARS"
+        )
+    for chosen in selections:
         info = queries.info(chosen.series)
         named = segments or segment_columns(rows, info)
         product = Product(protocol, *processing(queries, steps, info, named or ()))

@@ -15,8 +15,7 @@ import numpy as np
 
 from ..errors import ProcessingError, QueryError
 from ..export import file_url
-from ..fits import header_cards as cards
-from ..fits import keyword_names
+from ..fits import header as fits_header
 from ..selection import Selection
 from ..server import Jsoc
 from .download import Batch, Job
@@ -107,11 +106,23 @@ def _ask(
     source: str | None,
 ) -> Iterator[dict[str, Any]]:
     segments = list(dict.fromkeys(source or row.segment for rows in part.values() for row in rows))
-    keys = ["*recnum*", *(keyword_names(info) if headers else [])]
+    keys = ["*recnum*", *(fits_header.keyword_names(info) if headers else [])]
     if "QUALITY" in info.keywords.index and "QUALITY" not in keys:
         keys.append("QUALITY")
-    for record_set in Selection(info.name, (), np.array(list(part), dtype=np.int64)).texts():
-        yield from batch.outage.ask(functools.partial(listing, jsoc, record_set, keys, segments))
+    waiting = [list(part)]
+    while waiting:
+        some = waiting.pop()
+        found: list[dict[str, Any]] = []
+        try:
+            for record_set in Selection(info.name, (), np.array(some, dtype=np.int64)).texts():
+                found += batch.outage.ask(functools.partial(listing, jsoc, record_set, keys, segments))
+        except QueryError:
+            if len(some) == 1:
+                raise
+            half = len(some) // 2  # a smaller question may be answered
+            waiting += [some[half:], some[:half]]
+        else:
+            yield from found
 
 
 def listing(jsoc: Jsoc, record_set: str, keywords: Sequence[str], segments: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -124,8 +135,7 @@ def listing(jsoc: Jsoc, record_set: str, keywords: Sequence[str], segments: Sequ
             status=body.get("status"),
         )
     columns = {item["name"]: item["values"] for item in body.get("keywords", ())}
-    paths = {"{" + item["name"].lower() + "}": item["values"] for item in body.get("segments", ())}
-    columns |= paths
+    columns |= {"{" + item["name"].lower() + "}": item["values"] for item in body.get("segments", ())}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
@@ -151,7 +161,7 @@ def _job(
     url = file_url(jsoc.files, path)
     is_fits = row.path.endswith(".fits") and extension(path) in (".fits", ".fz", ".tas", "")
     if cuts is None:
-        whole = functools.partial(cards, record, info, segment) if headers and is_fits else None
+        whole = functools.partial(fits_header.header_cards, record, info, segment) if headers and is_fits else None
         return Job(row, url, is_fits, whole)
     if not is_fits:
         return None

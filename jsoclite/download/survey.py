@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from .. import display
-from ..fits import keyword_names
+from ..fits import header as fits_header
 from ..progress import choose
 from ..query import Queries
 from ..series import RecordName, SeriesInfo, prime_time_key, series_of
@@ -88,8 +88,8 @@ def survey(plan: Plan, directory: str | os.PathLike[str] | None, queries: Querie
             look.at_export(plan.export)
         wait, waited = _waiting(ledger)
         speed, timed = _speed(ledger)
-    files = look.frame()
-    fetched = float(files.loc[files.route.isin(["sums", "export"]), "bytes"].sum())
+    files = look.frame(plan.asked)
+    fetched = sum(file.bytes or 0.0 for file in look.files if file.route in ("sums", "export"))
     requests = tuple(text for text, _ in look.requests)
     busy = len(requests) + look.under_way
     return dataclasses.replace(
@@ -245,10 +245,12 @@ class _Look:
                 route = "none" if request.error else "export"
                 self.files.append(_File(row, route, size, reason, "JSOC's own estimate" if size else ""))
 
-    def frame(self) -> pd.DataFrame:
-        """Return `Plan.files`."""
-        files = self.files
-        self.sources = Counter(file.source or "not known" for file in files if file.route != "none")
+    def frame(self, asked: Sequence[tuple[str, int | None]]) -> pd.DataFrame:
+        """Return `Plan.files`, in the order of the manifest."""
+        self.sources = Counter(file.source or "not known" for file in self.files if file.route != "none")
+        by_key = {file.row.key: file for file in self.files}
+        self._batch.rows = [file.row for file in self.files]
+        files = [by_key[row.key] for row in self._batch.as_asked(asked)]
         sizes = [None if file.bytes is None or file.route == "none" else round(file.bytes) for file in files]
         return pd.DataFrame(
             {
@@ -319,7 +321,7 @@ class _Listing:
 
 def header_bytes(info: SeriesInfo, segment: str) -> float:
     """Return by how much a stored file grows when its header gets the keywords."""
-    names = keyword_names(info)
+    names = fits_header.keyword_names(info)
     own = [name for name in names if re.search(r"_\d{3}$", name)]  # each of one segment
     cards = len(names) - len(own) + len(own) / max(len(info.segments), 1)
     place = list(info.segments.index).index(segment) if segment in info.segments.index else 0

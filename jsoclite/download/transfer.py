@@ -22,15 +22,16 @@ from typing import TYPE_CHECKING
 import requests
 
 from ..errors import JsocError, ServerError
-from ..fits import StoredImage, looks_like_fits
+from ..fits import looks_like_fits, units
 from ..server import Again, Transport, is_transient, repeat
 
 if TYPE_CHECKING:
     from typing import Any
 
 
-# A file that was just staged may not be on the web server yet; one that is really gone should not hold up the rest.
-NOT_THERE_TRIES = 2
+# A file that was just staged may not be on the web server yet, and one may be damaged on its way; what is really gone,
+# or damaged where it lies, should not hold up the rest.
+FEW_TRIES = 2
 
 # What servers answer to headers that they do not like, where they should send the whole file.
 _NO_RANGES = (400, 412, 431, 501)
@@ -159,7 +160,7 @@ def fetch(
     """
     target = Path(task.target)
     part = target.with_name(target.name + ".part")
-    received = missing = 0
+    received = tries = 0
 
     def arrived(count: int) -> None:
         nonlocal received
@@ -169,7 +170,7 @@ def fetch(
     ranges = Ranges(task, transport, arrived) if task.make is not None else None
 
     def attempt() -> Outcome:
-        nonlocal missing
+        nonlocal tries
         before = _size(part), received
         on_bytes(0)  # a sign of life before each wait
         try:
@@ -181,14 +182,14 @@ def fetch(
             return _finish(task, part, target, received, before_naming)
         except _Broken as broken:
             broken.moved = _size(part) > before[0] if ranges is None else received > before[1]
-            if str(broken).startswith("HTTP 404"):
-                missing += 1
-                broken.worth = broken.worth and missing <= NOT_THERE_TRIES
+            if str(broken).startswith(("HTTP 404", "damaged")):
+                tries += 1
+                broken.worth = broken.worth and tries <= FEW_TRIES
             raise
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _clear_the_way(target)
+        clear_the_way(target)
         return repeat(attempt, task.retries, transport.clock, target.name)
     except Failed as failed:
         reason, away = failed.args
@@ -196,7 +197,7 @@ def fetch(
     except Absent as reason:
         return Outcome(received=received, error=str(reason), absent=True)
     except OSError as error:
-        raise _local(error, target) from error
+        raise local_error(error, target) from error
 
 
 def measure(url: str, transport: Transport) -> float | None:
@@ -209,7 +210,7 @@ def measure(url: str, transport: Transport) -> float | None:
     return float(length) if response.status_code == 200 and re.fullmatch(r"[0-9]{1,18}", length) else None
 
 
-def _clear_the_way(target: Path) -> None:
+def clear_the_way(target: Path) -> None:
     """Remove links, pipes and the like under the names that are ours while a file arrives: nothing is followed out."""
     for ending in (".part", ".part.etag", ".header.part"):
         path = target.with_name(target.name + ending)
@@ -407,22 +408,26 @@ def _refuse_pages(task: Task, headers: Mapping[str, str]) -> None:
 
 
 def _check(task: Task, part: Path) -> None:
-    reason = looks_like_fits(part) if task.fits else (None if _size(part) else "the file is empty")
+    reason = looks_like_fits(part, sums=True) if task.fits else (None if _size(part) else "the file is empty")
     if reason:
         _restart(part, part.with_name(part.name + ".etag"))
-        raise _Broken(f"what arrived is not the file: {reason}")
+        what = f"{reason}; run the same line again" if reason.startswith("damaged") else ""
+        raise _Broken(what or f"what arrived is not the file: {reason}")
 
 
 def _finish(task: Task, part: Path, target: Path, received: int, before_naming: Callable[[Outcome], None]) -> Outcome:
     """Write the header, make it durable, and only then give it its name."""
     final, note = part, ""
-    if task.header is not None and task.make is None and not StoredImage.lies_in(part):
+    if task.header is not None and task.make is None and not has_image(part):
         note = "the file holds no image: it is as it was stored, without the record's keywords"
     elif task.header is not None and task.make is None:
         from ..fits import write_fits
 
         final = target.with_name(target.name + ".header.part")
-        write_fits(part, final, task.header)
+        try:
+            write_fits(part, final, task.header)
+        except JsocError as error:  # somebody else changes the part
+            raise _Broken(str(error)) from None
     with final.open("rb+") as file:
         os.fsync(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -433,6 +438,12 @@ def _finish(task: Task, part: Path, target: Path, received: int, before_naming: 
     for leftover in (part, part.with_name(part.name + ".etag")):
         leftover.unlink(missing_ok=True)
     return outcome
+
+
+def has_image(path: Path) -> bool:
+    """Whether a FITS file has an image; some segments hold nothing but a header, or tables."""
+    with path.open("rb") as file:
+        return any(unit.is_image for unit in units(file))
 
 
 def _restart(part: Path, tag: Path) -> None:
@@ -457,7 +468,8 @@ def _read_validator(path: Path) -> str:
     return found if _VALIDATOR.fullmatch(found) else ""
 
 
-def _local(error: OSError, target: Path) -> LocalError:
+def local_error(error: OSError, target: Path) -> LocalError:
+    """Say what is wrong here, and what to do about it."""
     remedies = {
         errno.ENOSPC: "the disk is full; make room and run the same line again",
         errno.EDQUOT: "your disk quota is used up; make room and run the same line again",

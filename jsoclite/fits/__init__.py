@@ -9,15 +9,15 @@ takes some rows out of an image that is elsewhere. For a quick look, `gallery` c
 each small, `colors` says how it is shown, `figure` draws. `calendar` draws counts over time.
 """
 
+from . import header
 from .calendar import draw_calendar
 from .colors import colormap
-from .files import looks_like_fits, write_fits
+from .files import looks_like_fits, units, write_fits
 from .gallery import quicklook
-from .header import header_cards, keyword_names
 from .image import read, stack
 from .region import StoredImage
 
 __all__ = [
-    "StoredImage", "colormap", "draw_calendar", "header_cards", "keyword_names", "looks_like_fits", "quicklook", "read",
-    "stack", "write_fits",
+    "StoredImage", "colormap", "draw_calendar", "header", "looks_like_fits", "quicklook", "read", "stack", "units",
+    "write_fits",
 ]  # fmt: skip

@@ -420,6 +420,9 @@ def _plan(info: SeriesInfo, segment: str | None) -> Iterator[HeaderKeyword]:
             # a cast to an unknown type makes JSOC ignore the alias
             fits = "" if cast_name and cast_name not in _CASTS else fits
             text = alias[3] or ""
+        elif name == "DATE__OBS" and kind == "time" and "DATE-OBS" not in table.index:
+            # readers know the time of an image by this name only
+            fits = "DATE-OBS"
         fits = _fits_name(name, fits, per_segment)
         renamed = name if fits.lower() != name.lower() and text else ""
         comment = fitscard.ascii_text(_short_comment(text, renamed))[:72]

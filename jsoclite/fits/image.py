@@ -15,9 +15,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from ..display import clean
 from ..errors import JsocError
 from . import cards as fitscard
-from .files import BITPIX, BrokenFits, Unit, fault, units
+from .files import BITPIX, PACKINGS, BrokenFits, Unit, fault, units
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +65,8 @@ def read(
     FileNotFoundError
         If there is no such file.
     JsocError
-        If it is not a whole FITS file (a saved HTML page, half a download), or holds no image.
+        If it is not a whole FITS file (a saved HTML page, half a download), holds no image, or one that cannot be
+        unpacked: whatever is wrong with the file.
 
     Examples
     --------
@@ -81,21 +83,32 @@ def read(
         path = Path(where)
         if not path.exists():
             raise FileNotFoundError(f"no file {where!r}; run the download again, it fetches what is missing")
+        if not path.is_file():
+            raise JsocError(f"{where!r} is no file; give the path of a FITS file")
         file = path.open("rb")
     with file:
         try:
             parts = list(units(file))
-        except BrokenFits as reason:
-            raise JsocError(f"{where!r} cannot be read: {reason}; delete it and run the download again") from None
-        number = next((number for number, unit in enumerate(parts) if unit.is_image), None)
-        if number is None:
-            raise JsocError(f"{where!r} holds no image; open it with astropy.io.fits or astropy.table")
-        data = pixels(file, parts[number], number)
-    return data, _image_header(parts[number], data)
+            number = next((number for number, unit in enumerate(parts) if unit.is_image), None)
+            if number is None:
+                raise JsocError(f"{where!r} holds no image; open it with astropy.io.fits or astropy.table")
+            unit = parts[number]
+            if unit.is_compressed and (packing := unit.word("ZCMPTYPE")) not in PACKINGS:
+                raise JsocError(
+                    f"{where!r} is packed with {clean(packing)}, which JSOC does not use; try astropy.io.fits"
+                )
+            data = pixels(file, unit, number)
+            return data, _image_header(unit, data)
+        except JsocError:
+            raise
+        except Exception as error:
+            # what astropy raises where a file is wrong is of any type
+            reason = str(error) if isinstance(error, BrokenFits) else clean(f"{type(error).__name__}: {error}"[:300])
+            raise JsocError(f"{where!r} cannot be read: {reason}; delete it and run the download again") from error
 
 
 def _fetch(url: str) -> bytes:
-    return _connection().file(url, lambda content: fault(BytesIO(content)))
+    return _connection().file(url, lambda content: fault(BytesIO(content), sums=True))
 
 
 @functools.cache
@@ -132,18 +145,11 @@ def _locate(source: Any) -> str:
 def pixels(file: BinaryIO, unit: Unit, number: int) -> np.ndarray[Any, Any]:
     """Read the pixels of one HDU, decompressed and scaled, with NaN for missing ones."""
     import numpy as np
-    from astropy.io import fits
-    from astropy.utils.exceptions import AstropyUserWarning
 
-    with warnings.catch_warnings():
-        # the shape is checked already; cards of old exports (bare nan, a BLANK beside reals) are no matter here
-        warnings.simplefilter("ignore", AstropyUserWarning)
-        file.seek(0)
-        with fits.open(file, memmap=False, lazy_load_hdus=True, do_not_scale_image_data=True) as hdus:
-            raw: np.ndarray[Any, Any] = hdus[number].data
+    bits = unit.bits("ZBITPIX" if unit.is_compressed else "BITPIX")
+    raw = _unpacked(file, number) if unit.is_compressed else _stored(file, unit, np.dtype(f">{BITPIX[bits]}"))
     if not raw.dtype.isnative:
         raw = raw.byteswap(inplace=True).view(raw.dtype.newbyteorder("="))
-    bits = unit.integer("ZBITPIX" if unit.is_true("ZIMAGE") else "BITPIX")
     if bits < 0:
         return raw
     scale, zero = unit.real("BSCALE", 1.0), unit.real("BZERO", 0.0)
@@ -164,13 +170,37 @@ def pixels(file: BinaryIO, unit: Unit, number: int) -> np.ndarray[Any, Any]:
     blanks = raw == blank if missing and raw.dtype.kind != "f" else None
     kind = np.float64 if bits > 16 else np.float32
     data: np.ndarray[Any, np.dtype[np.floating[Any]]] = raw.astype(kind, copy=raw.dtype.kind != "f")
-    if scale != 1:
-        data *= scale
-    if zero != 0:
-        data += zero
+    with np.errstate(over="ignore", invalid="ignore"):
+        if scale != 1:
+            data *= scale
+        if zero != 0:
+            data += zero
     if blanks is not None:
         data[blanks] = np.nan
     return data
+
+
+def _stored(file: BinaryIO, unit: Unit, kind: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    shape = unit.axes()[::-1]
+    content = bytearray(math.prod(shape) * kind.itemsize)
+    file.seek(unit.data_start)
+    file.readinto(content)  # type: ignore[attr-defined]
+    return np.frombuffer(content, kind).reshape(shape)
+
+
+def _unpacked(file: BinaryIO, number: int) -> np.ndarray[Any, Any]:
+    from astropy.io import fits
+    from astropy.utils.exceptions import AstropyUserWarning
+
+    with warnings.catch_warnings():
+        # the shape is checked already; cards of old exports (bare nan, a BLANK beside reals) are no matter here
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        file.seek(0)
+        with fits.open(file, memmap=False, lazy_load_hdus=True, do_not_scale_image_data=True) as hdus:
+            unpacked: np.ndarray[Any, Any] = hdus[number].data
+            return unpacked
 
 
 def _image_header(unit: Unit, data: np.ndarray[Any, Any]) -> fits.Header:
@@ -178,7 +208,7 @@ def _image_header(unit: Unit, data: np.ndarray[Any, Any]) -> fits.Header:
     from astropy.io import fits
 
     bits = data.dtype.itemsize * (-8 if data.dtype.kind == "f" else 8)
-    head = [unit.cards[0] if not unit.is_true("ZIMAGE") else fitscard.card("XTENSION", "'IMAGE   '", "Image extension")]
+    head = [unit.cards[0] if not unit.is_compressed else fitscard.card("XTENSION", "'IMAGE   '", "Image extension")]
     head += [fitscard.card("BITPIX", str(bits)), fitscard.card("NAXIS", str(data.ndim))]
     head += [fitscard.card(f"NAXIS{axis}", str(size)) for axis, size in enumerate(reversed(data.shape), start=1)]
     if head[0].startswith("XTENSION"):
@@ -187,9 +217,12 @@ def _image_header(unit: Unit, data: np.ndarray[Any, Any]) -> fits.Header:
     header = fits.Header.fromstring("".join(head + [_legal(card) for card in rest]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fits.verify.VerifyWarning)
-        for card in header.cards:
-            # small matters such as a lower-case exponent; what cannot be mended is left for the one who asks for it
-            card.verify("silentfix+ignore")
+        for place, card in reversed(list(enumerate(header.cards))):
+            try:
+                # small matters such as a lower-case exponent; what cannot be mended becomes the text that stands there
+                card.verify("silentfix+ignore")
+            except Exception:  # a CONTINUE of nothing, and the like
+                del header[place]
     return standardise(header)
 
 

@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import cards as fitscard
@@ -66,12 +65,6 @@ class StoredImage:
     def head(self) -> int:
         """Bytes of the file before the pixels."""
         return self.unit.data_start + len(self.table)
-
-    @staticmethod
-    def lies_in(path: Path) -> bool:
-        """Whether a FITS file has an image; some segments hold nothing but a header, or tables."""
-        with path.open("rb") as file:
-            return any(unit.is_image for unit in units(file))
 
     @classmethod
     def parse(cls, head: bytes, size: int) -> StoredImage | int:

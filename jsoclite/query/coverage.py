@@ -70,7 +70,7 @@ class Coverage(pd.DataFrame):
         about = self.attrs["jsoc"]
         counts = pd.DataFrame(self)[list(STATES)].astype("Int64").fillna(0)
         keys = list(self.index.names[:-1])
-        groups = counts.groupby(level=keys, sort=False) if keys else [((), counts)]
+        groups = counts.groupby(keys, sort=False) if keys else [((), counts)]
         panels = {
             ", ".join(f"{key} {value}" for key, value in zip(keys, values, strict=True)): group.to_numpy()
             for values, group in groups

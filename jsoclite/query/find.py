@@ -158,6 +158,8 @@ def _around(
     whole = str(queries.fitted(where))
     for start in range(0, len(texts), WINDOWS):
         record_set = RecordSet.parse(whole.replace(f"[{_HOLE}]", f"[{','.join(texts[start : start + WINDOWS])}]"))
+        if start:
+            queries.jsoc.pace()
         frames.append(queries.query(record_set, keywords=keywords, segments=segments))
     frame = pd.concat(frames)
     return frame[~frame["recnum"].duplicated()]

@@ -1,9 +1,9 @@
 """
 Queries that are too big for one answer, in two ways.
 
-`fetch_in_pieces`, for a whole DataFrame: `jsoc_info` gives at most 75,000 records (drms_record.c), some of its limits
-end the program without a reply, and wide queries run out of memory. A piece is the same record set with a condition on
-the record number, so any set can be split, and no record can be in two pieces or in none.
+`Pieces`, for a whole answer: `jsoc_info` gives less than 75,000 records, fewer where they are wide (drms_record.c). Of
+more it says "series not found", and it fails in other ways where they take it too long. A piece is the same record set
+with a condition on a prime key, the last piece and the first one open, so that no record can be in two pieces or none.
 
 `in_order`, for a DataFrame at a time in the server's order: the record numbers and the first prime key of all records
 are listed, which is little; then the set is cut where that key changes, and each part is asked for by a condition.
@@ -14,14 +14,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
 from ..errors import QueryError, ServerError
 from ..progress import records, wanted
 from ..recordset import RecordSet
+from ..series import Kind, SeriesInfo, Slots, keyword_type
+from ..times import to_datetime
 from .question import Question
 
 if TYPE_CHECKING:
@@ -36,12 +39,14 @@ SIZE = 15_000
 _SINCE_1970 = 7 * 365 * 86400 + 2 * 86400
 
 
+T = TypeVar("T")
 Fetch: TypeAlias = "Callable[[Question, RecordSet], pd.DataFrame]"
 Count: TypeAlias = Callable[[RecordSet], int]
+Wait: TypeAlias = Callable[[], None]
 
 
 def in_order(
-    fetch_all: Fetch, count: Count, question: Question, size: int, *, progress: bool | None
+    fetch_all: Fetch, count: Count, question: Question, size: int, *, pace: Wait, progress: bool | None
 ) -> Iterator[pd.DataFrame]:
     """
     Yield the records of a question, about `size` at a time; at least one DataFrame, if an empty one.
@@ -56,6 +61,8 @@ def in_order(
         What is asked.
     size : int
         Records in a DataFrame. More of them share one where they share a value of the first prime key.
+    pace : callable
+        Waits until one more request is polite.
     progress : bool or None
         Whether a bar counts the records on stderr; None: if that is a terminal.
 
@@ -69,7 +76,7 @@ def in_order(
     told = False
     with records(sum(sizes)) if wanted(progress) else contextlib.nullcontext() as bar:
         for element, total in zip(elements, sizes, strict=True):
-            for part in _parts(fetch_all, question, element, total, size):
+            for part in _parts(fetch_all, question, element, total, size, pace):
                 if len(part) or not told:
                     yield part
                     told = True
@@ -79,7 +86,9 @@ def in_order(
         yield fetch_all(question, elements[0])
 
 
-def _parts(fetch_all: Fetch, question: Question, element: RecordSet, total: int, size: int) -> Iterator[pd.DataFrame]:
+def _parts(
+    fetch_all: Fetch, question: Question, element: RecordSet, total: int, size: int, pace: Wait
+) -> Iterator[pd.DataFrame]:
     if not total:
         return
     key = next((key for key in question.info.primekeys or () if key), None)
@@ -91,12 +100,13 @@ def _parts(fetch_all: Fetch, question: Question, element: RecordSet, total: int,
         return
     listing = dataclasses.replace(question, keywords=[key], segments=[], links=[], times="tai")
     listed = fetch_all(listing, element)
-    values = _numbers(listed[key])
+    values = column_numbers(listed[key])
     if values is None:
         yield fetch_all(question, element)
         return
     bounds = [0, *_cuts(values, size), len(values)]
     for begin, end in itertools.pairwise(bounds):
+        pace()
         low = f"{key} >= {_between(values, begin)}" if begin else ""
         high = f"{key} < {_between(values, end)}" if end < len(values) else ""
         condition = " AND ".join(filter(None, (low, high)))
@@ -110,15 +120,25 @@ def _parts(fetch_all: Fetch, question: Question, element: RecordSet, total: int,
         yield part
 
 
-def _numbers(column: pd.Series) -> npt.NDArray[Any] | None:
+def column_numbers(column: pd.Series) -> npt.NDArray[Any] | None:
     """Return what the database compares: integers, or seconds since 1977.01.01_TAI; None if it cannot be cut there."""
     if column.isna().any():
         return None
     if column.dtype.kind == "M":
-        values = column.to_numpy("datetime64[ns]").astype(np.int64) / 1e9 - _SINCE_1970
+        values = _seconds(column.to_numpy("datetime64[ns]"))
     else:
         values = column.to_numpy(np.float64 if column.dtype.kind == "f" else np.int64)
     return values if bool(np.all(values[1:] >= values[:-1])) else None
+
+
+def _seconds(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.float64]:
+    return times.astype("datetime64[ns]").astype(np.int64) / 1e9 - _SINCE_1970
+
+
+def tai_seconds(texts: Sequence[str]) -> npt.NDArray[np.float64] | None:
+    """Return times that the server printed as the database holds them; None if one of them is none."""
+    times = to_datetime(np.array(texts), scale="tai", errors="coerce")
+    return None if np.isnat(times).any() else _seconds(times)
 
 
 def _cuts(values: npt.NDArray[Any], size: int) -> Iterator[int]:
@@ -148,91 +168,195 @@ def _between(values: npt.NDArray[Any], position: int) -> str:
     return str(high) if values.dtype.kind == "i" else repr(float(low) + (float(high) - float(low)) / 2)
 
 
-# JSOC's own advice for one query (user reports of its staff)
-PIECE = 30_000
-# what fails with so few records fails for another reason
+#: Records of a piece: JSOC's own advice for one query (user reports of its staff), and fewer each time it is refused.
+SIZES = (30_000, 8_000, 1_000, 100, 10, 1)
+#: Pieces of a set that nobody can count.
+UNCOUNTED = 10
+# an answer that breaks off with so few records does so for another reason
 SMALLEST = 500
+# values of a prime key that are no integers are not told apart below this
+_CLOSE = 1e-3
 
 
-def fetch_in_pieces(
-    rs: RecordSet,
-    fetch: Callable[[RecordSet], pd.DataFrame],
-    count: Callable[[RecordSet], int],
-    order: list[str],
-) -> pd.DataFrame:
+@dataclass(frozen=True, slots=True)
+class _Piece:
     """
-    Fetch a record set piece by piece, one request at a time.
+    A set with conditions: `low` <= KEY < `high` (None: open) of the prime key at `place`, earlier keys within `text`.
+
+    The values of the key lie about between `first` and `last`. Behind the last key the record number is `rest` modulo
+    `modulus`.
+    """
+
+    text: str
+    total: int | None = None
+    place: int = 0
+    low: float | None = None
+    high: float | None = None
+    first: float | None = None
+    last: float | None = None
+    modulus: int = 1
+    rest: int = 0
+
+
+class Pieces(Generic[T]):
+    """
+    Asks for sets in pieces that shrink until the server answers, in the server's order.
 
     Parameters
     ----------
-    rs : RecordSet
-        Of one series.
-    fetch : callable
-        Fetches a set that fits into one answer; its frame has the columns of `order`.
+    info : SeriesInfo
+        The series of all the sets.
+    ask : callable
+        Asks for a set without segments; a refusal is a `QueryError` or a `ServerError`.
     count : callable
-        Counts the records of a set.
-    order : list of str
-        The prime keys: the server sorts by them within each element of a set (drms_series.c).
+        Counts a set; None where that is refused, too.
+    ends : callable
+        Returns the first and the last value of a prime key in a set, None where nobody knows.
+    most : int, optional
+        Records that are wanted, where the first pieces may be enough.
+    backwards : bool
+        Whether the last piece comes first.
 
-    Raises
-    ------
-    QueryError
-        If the pieces do not add up to the count, because records were added or removed meanwhile.
-    ServerError
-        If even small pieces get no answer.
+    Attributes
+    ----------
+    sorted : bool
+        Whether the pieces so far are in the server's order.
     """
-    import pandas as pd
 
-    elements = list(rs)
-    sizes = [count(element) for element in elements]
-    frames = []
-    with records(sum(sizes)) as bar:
-        for element, size in zip(elements, sizes, strict=True):
-            parts = max(1, -(-size // PIECE))
-            found = [
-                frame
-                for part in range(parts)
-                for frame in _piece(element, parts, part, -(-size // parts), fetch, bar.update)
-            ]
-            frame = pd.concat(found)
-            if len(frame) != size or frame["recnum"].duplicated().any():
-                raise QueryError(
-                    f"{element} had {size} records when it was counted and {len(frame)} in the pieces; "
-                    "records were added or replaced meanwhile. Ask again.",
-                    record_set=str(rs),
-                )
-            if len(found) > 1 and order:
-                frame = frame.sort_values(order, kind="stable")
-            frames.append(frame)
-    return pd.concat(frames)
+    def __init__(
+        self,
+        info: SeriesInfo,
+        ask: Callable[[RecordSet], T],
+        count: Callable[[RecordSet], int | None],
+        ends: Callable[[RecordSet, str], tuple[float, float] | None],
+        *,
+        most: int = SIZES[0],
+        backwards: bool = False,
+    ) -> None:
+        self._ask, self._count, self._ends, self._backwards = ask, count, ends, backwards
+        prime = [str(key) for key in info.primekeys or () if key]
+        types = info.keywords["type"]
+        kinds = {key: keyword_type(types[key]).kind for key in prime if key in types.index}
+        # text is sorted by the rules of the server's language, which a condition here would have to know
+        self._keys = [key for key in prime if kinds.get(key, Kind.STRING) is not Kind.STRING]
+        self._in_order = next((place for place, key in enumerate(self._keys) if key != prime[place]), len(self._keys))
+        self._columns = [_Column.of(info, key, kinds[key]) for key in self._keys]
+        self._size, self.sorted = min((size for size in SIZES if size >= max(most, 1000)), default=SIZES[0]), True
+
+    def __call__(
+        self, element: RecordSet, total: int | None, refused: QueryError | ServerError | None = None
+    ) -> Iterator[T]:
+        """
+        Yield the answers for a set of one element.
+
+        Parameters
+        ----------
+        element : RecordSet
+            The set.
+        total : int or None
+            Its records, where they could be counted.
+        refused : QueryError or ServerError, optional
+            The refusal of the whole set, where it was asked for before.
+
+        Raises
+        ------
+        QueryError, ServerError
+            The server's last refusal, where it refuses even one record.
+        """
+        stack = [_Piece(str(element), total)]
+        while stack:
+            piece = stack.pop()
+            if refused is None and (piece.total is None or piece.total <= self._size):
+                try:
+                    yield self._ask(self._set(piece))
+                    continue
+                except (QueryError, ServerError) as error:
+                    refused = error
+                    piece = dataclasses.replace(piece, total=self._count(self._set(piece)))
+            parts = self._parts(piece) if refused is None or _worth(refused, piece.total) else []
+            if not parts and refused is not None:
+                raise refused
+            refused = None
+            stack += parts if self._backwards else parts[::-1]
+
+    def _set(self, piece: _Piece) -> RecordSet:
+        conditions = []
+        if piece.place < len(self._keys):
+            name = self._columns[piece.place].name
+            conditions += [f"{name} >= {piece.low!r}"] if piece.low is not None else []
+            conditions += [f"{name} < {piece.high!r}"] if piece.high is not None else []
+        elif piece.modulus > 1:
+            conditions.append(f"recnum % {piece.modulus} = {piece.rest}")
+        return RecordSet.parse(f"{piece.text}[? {' AND '.join(conditions)} ?]" if conditions else piece.text)
+
+    def _parts(self, piece: _Piece) -> list[_Piece]:
+        """Cut a piece; nothing where it cannot be cut."""
+        total = piece.total
+        smaller = (size for size in SIZES if size <= self._size and (total is None or size < total))
+        self._size = next(smaller, SIZES[-1])
+        wanted = UNCOUNTED if total is None else max(2, -(-total // self._size))
+        while piece.place < len(self._keys):
+            if parts := self._by_key(piece, wanted):
+                self.sorted = self.sorted and piece.place < self._in_order
+                return parts
+            piece = _Piece(str(self._set(piece)), total, piece.place + 1)
+        self.sorted = False
+        modulus = piece.modulus * wanted
+        if modulus > (UNCOUNTED**2 if total is None else 2**31):
+            return []
+        rests = range(piece.rest, modulus, piece.modulus)
+        return [dataclasses.replace(piece, total=None, modulus=modulus, rest=rest) for rest in rests]
+
+    def _by_key(self, piece: _Piece, wanted: int) -> list[_Piece]:
+        column, first, last = self._columns[piece.place], piece.first, piece.last
+        if first is None or last is None:
+            ends = self._ends(self._set(piece), self._keys[piece.place])
+            if ends is None:
+                return []
+            first, last = map(column.number, ends)
+        width = last - first + column.unit
+        if column.unit:
+            wanted = min(wanted, int(width))
+        if wanted < 2 or width <= _CLOSE:
+            return []
+        cuts = [first + (int(width) * n // wanted if column.unit else width * n / wanted) for n in range(1, wanted)]
+        bounds = zip([None, *cuts], [*cuts, None], strict=True)
+        return [
+            dataclasses.replace(
+                piece,
+                total=None,
+                low=piece.low if low is None else low,
+                high=piece.high if high is None else high,
+                first=first if low is None else low,
+                last=last if high is None else high - column.unit,
+            )
+            for low, high in bounds
+        ]
 
 
-def _piece(
-    element: RecordSet,
-    parts: int,
-    part: int,
-    size: int,
-    fetch: Callable[[RecordSet], pd.DataFrame],
-    update: Callable[[int], object],
-) -> list[pd.DataFrame]:
-    """Fetch the records whose number is `part` modulo `parts`; halve that if there is no answer."""
-    piece = element if parts == 1 else RecordSet.parse(f"{element}[? recnum % {parts} = {part} ?]")
-    try:
-        frame = fetch(piece)
-    except (ServerError, QueryError) as error:
-        if size <= SMALLEST or not _too_big(error):
-            raise
-    else:
-        update(len(frame))
-        return [frame]
-    half = -(-size // 2)
-    return [
-        frame for offset in (part, part + parts) for frame in _piece(element, 2 * parts, offset, half, fetch, update)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """What the database compares for a prime key: its slots (`unit` 1), which are indexed, or the values themselves."""
+
+    name: str
+    unit: int
+    epoch: float = 0
+    step: float = 1
+
+    @classmethod
+    def of(cls, info: SeriesInfo, key: str, kind: Kind) -> _Column:
+        slots = Slots.of(info, key) if kind is Kind.TIME else None
+        if slots is not None and slots.step and (epoch := tai_seconds([slots.epoch or ""])) is not None:
+            return cls(f"{key}_index", 1, float(epoch[0]), slots.step)
+        return cls(key, int(kind is Kind.INTEGER))
+
+    def number(self, value: float) -> float:
+        place = (value - self.epoch) / self.step if self.epoch else value
+        return round(place) if self.unit else place
 
 
-def _too_big(error: ServerError | QueryError) -> bool:
+def _worth(refused: QueryError | ServerError, total: int | None) -> bool:
     """Whether a smaller question may get an answer."""
-    if isinstance(error, QueryError):
-        return "out of memory" in str(error) or "too many" in str(error).lower()
-    return error.status is None or error.status >= 500
+    if isinstance(refused, QueryError):
+        return total is None or total > 1
+    return (refused.status is None or refused.status >= 500) and (total is None or total > SMALLEST)

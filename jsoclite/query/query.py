@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..display import clean
-from ..errors import UNFIT, JsocError, QueryError, SelectionError, ServerError, UnknownSeries, warn
+from ..errors import UNFIT, JsocError, QueryError, SelectionError, ServerError, warn
+from ..progress import records
 from ..recordset import RecordSet, refuse
 from ..selection import Selection, to_record_sets
 from ..series import (
@@ -24,7 +26,7 @@ from ..series import (
     check_pattern,
     series_of,
 )
-from .parts import SMALLEST, fetch_in_pieces, in_order
+from .parts import SMALLEST, Pieces, column_numbers, in_order, tai_seconds
 from .question import DEFAULT_KEYWORDS, Question, expand_sets, one_series, warn_of_problems
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
     from ..server import Jsoc
 
+
+T = TypeVar("T")
 
 # From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
 SUSPICIOUS = 20_000
@@ -97,12 +101,11 @@ class Queries:
         """See `Client.query`."""
         question = self.question(record_set, keywords, segments, links, times)
         bare = question.record_set.with_segments(None)
-        df = self.fetch_all(question, bare) if limit is None else self._fetch(question, bare, limit=limit)
-        return self._signed(df, question)
+        return self._signed(self.fetch_all(question, bare, limit), question)
 
     def stream(self, question: Question, size: int, *, progress: bool | None = None) -> Iterator[pd.DataFrame]:
         """See `Client.stream`."""
-        for df in in_order(self.fetch_all, self.size, question, size, progress=progress):
+        for df in in_order(self.fetch_all, self.size, question, size, pace=self.jsoc.pace, progress=progress):
             yield self._signed(df, question)
 
     def question(
@@ -175,30 +178,119 @@ class Queries:
             df.attrs["jsoc"]["tai"] = [name for name, kind in df.dtypes.items() if kind == "datetime64[ns]"]
         return df
 
-    def fetch_all(self, question: Question, part: RecordSet) -> pd.DataFrame:
-        """Fetch all records of `part`, a set without segments: in one answer if that works, else in pieces."""
+    def fetch_all(self, question: Question, part: RecordSet, limit: int | None = None) -> pd.DataFrame:
+        """
+        Fetch all records of `part`, a set without segments: in one answer if that works, else in pieces.
+
+        With a `limit` only so many records of each element: the first ones, the last ones where it is negative.
+        """
+        import pandas as pd
+
+        elements, refused = list(part), None
+        if limit and limit < 0 and len(elements) > 1:  # this would end the server's program
+            return pd.concat([self.fetch_all(question, element, limit) for element in elements])
+        most = abs(limit) if limit else sys.maxsize
         try:
-            df = self._fetch(question, part, patient=False)
+            df = self._fetch(question, part, limit=limit, patient=False)
             # an answer that is cut off at the record limit looks like any other
-            if len(df) < SUSPICIOUS or len(df) == self.size(part):
+            if len(df) < SUSPICIOUS or len(df) == sum(min(self.size(element), most) for element in elements):
                 return df
-        except QueryError as error:
-            if "out of memory" not in str(error):
-                raise
-        except ServerError:
-            if self.size(part) < SMALLEST:
-                return self._fetch(question, part)
-        if (total := self.size(part)) > MANY:
+        except (QueryError, ServerError) as error:
+            refused = error
+        try:
+            sizes = [self.size(element) for element in elements]
+        except QueryError as error:  # not even counted: it is the set that is refused, whatever its size
+            raise refused or error from None
+        total = sum(min(size, most) for size in sizes)
+        if isinstance(refused, ServerError) and total < SMALLEST:
+            return self._fetch(question, part, limit=limit)
+        if total > MANY:
             warn(
                 f"{part} holds {total:,} records, which takes long and much memory; ask for fewer with limit=, a "
                 "cadence or a condition, or take them a DataFrame at a time with Client.stream"
             )
-        # the pieces are put in order by prime key, whether these were asked for or not
+        with records(total) as bar:
+            frames = [
+                self._in_pieces(question, element, size, limit, refused if len(elements) == 1 else None, bar.update)
+                for element, size in zip(elements, sizes, strict=True)
+            ]
+        return pd.concat(frames)
+
+    def _in_pieces(
+        self,
+        question: Question,
+        element: RecordSet,
+        size: int,
+        limit: int | None,
+        refused: QueryError | ServerError | None,
+        update: Callable[[int], object],
+    ) -> pd.DataFrame:
+        """Fetch an element of `size` records in pieces, as many records as `limit` says."""
+        import pandas as pd
+
+        # pieces that are not in order are put in order by prime key, whether these were asked for or not
         order = self.prime_keys(question.info.name)
         extra = [key for key in order if key not in question.keywords]
         wider = dataclasses.replace(question, keywords=[*question.keywords, *extra])
-        df = fetch_in_pieces(part, lambda piece: self._fetch(wider, piece), self.size, order)
+        wanted = min(size, abs(limit)) if limit else size
+        pieces = self._pieces(
+            question, lambda piece: self._fetch(wider, piece), most=wanted, backwards=bool(limit and limit < 0)
+        )
+        frames: list[pd.DataFrame] = []
+        got = 0
+        for frame in pieces(element, size, refused):
+            frames.append(frame)
+            got += len(frame)
+            update(len(frame))
+            if limit and got >= wanted and pieces.sorted:
+                break
+        df = pd.concat(frames[::-1] if limit and limit < 0 else frames)
+        if not pieces.sorted:
+            df = df.sort_values(order or ["recnum"], kind="stable")
+        if limit:
+            df = df.iloc[-wanted:] if limit < 0 else df.iloc[:wanted]
+        if len(df) != wanted or df["recnum"].duplicated().any():
+            raise QueryError(
+                f"{element} had {size} records when it was counted and {got} in the pieces; "
+                "records were added or replaced meanwhile. Ask again.",
+                record_set=str(element),
+            )
         return df.drop(columns=extra)
+
+    def _pieces(self, question: Question, ask: Callable[[RecordSet], T], **options: Any) -> Pieces[T]:
+        def asked(piece: RecordSet) -> T:
+            self.jsoc.pace()
+            return ask(piece)
+
+        def counted(piece: RecordSet) -> int | None:
+            if ask == self._count:  # which was refused a moment ago
+                return None
+            self.jsoc.pace()
+            try:
+                return self._count(piece)
+            except QueryError:
+                return None
+
+        return Pieces(question.info, asked, counted, lambda *piece: self._ends(question, *piece), **options)
+
+    def _ends(self, question: Question, part: RecordSet, key: str) -> tuple[float, float] | None:
+        """Return the first and the last value of a prime key, those of the whole series where the server refuses."""
+        import pandas as pd
+
+        listing = dataclasses.replace(question, keywords=[key], segments=[], links=[], times="tai")
+        try:
+            found = []
+            for limit in (1, -1):
+                self.jsoc.pace()
+                found.append(self._fetch(listing, part, limit=limit))
+            values = column_numbers(pd.concat(found)[key])
+        except QueryError:
+            info = question.info
+            place, is_time = list(info.primekeys).index(key), str(info.keywords["type"][key]) == "time"
+            names = [RecordName.parse(str(info.interval.get(end))).values for end in ("FirstRecord", "LastRecord")]
+            texts = [values[place] for values in names if place < len(values)]
+            values = tai_seconds(texts) if is_time else column_numbers(pd.to_numeric(pd.Series(texts), errors="coerce"))
+        return (values[0].item(), values[-1].item()) if values is not None and len(values) > 1 else None
 
     def count(self, record_set: str | RecordSet) -> int:
         """Count the records of a record set without fetching them."""
@@ -209,7 +301,17 @@ class Queries:
         return self.size(rs.with_segments(None))
 
     def size(self, rs: RecordSet) -> int:
-        """Count the records of a checked set without segments."""
+        """Count the records of a checked set without segments: at once if that works, else in pieces."""
+        try:
+            return self._count(rs)
+        except QueryError as error:
+            if error.status in (0, 1):
+                raise
+            question = Question(rs, self.info(rs.series), [], [], [])
+            refused = error if len(rs.elements) == 1 else None
+            return sum(sum(self._pieces(question, self._count)(element, None, refused)) for element in rs)
+
+    def _count(self, rs: RecordSet) -> int:
         reply = self.jsoc.rs_summary(str(rs))
         _raise(reply, rs)
         return int(reply["count"])
@@ -317,7 +419,8 @@ def _raise(reply: Mapping[str, Any], rs: RecordSet) -> None:
         return
     said = str(reply.get("error") or "no reason given").strip()
     # jsoc_info.c says "series not found" for filters that it cannot read, too; the series was looked up before
-    hint = " The series exists, so it is a filter that the server cannot read." if "series not found" in said else ""
-    kind = UnknownSeries if "not found" in said and not hint else QueryError
+    hint = ""
+    if "series not found" in said:
+        hint = " The series exists, so it is a filter that the server cannot read, or it gives no answer of this size."
     text = f"the server refused {rs}: {clean(said.splitlines()[0]).rstrip('.')}.{hint}"
-    raise kind(text, record_set=str(rs), status=reply.get("status"))
+    raise QueryError(text, record_set=str(rs), status=reply.get("status"))

@@ -74,6 +74,8 @@ def refuse(elements: Sequence[Element], info: SeriesInfo) -> None:
         For a condition that leaves its parentheses, as ``[? QUALITY=0) or (1=1 ?]`` does.
     FatalSetError
         For a value that ends the program instead of being refused: the client would see an empty HTTP 500.
+    RecordSetError
+        For an integer that its key cannot hold: the program prints an error where the header of its answer should be.
     """
     keys = _keys(info)
     for element in elements:
@@ -87,12 +89,23 @@ def refuse(elements: Sequence[Element], info: SeriesInfo) -> None:
             key, _ = _find(keys, name, position)
             position += name is None
             if raw.kind is FilterKind.KEY and key is not None:
+                _check_range(raw, key)
                 try:
                     read_filter(raw, key.kind, key.slotted, bits=key.bits, generic_slots=key.generic_slots)
                 except FatalSetError:
                     raise
                 except RecordSetError:
                     pass  # the server answers this one, with an error of its own
+
+
+def _check_range(raw: RawFilter, key: Key) -> None:
+    if key.kind is not Kind.INTEGER or not key.bits:
+        return
+    most = 2 ** (key.bits - 1)
+    for number in re.findall(r"(?<![\w.#])[0-9]+(?![\w.])", raw.text.partition("=")[2] or raw.text):
+        if int(number) > most:
+            holds = f"which holds integers from {-most} to {most - 1}"
+            raise RecordSetError(f"[{raw.text}]: {number} is out of range for {key.name}, {holds}")
 
 
 def _keys(info: SeriesInfo) -> list[Key]:
@@ -378,6 +391,9 @@ def _times(text: str, body: str, found: KeyFilter, marks: tuple[Mark, ...], key:
         yield from _reversed(text, item)
         if isinstance(item, Span) and isinstance(item.length, Duration) and item.length.amount <= 0:
             yield f"{text}: a duration of 0 or less selects one slot, or nothing; write a longer one"
+        in_slots = isinstance(item, Span) and isinstance(item.length, Duration) and item.length.unit == "u"
+        if in_slots and key is not None and not key.slotted:
+            yield f"{text}: u counts slots, and {key.name} has none: this selects nothing; write s, m, h or d"
         if isinstance(item, Range | Span) and isinstance(item.step, Duration):
             yield from _cadence(text, item.step, key)
 

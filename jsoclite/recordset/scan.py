@@ -17,7 +17,7 @@ MAX_ELEMENT = 8383
 #: Characters from ``$`` to ``)`` of a ``$(time)``.
 MAX_TIME_MACRO = 40
 
-_BODY = re.compile(r"[ \t\n\v\f\r]*([ -~]*[!-~])[ \t\n\v\f\r]*", re.ASCII)
+_BODY = re.compile(r"[ \t\n\v\f\r]*+([ -~]*[!-~])[ \t\n\v\f\r]*", re.ASCII)
 _BLANKS = " \t\b"
 _SEPARATORS = ",;\n"
 _QUOTED = {quote: re.compile(rf"{quote}(?:[^{quote}\\]|\\.)*{quote}", re.DOTALL) for quote in "'\""}
@@ -138,19 +138,20 @@ class _Scanner:
             end = self.at
             self.finish("a series name")
             return Element(series[:-1], start=start, end=end, cut=True)
-        filters, segments = self.filters(), None
+        filters, segments = self.filters(start), None
         if self.peek() == "{":
             segments = self.segments()
         end = self.at
-        if end - start > MAX_ELEMENT:
-            message = (
-                f"one element of {end - start:,} characters overruns the server's buffer of {MAX_ELEMENT:,}: split it"
-            )
-            raise FatalSetError(message, self.text, start)
+        self.check_length(start)
         self.finish("a filter" if segments is None else "a segment list")
         return Element(series, filters, segments, start=start, end=end)
 
-    def filters(self) -> tuple[RawFilter, ...]:
+    def check_length(self, start: int) -> None:
+        if self.at - start > MAX_ELEMENT:
+            message = f"an element of more than {MAX_ELEMENT:,} characters overruns the server's buffer: split it"
+            raise FatalSetError(message, self.text, start)
+
+    def filters(self, begin: int) -> tuple[RawFilter, ...]:
         raws: list[tuple[FilterKind, int, int, str]] = []
         end = self.at
         recnums = False
@@ -171,6 +172,8 @@ class _Scanner:
             raws.append((kind, start, self.at, seen))
             self.at += 1
             end = self.at
+            # each filter is seen with all that follow it, so that a long element takes the square of its length
+            self.check_length(begin)
         if self.peek() != "{":
             self.at = end
         filters = []

@@ -14,31 +14,6 @@ from email.utils import formatdate, parsedate_to_datetime
 from typing import Final
 from urllib.parse import unquote
 
-REASONS = {
-    100: "Continue",
-    200: "OK",
-    206: "Partial Content",
-    304: "Not Modified",
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    411: "Length Required",
-    412: "Precondition Failed",
-    413: "Payload Too Large",
-    414: "Request-URI Too Long",
-    416: "Range Not Satisfiable",
-    429: "Too Many Requests",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-    505: "HTTP Version Not Supported",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -38,7 +38,8 @@ class Sandbox:
     ----------
     catalog : path or Catalog, optional
         Directory with ``SERIES.definition.json``, ``SERIES.records.jsonl`` and ``sums.jsonl``, or a catalogue object;
-        without one the well-known series of HMI, AIA, MDI and IRIS for the whole mission.
+        without one the well-known series of HMI, AIA, MDI and IRIS for the whole mission, whose images are small
+        whatever their definitions say (256 pixels a side where the archive's have 4096).
     port : int
         Port to listen on, 0 for any free one.
     email : str or iterable of str
@@ -52,7 +53,10 @@ class Sandbox:
     pending_limit, host_limit : int
         Pending export requests that an address and a host may have, 0 for any number.
     record_limit : int
-        Most records that one query may give; beyond it, JSOC gives no reply.
+        From so many records on, JSOC answers a query with "series not found".
+    shadow : bool, optional
+        Whether series have tables of their newest records, as the big ones of JSOC do: it then refuses some conditions.
+        By default the built-in series have them, and those of a stored catalogue do not.
     size_limit_mb : int
         Most megabytes of one export.
     max_connections : int
@@ -95,6 +99,7 @@ class Sandbox:
         pending_limit: int = 1,
         host_limit: int = 10,
         record_limit: int = 75_000,
+        shadow: bool | None = None,
         size_limit_mb: int = 100_000,
         max_connections: int = 128,
         log: Callable[[str], object] | None = None,
@@ -109,7 +114,7 @@ class Sandbox:
         self.staging = Staging(clock, staging_s, pending_limit=pending_limit, host_limit=host_limit)
         self._faults = Faults(faults)
         series = _catalog(catalog)
-        engine = Engine(series, record_limit=record_limit)
+        engine = Engine(series, record_limit=record_limit, shadow=shadow)
         sums = storage.Sums(series)
         fetch = Fetch(engine, sums, self.staging, self.addresses, Limits(megabytes=size_limit_mb))
         self._app = App(engine, sums, fetch, self.addresses, self._faults, self.email)

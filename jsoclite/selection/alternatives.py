@@ -2,9 +2,12 @@
 Shorter record sets that only the server can vouch for.
 
 What record numbers cannot say in one set (a region's records among those of all other regions, a random tenth of a
-day) slots or offsets often can: ``[377][#947000-#948000]``, ``[:#100-#900][? recnum-100 in (0,7,30) ?]``. Whether
-such a set means exactly the chosen records depends on what else the series holds, so it is used only after the server
-has listed its record numbers.
+day) slots or offsets often can: ``[377][#947000-#948000]``, ``[:#100-#900][? recnum-100 in (0,7,30) ?]``,
+``[? (HARPNUM=377 and T_REC_index-947000 in (0,7)) or (HARPNUM=381 and T_REC_index-947000 in (30)) ?]``. Each is one
+element, because JSOC takes a list of them as a question and fails on it as an export (public report).
+
+Whether such a set means exactly the chosen records depends on what else the series holds, so it is used only after the
+server has listed its record numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from ..errors import JsocError
 from ..recordset import RecordSet
 from ..series import RecordName, SeriesInfo, Slots
 from ..times import to_datetime
-from .packing import QUALITY_FILTER, Item, Numbers, cover, fill
+from .packing import Item, Numbers, cover, fill
 
 Verify: TypeAlias = Callable[[RecordSet], Iterable[int]]
 
@@ -59,7 +62,7 @@ def shortest(
     list of str
         The shortest candidate that is confirmed, else `texts`. A candidate that the server refuses is none.
     """
-    for candidate in sorted(candidates, key=len):
+    for candidate in sorted(filter(None, candidates), key=len):
         if len(candidate) >= len(texts):
             break
         if _is_confirmed(candidate, np.sort(wanted), verify):
@@ -130,33 +133,61 @@ def by_slot(names: Sequence[str], info: SeriesInfo, braces: str, room: int) -> I
     list of str
         Record sets that name these records, first with slots between them taken in as if they were empty, then without.
     """
-    grid = _grid(info)
-    if grid is None:
+    known = _by_values(names, info)
+    if known is None:
         return
-    place, epoch, step = grid
-    keys = [str(key) for key in info.primekeys]
-    split = [RecordName.parse(name).values for name in names]
-    if any(len(values) != len(keys) or not all(map(_PLAIN.fullmatch, values)) for values in split):
-        return  # values that the server would read differently
-    moments = to_datetime(np.array([values[place] for values in split]), scale="tai", errors="coerce")
-    if np.isnat(moments).any():
-        return
-    slots = np.rint((moments - epoch) / step).astype(np.int64)
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for values, slot in zip(split, slots.tolist(), strict=True):
-        groups.setdefault((*values[:place], *values[place + 1 :]), []).append(slot)
-    series = RecordName.parse(names[0]).series
+    place, keys, groups = known
     for choose in (_hull, cover):
-        parts = [(rest, choose(np.unique(np.array(slots, dtype=np.int64)))) for rest, slots in groups.items()]
+        parts = [(rest, choose(slots)) for rest, slots in groups.items()]
         if sum(len(item) for _, items in parts for item in items) > _MOST_SLOTS * len(names):
             continue  # a question too large for the hope that most of these slots are empty
         elements = [
-            f"{series}{''.join(f'[{value}]' for value in (*rest[:place], words, *rest[place:]))}{braces}"
+            f"{info.name}{''.join(f'[{value}]' for value in (*rest[:place], words, *rest[place:]))}{braces}"
             for rest, items in _products(parts)
             for words in _lists(items, keys[place], room - 200)
         ]
         if max(map(len, elements)) <= room:
-            yield [",".join(group) for group in fill(elements, room, extra=QUALITY_FILTER)]
+            yield elements
+
+
+def by_condition(names: Sequence[str], info: SeriesInfo, braces: str, room: int) -> list[str]:
+    """
+    Name records by a condition on all prime keys, as scattered rows of several regions want it.
+
+    Parameters and answer are those of `by_slot`; empty where the other prime keys are no numbers.
+    """
+    known = _by_values(names, info)
+    if known is None or not all(_COUNT.fullmatch(value) for rest in known[2] for value in rest):
+        return []
+    place, keys, groups = known
+    first = min(int(slots[0]) for slots in groups.values())
+    others = [*keys[:place], *keys[place + 1 :]]
+    terms = []
+    for rest, slots in groups.items():
+        same = "".join(f"{key}={value} and " for key, value in zip(others, rest, strict=True))
+        lists = fill([str(slot) for slot in (slots - first).tolist()], room - 200)
+        terms += [f"({same}{keys[place]}_index-{first} in ({','.join(words)}))" for words in lists]
+    head, tail = f"{info.name}[? ", f" ?]{braces}"
+    return [f"{head}{' or '.join(some)}{tail}" for some in fill(terms, room - len(head) - len(tail), extra=3)]
+
+
+def _by_values(names: Sequence[str], info: SeriesInfo) -> tuple[int, list[str], dict[tuple[str, ...], Numbers]] | None:
+    """Return the place of the time among the prime keys, these, and the sorted slots by the values of the others."""
+    grid = _grid(info)
+    if grid is None:
+        return None
+    place, epoch, step = grid
+    keys = [str(key) for key in info.primekeys]
+    split = [RecordName.parse(name).values for name in names]
+    if any(len(values) != len(keys) or not all(map(_PLAIN.fullmatch, values)) for values in split):
+        return None  # values that the server would read differently
+    moments = to_datetime(np.array([values[place] for values in split]), scale="tai", errors="coerce")
+    if np.isnat(moments).any():
+        return None
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for values, slot in zip(split, np.rint((moments - epoch) / step).astype(np.int64).tolist(), strict=True):
+        groups.setdefault((*values[:place], *values[place + 1 :]), []).append(slot)
+    return place, keys, {rest: np.unique(np.array(slots, dtype=np.int64)) for rest, slots in groups.items()}
 
 
 def _grid(info: SeriesInfo) -> tuple[int, Any, Any] | None:

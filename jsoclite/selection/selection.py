@@ -19,7 +19,7 @@ from ..errors import SelectionError
 from ..recordset import RecordSet
 from ..series import SeriesInfo
 from ..times import parse_time
-from .alternatives import Verify, by_offset, by_slot, shortest
+from .alternatives import Verify, by_condition, by_offset, by_slot, shortest
 from .identify import NO_NUMBER, Names, Rows, identify
 from .packing import MAX_CHARACTERS, MAX_ROWS, QUALITY_FILTER, Numbers, fill, pack_recnums
 
@@ -116,7 +116,7 @@ class Selection:
         wanted = np.unique(self.recnums)
         candidates = [by_offset(self.series, wanted, braces, room)]
         if info is not None and self.names:
-            candidates += by_slot(self.names, info, braces, room)
+            candidates += [*by_slot(self.names, info, braces, room), by_condition(self.names, info, braces, room)]
         return shortest(texts, wanted, candidates, verify)
 
     def _by_recnum(self, wanted: Numbers, braces: str, max_characters: int) -> list[str]:

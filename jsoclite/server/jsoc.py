@@ -18,6 +18,7 @@ method                    program and operation                                 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urljoin
@@ -36,6 +37,13 @@ if TYPE_CHECKING:
 #: What JSOC calls its export requests (GetJsocRequestID.c).
 REQUEST_ID = re.compile(r"JSOC_\d{8}_\d+(?:_[A-Z]+)*")
 
+#: Above some 25 requests a minute JSOC turns people away.
+PER_MINUTE = 25
+#: Refusals are short; a big answer is not decoded to see whether it is one.
+LONGEST_REFUSAL = 4000
+# how long something that is so for the moment may take
+AGAIN_S = 2.0
+
 
 class Jsoc:
     """
@@ -49,6 +57,7 @@ class Jsoc:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
+        self._asked: deque[float] = deque(maxlen=PER_MINUTE)
 
     @property
     def server(self) -> ServerConfig:
@@ -64,6 +73,12 @@ class Jsoc:
     def files(self) -> str:
         """The URL that paths of files are appended to."""
         return str(self.server.http_download_baseurl or self.server.cgi_baseurl)
+
+    def pace(self) -> None:
+        """Wait until one more of many requests is polite."""
+        if len(self._asked) == PER_MINUTE and (early := self._asked[0] + 60 - self.clock.now()) > 0:
+            self.clock.sleep(early)
+        self._asked.append(self.clock.now())
 
     # -- series and records ---------------------------------------------------------------------------------------
 
@@ -108,7 +123,7 @@ class Jsoc:
         reply = answer.checked(_object)
         if reply.get("status") != 0:
             said = str(reply.get("error") or "").strip()
-            if "not found" not in said and "invalid" not in said:
+            if reply.get("status") != 1 or ("not found" not in said and "invalid" not in said):
                 raise QueryError(f"the server cannot describe {name}: {said or 'no reason given'}", record_set=name)
             raise UnknownSeries(f"there is no series {name}.{self._similar(name)}", record_set=name)
         # the server answers in any case; its own spelling is in the names of records
@@ -188,6 +203,12 @@ class Jsoc:
     def _info(
         self, params: Mapping[str, str], *, retries: int | None = None, most: int = limits.LARGEST_REPLY
     ) -> Reply:
+        """Ask jsoc_info; a status that is none of its own, but of a script around it, is asked about once more."""
+        reply = self.transport.ask(self.server.url_jsoc_info, params, retries=retries, most=most)
+        if len(reply.content) > LONGEST_REFUSAL or reply.data.get("status") in (0, 1):
+            return reply
+        self.clock.sleep(AGAIN_S)
+        self.pace()
         return self.transport.ask(self.server.url_jsoc_info, params, retries=retries, most=most)
 
     # -- exports --------------------------------------------------------------------------------------------------
@@ -264,7 +285,8 @@ def _text(value: Any) -> str:
 
 def _definition(body: dict[str, Any]) -> dict[str, Any]:
     listed = [[item["name"] for item in body[what]] for what in ("keywords", "segments", "links")]
-    for names in (*listed, body.get("primekeys") or []):
+    # a series without prime keys has a null among them
+    for names in (*listed, [key for key in body.get("primekeys") or () if key is not None]):
         if len({_text(name) for name in names}) < len(names):
             raise ValueError("a name stands twice")
     return body

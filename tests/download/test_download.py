@@ -256,7 +256,10 @@ def test_both_ways_give_the_same_header(client, sandbox, tmp_path):
     staged = client.download(SET, tmp_path / "staged", protocol="fits")
     one, two = header_of(direct.path.iloc[0]), header_of(staged.path.iloc[0])
     skip = {"CHECKSUM", "DATASUM", "COMMENT", "HISTORY", ""}
+    # the recorded definition lacks the brackets that make this DATE-OBS in JSOC's files, and here in any case
+    skip |= {"DATE-OBS", "DATEOBS", "HEADSUM"}
     assert {key: one[key] for key in one if key not in skip} == {key: two[key] for key in two if key not in skip}
+    assert one["DATE-OBS"] == two["DATEOBS"]
     assert image_of(direct.path.iloc[0]) == image_of(staged.path.iloc[0])
 
 

@@ -3,7 +3,7 @@
 import pytest
 from fits_material import BLANK, compressed, printed, series
 
-from jsoclite.fits import header_cards
+from jsoclite.fits.header import header_cards
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def test_no_times_give_no_rows(client, times, keep):
 def test_nearest_by_the_time_of_observation(client):
     every = client.search("aia.lev1_euv_12s", "2014-01-01T00:00", "2014-01-01T00:10", wavelength=171, keywords="T_OBS")
     observed = every.jsoc.times("T_OBS")
-    stamps = pd.date_range("2014-01-01T00:01", "2014-01-01T00:09", periods=40, tz="UTC")
+    stamps = pd.date_range("2014-01-01T00:01", "2014-01-01T00:09", periods=40, tz="UTC").round("ms")
     df = client.nearest("aia.lev1_euv_12s", stamps, "12s", on="t_obs", wavelength=171)
     for stamp, (record, row) in zip(stamps, df.iterrows(), strict=True):
         assert abs(observed[record] - stamp) == (observed - stamp).abs().min()

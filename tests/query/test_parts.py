@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import HandClock
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -16,15 +17,16 @@ from jsoclite.sandbox import Fault, Sandbox
 HARPS = "hmi.sharp_cea_720s[][2014.01.01_TAI/6h]"
 
 
-@pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox() as made:
+@pytest.fixture(scope="module", params=[True, False], ids=["shadow", "plain"])
+def sandbox(request):
+    with Sandbox(shadow=request.param) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def client(sandbox):
     with sandbox.client() as made:
+        made._clock = HandClock().clock
         yield made
 
 
@@ -89,6 +91,14 @@ def test_a_failure_in_the_middle_is_tried_again():
         sandbox.client() as client,
     ):
         assert sum(len(df) for df in client.stream("hmi.M_720s[2014.01.01_TAI/1d]", size=20)) == 120
+
+
+def test_parts_come_at_a_polite_pace(sandbox, hand_clock):
+    with sandbox.client() as client:
+        client._clock = hand_clock.clock
+        times = [hand_clock.time for _ in client.stream("hmi.M_720s[2014.01.01_TAI/1d]", size=2)]
+    assert len(times) >= 60
+    assert all(late - early >= 60 for early, late in zip(times, times[25:], strict=False))
 
 
 def test_bad_size(client):

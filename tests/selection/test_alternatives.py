@@ -9,12 +9,14 @@ import drms
 import numpy as np
 import pandas as pd
 import pytest
+from catalogs import FIRST, START, STEP, keyword, series, slotted
 from conftest import GOLDEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jsoclite import QueryError
-from jsoclite.sandbox.catalog.catalog import StoredCatalog
+from jsoclite import QueryError, RecordSet
+from jsoclite.sandbox import Sandbox
+from jsoclite.sandbox.catalog.catalog import Catalog, StoredCatalog
 from jsoclite.sandbox.engine.engine import Engine, EngineError
 from jsoclite.selection import Selection, select
 from jsoclite.selection.alternatives import by_offset, by_slot
@@ -53,7 +55,7 @@ class Server:
 
 def rows(ds):
     opened = ENGINE.open(ds)[0]
-    names = ENGINE.record_names(opened.series, opened.recnums)
+    names = ENGINE.reader.names(opened.series, opened.recnums)
     return pd.DataFrame({"recnum": opened.recnums}, index=pd.Index(names, dtype=str, name="record"))
 
 
@@ -82,6 +84,30 @@ def test_slots_say_it_in_one_set(ds, expected):
     assert text.startswith(expected)
     assert text in server.asked
     assert sorted(recnums(text)) == sorted(df.recnum)
+
+
+@pytest.mark.parametrize("shadow", [False, True])
+def test_scattered_rows_of_several_regions_are_one_condition(shadow):
+    """Record numbers of SHARPs are as far apart as the regions are made; slots are near each other."""
+    chance = np.random.default_rng(3)
+    numbers = chance.choice(5_000_000, 1200, replace=False)
+    rows = [
+        {"recnum": int(number), "harpnum": 3500 + n % 12, "t_rec": START + STEP * (n // 12)}
+        | {"t_rec_index": FIRST + n // 12, "num": n}
+        for n, number in enumerate(numbers)
+    ]
+    keywords = [keyword("HARPNUM", "int"), *slotted(), keyword("NUM", "int")]
+    with Sandbox(Catalog([series("our.sharps", "HARPNUM, T_REC_index", keywords, rows)]), shadow=shadow) as sandbox:
+        client = sandbox.client()
+        picked = client.query("our.sharps[]").sample(300, random_state=3)
+        (chosen,) = select(picked)
+        queries = client._queries
+        (found,) = chosen.record_sets(verify=queries.recnums, info=client.info("our.sharps"), max_characters=1800)
+        assert len(chosen.record_sets(max_characters=1800)) > 1
+        assert re.fullmatch(
+            r"our\.sharps\[\? \(HARPNUM=\d+ and T_REC_index-\d+ in \([\d,]+\)\)( or \(.*\))+ \?\]", str(found)
+        )
+        assert sorted(queries.recnums(found)) == sorted(picked.recnum)
 
 
 def test_a_range_that_is_mostly_something_else_is_not_asked_about():
@@ -141,6 +167,7 @@ def test_whatever_is_taken_is_the_selection(series, data):
     chosen = df.iloc[sorted({*places, *range(start, len(df), step)})]
     texts = sets_of(chosen, data.draw(st.sampled_from([110, 200, 700])), Server())
     assert sorted(n for text in texts for n in recnums(text)) == sorted(chosen.recnum)
+    assert all(len(RecordSet.parse(text).elements) == 1 for text in texts)  # JSOC fails on lists as exports
 
 
 @settings(max_examples=60, deadline=None)

@@ -178,7 +178,7 @@ def test_cover_is_exact_for_many_random_numbers():
 @pytest.mark.parametrize("series", ["hmi.M_720s", "aia.lev1_euv_12s", "hmi.sharp_cea_720s", "mdi.fd_M_96m_lev182"])
 def test_names_alone_stand_for_the_newest_versions(series):
     opened = ENGINE.open(f"{series}[]")[0]
-    names = ENGINE.record_names(opened.series, opened.recnums)
+    names = ENGINE.reader.names(opened.series, opened.recnums)
     sets = to_record_sets(names, segments=["x"])
     found = np.concatenate([part.recnums for one in sets for part in ENGINE.open(str(one).replace("{x}", ""))])
     assert sorted(found.tolist()) == sorted(opened.recnums.tolist())

@@ -86,7 +86,6 @@ class Series(Protocol):
     @property
     def definition(self) -> SeriesDefinition:
         """What the series is."""
-        ...
 
     def candidates(self, bounds: Mapping[str, Bound], all_versions: bool) -> Recnums:
         """
@@ -100,7 +99,6 @@ class Series(Protocol):
             False: only the highest record number of each prime-key tuple. True: superseded versions, too; those of
             one tuple in ascending order.
         """
-        ...
 
     def columns(self, recnums: Recnums, names: Sequence[str]) -> dict[str, Column]:
         """
@@ -114,27 +112,21 @@ class Series(Protocol):
         KeyError
             For a name that is no column.
         """
-        ...
 
     def existing(self, recnums: Recnums) -> Recnums:
         """Those of `recnums` that are records of the series, of any version, in the order given."""
-        ...
 
     def extremes(self, column: str) -> tuple[int | float | str, int | float | str] | None:
         """Least and greatest value of a prime-key column, or of ``recnum``, over all records; None without records."""
-        ...
 
     def units(self, sunums: Recnums) -> list[StorageUnit | None]:
         """What SUMS knows of each storage unit, None where it knows nothing."""
-        ...
 
     def directories(self, sunums: Recnums) -> list[str]:
         """`StorageUnit.directory` of each unit that is online, an empty string for the others; made to be fast."""
-        ...
 
     def path(self, recnum: int, segment: str) -> str | None:
         """Path of a record's own file (links are not followed), None where it is offline or there is none."""
-        ...
 
 
 class Catalog(Mapping[str, Series]):
@@ -232,11 +224,7 @@ class StoredSeries:
         order = self._order if all_versions else self._order[self._newest]
         keep = np.ones(len(order), dtype=bool)
         for name, (low, high) in bounds.items():
-            values = self._columns[name][order]
-            if low is not None:
-                keep &= np.asarray(values >= low, dtype=bool)
-            if high is not None:
-                keep &= np.asarray(values <= high, dtype=bool)
+            keep &= within(self._columns[name][order], low, high)
         return np.asarray(self._columns["recnum"][order[keep]], dtype=np.int64)
 
     def _rows(self, recnums: Recnums) -> npt.NDArray[np.intp]:
@@ -271,6 +259,16 @@ class StoredSeries:
     def path(self, recnum: int, segment: str) -> str | None:
         """See `Series.path`."""
         return segment_path(self, recnum, segment)
+
+
+def within(values: Column, low: Any, high: Any) -> npt.NDArray[np.bool_]:
+    """Which values lie within inclusive limits, None where open."""
+    keep = np.ones(len(values), dtype=bool)
+    if low is not None:
+        keep &= np.asarray(values >= low, dtype=bool)
+    if high is not None:
+        keep &= np.asarray(values <= high, dtype=bool)
+    return keep
 
 
 def segment_path(series: Series, recnum: int, segment: str) -> str | None:

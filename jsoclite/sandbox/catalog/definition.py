@@ -12,10 +12,9 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ...errors import RecordSetError
 from ...times import words
@@ -29,8 +28,12 @@ class SeriesDefinition:
 
     Parameters
     ----------
-    rows : mapping
-        Lists of rows under ``drms_series``, ``drms_keyword``, ``drms_segment`` and ``drms_link``.
+    series : mapping
+        Its row of ``drms_series``.
+    keywords : iterable of Keyword
+        In order; one that is per segment stands for one a segment.
+    segments, links : iterable of Segment, of Link
+        In any order.
 
     Attributes
     ----------
@@ -54,31 +57,35 @@ class SeriesDefinition:
         If the rows contradict each other, e.g. a prime key that is no keyword.
     """
 
-    def __init__(self, rows: Mapping[str, Any]) -> None:
-        (series,) = rows["drms_series"]
+    def __init__(
+        self,
+        series: Mapping[str, Any],
+        keywords: Iterable[Keyword],
+        segments: Iterable[Segment],
+        links: Iterable[Link] = (),
+    ) -> None:
         self.name: str = series["seriesname"]
         self.description: str = series["description"] or ""
-        self.retention = int(series["retention"])
-        self.unitsize = int(series["unitsize"])
-        self.archive = int(series["archive"])
-        self.tapegroup = int(series["tapegroup"])
-        segments = sorted(rows.get("drms_segment", ()), key=lambda row: int(row["segnum"]))
-        self.segments = {row["segmentname"].lower(): _segment(row) for row in segments}
-        ranked = sorted(rows["drms_keyword"], key=lambda row: int(row["persegment"]) >> 16)
-        self.keywords = {key.column: key for row in ranked for key in _keywords(row, self.segments.values())}
-        self.links = {
-            row["linkname"].lower(): Link(
-                row["linkname"], row["target_seriesname"], row["type"] == "static", row["description"] or ""
-            )
-            for row in rows.get("drms_link", ())
-        }
+        self.retention, self.unitsize = int(series["retention"]), int(series["unitsize"])
+        self.archive, self.tapegroup = int(series["archive"]), int(series["tapegroup"])
+        self.segments = {one.name.lower(): one for one in sorted(segments, key=lambda one: one.number)}
+        numbers = [one.number for one in self.segments.values()]
+        self.keywords = {key.column: key for one in keywords for key in one.of_segments(numbers)}
+        self.links = {link.name.lower(): link for link in links}
         self.prime = tuple(self._key(name, "prime key") for name in _names(series["primary_idx"]))
         self.dbindex = tuple(self.external(self._key(name, "index")).name for name in _names(series["dbidx"]))
 
     @classmethod
     def load(cls, path: Path) -> SeriesDefinition:
         """Read a ``SERIES.definition.json``."""
-        return cls(json.loads(path.read_text(encoding="utf-8")))
+        rows: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        (series,) = rows["drms_series"]
+        keywords = map(_keyword, sorted(rows["drms_keyword"], key=lambda row: int(row["persegment"]) >> 16))
+        links = [
+            Link(row["linkname"], row["target_seriesname"], row["type"] == "static", row["description"] or "")
+            for row in rows.get("drms_link", ())
+        ]
+        return cls(series, keywords, map(_segment, rows.get("drms_segment", ())), links)
 
     def __repr__(self) -> str:
         return f"<SeriesDefinition {self.name}>"
@@ -149,44 +156,18 @@ def _names(text: str | None) -> list[str]:
 
 def _segment(row: Mapping[str, Any]) -> Segment:
     axes = tuple(int(axis) for axis in _names(str(row["axis"] or "")))[: int(row["naxis"])]
-    linked = bool(row["islink"])
-    return Segment(
-        row["segmentname"],
-        int(row["segnum"]),
-        row["scope"],
-        row["type"],
-        axes,
-        row["unit"] or "",
-        row["protocol"],
-        row["description"] or "",
-        row["linkname"] if linked else "",
-        row["targetseg"] if linked else "",
-    )
+    plain = (row["protocol"], row["description"] or "")
+    link = (row["linkname"], row["targetseg"]) if row["islink"] else ()
+    name, number = row["segmentname"], int(row["segnum"])
+    return Segment(name, number, row["scope"], row["type"], axes, row["unit"] or "", *plain, *link)
 
 
-def _keywords(row: Mapping[str, Any], segments: Iterable[Segment]) -> Iterable[Keyword]:
-    """One keyword a row, or one a segment where the keyword is per segment."""
-    linked, flags, name = bool(row["islink"]), int(row["persegment"]) & 0xFFFF, row["keywordname"]
-
-    def keyword(name: str, number: int) -> Keyword:
-        return Keyword(
-            name,
-            row["type"],
-            str(row["defaultval"] if row["defaultval"] is not None else ""),
-            row["format"] or "",
-            row["unit"] or "",
-            row["description"] or "",
-            row["linkname"] if linked else "",
-            row["targetkeyw"] if linked else "",
-            0 if linked else int(row["isconstant"]),
-            flags,
-            row["keywordname"],
-            number,
-        )
-
-    if flags & PER_SEGMENT:
-        return [keyword(f"{name}_{segment.number:03d}", segment.number) for segment in segments]
-    return [keyword(name, -1)]
+def _keyword(row: Mapping[str, Any]) -> Keyword:
+    default = "" if row["defaultval"] is None else str(row["defaultval"])
+    form, unit, note = (row[name] or "" for name in ("format", "unit", "description"))
+    link, target, scope = (row["linkname"], row["targetkeyw"], 0) if row["islink"] else ("", "", row["isconstant"])
+    flags = int(row["persegment"]) & 0xFFFF
+    return Keyword(row["keywordname"], row["type"], default, form, unit, note, link, target, int(scope), flags)
 
 
 #: Missing value of every DRMS integer type (``drms_types.h``).
@@ -211,8 +192,7 @@ PER_SEGMENT, _IMPLICIT = 1, 2
 _ALIAS = re.compile(r"\[\s*([A-Za-z][A-Za-z0-9_-]*)\s*(?::\s*(\w+)\s*)?\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Keyword:
+class Keyword(NamedTuple):
     """
     One keyword of a series.
 
@@ -236,8 +216,6 @@ class Keyword:
         Code of the record scope (0 variable, 1 constant, 100 index, 1000 and more slotted).
     flags : int
         1 per segment, 2 implicit, 4 prime key inside, 8 prime key outside.
-    base : str
-        Name without the segment's number.
     segment : int
         Number of the segment, -1 where the keyword is not per segment.
     """
@@ -252,8 +230,18 @@ class Keyword:
     target: str = ""
     scope: int = 0
     flags: int = 0
-    base: str = ""
     segment: int = -1
+
+    def of_segments(self, numbers: Iterable[int]) -> list[Keyword]:
+        """Itself, or one for each segment where it is per segment."""
+        if not self.per_segment:
+            return [self]
+        return [self._replace(name=f"{self.name}_{number:03d}", segment=number) for number in numbers]
+
+    @property
+    def base(self) -> str:
+        """Name without the segment's number."""
+        return self.name if self.segment < 0 else self.name.rpartition("_")[0]
 
     @property
     def column(self) -> str:
@@ -306,8 +294,7 @@ class Keyword:
         return JD0 if self.type == "time" else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One segment (file) of a series; `axes` is empty or zeros where the size differs from record to record."""
 
     name: str
@@ -322,8 +309,7 @@ class Segment:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """One link: each record points to a record of `target`, by record number (static) or by prime keys (dynamic)."""
 
     name: str
@@ -332,8 +318,7 @@ class Link:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class Slotting:
+class Slotting(NamedTuple):
     """
     How a slotted key becomes a slot number (``drms_keyword_priv.h``, ``CalcSlot``).
 

@@ -26,12 +26,7 @@ Column = npt.NDArray[Any]
 
 # size of C's integer types behind %x, %o and %u; char and short are promoted to int
 _BITS: Final = {"char": 32, "short": 32, "int": 32, "longlong": 64}
-_HEXADECIMAL: Final = {
-    "char": (2, 2**32 - 1),
-    "short": (4, 2**32 - 1),
-    "int": (8, 2**32 - 1),
-    "longlong": (16, 2**64 - 1),
-}
+_HEXADECIMAL: Final = {"char": 2, "short": 4, "int": 8, "longlong": 16}
 _SPEC: Final = re.compile(r"%([-+ #0']*)(\d+|\*)?(\.\d*)?(?:hh|h|ll|l|L|q|j|z|t)?([diouxXeEfFgGcs%])")
 # units of a time that is an interval, in seconds (atoinc.c)
 _INTERVALS: Final = {
@@ -108,7 +103,7 @@ def _bits(key: Keyword, values: Column) -> list[str]:
     if key.type == "string":  # the server prints every character to the same place, so the last one stays
         return [f"{text.encode('latin-1', 'replace')[-1]:02X}" if text else "" for text in values.tolist()]
     if key.type in MISSING_INT:
-        width, mask = _HEXADECIMAL[key.type]
+        width, mask = _HEXADECIMAL[key.type], (1 << _BITS[key.type]) - 1
         return [f"{value & mask:0{width}X}" for value in values.tolist()]
     if key.type == "float":
         return [f"{bits:08X}" for bits in values.astype(np.float32).view(np.uint32).tolist()]
@@ -158,18 +153,6 @@ def _whole(value: Any) -> int:
         return -(2**31)
 
 
-class _Known(dict[Any, str]):
-    """Texts of values, made when they are first asked for."""
-
-    def __init__(self, form: str, prepare: Callable[[Any], Any]) -> None:
-        self._form, self._prepare = form, prepare
-
-    def __missing__(self, value: Any) -> str:
-        text: str = self._form % self._prepare(value)
-        self[value] = text
-        return text
-
-
 def _numbers(kind: str, format_text: str, values: Column) -> list[str]:
     """Format a column at once: equal values only once, the others in one call of the interpreter."""
     form, prepare = _format(format_text, kind)
@@ -181,8 +164,9 @@ def _numbers(kind: str, format_text: str, values: Column) -> list[str]:
         if (values == values[0]).all():
             return [form % prepare(values[0])] * len(values)
         if len(values) > 64 and len(set(values[:: len(values) // 64].tolist())) < 24:
-            known = _Known(form, prepare)  # few different values: each is formatted once
-            return [known[value] for value in values.tolist()]
+            listed = values.tolist()  # few different values: each is formatted once
+            known = {value: form % prepare(value) for value in set(listed)}
+            return [known[value] for value in listed]
     if prepare is float:
         return ((form + "\0") * len(values) % tuple(values.tolist())).split("\0")[:-1]
     return [form % prepare(value) for value in values.tolist()]
@@ -249,10 +233,6 @@ def _fits_real(value: float, digits: int) -> str:
 
 _ZONES: Final = frozenset({"TAI", "UTC", "UT", "ISO", "TT", "TDT"})
 _LEAPS: Final = np.array([begin for begin, _ in words.LEAP_SECONDS])
-# 00:00 to 23:59
-_CLOCKS: Final = (
-    np.array([f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(1440)], "S5").view("S1").reshape(-1, 5)
-)
 _SINCE_1600: Final = 11897020800.0  # to 1977
 _FAST_FROM, _FAST_TO = -5.0e8, 7.0e9  # within the Gregorian calendar, after the first leap second, four digits of year
 
@@ -315,16 +295,11 @@ def _calendar(seconds: npt.NDArray[np.float64], zone: str, precision: int) -> li
     iso = zone == "ISO"
     width = precision + 3 if precision else 2
     tail = b"Z\n" if iso else b"_" + zone.encode() + b"\n"
-    day, of_day = np.divmod(minute.astype(np.int64), 1440)
-    days, where = np.unique(day, return_inverse=True)
-    dates = np.datetime_as_string(np.datetime64("1977-01-01", "D") + days).astype("S10").view("S1").reshape(-1, 10)
-    rows = np.empty((len(seconds), 17 + width + len(tail)), dtype="S1")
-    rows[:, :10] = dates[where]
-    rows[:, 10] = b"T" if iso else b"_"
+    minutes = np.datetime_as_string(np.datetime64("1977-01-01T00:00", "m") + minute.astype(np.int64))
+    rows = np.full((len(seconds), 17 + width + len(tail)), b":", dtype="S1")
+    rows[:, :16] = minutes.astype("S16").view("S1").reshape(-1, 16)
     if not iso:
-        rows[:, [4, 7]] = b"."
-    rows[:, 11:16] = _CLOCKS[of_day]
-    rows[:, 16] = b":"
+        rows[:, [4, 7, 10]] = np.frombuffer(b".._", dtype="S1")
     rows[:, 17 : 17 + width] = _seconds(second, precision, width)
     rows[:, 17 + width :] = np.frombuffer(tail, dtype="S1")
     return rows.tobytes().decode("ascii").split("\n")[:-1]

@@ -30,11 +30,9 @@ class FileSource(Protocol):
 
     def locate(self, path: str) -> tuple[str, int, str] | None:
         """Series, record number and segment that a path leads to, None for nothing."""
-        ...
 
     def open_file(self, series: str, recnum: int, segment: str) -> bytes:
         """Content of a file."""
-        ...
 
 
 class FileCache:

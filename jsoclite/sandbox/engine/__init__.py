@@ -8,10 +8,9 @@ whole columns at a time (`reading`). What the server refuses is an `EngineError`
 """
 
 from . import records as reading
-from .engine import NOT_FOUND, Engine, has_shadow, to_int
+from .engine import NOT_FOUND, Engine, to_int
 from .handle import EngineCrash, EngineError, Opened
 from .records import Reader
-from .search import known_extremes
 
 __all__ = [
     "NOT_FOUND",
@@ -20,8 +19,6 @@ __all__ = [
     "EngineError",
     "Opened",
     "Reader",
-    "has_shadow",
-    "known_extremes",
     "reading",
     "to_int",
 ]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +33,8 @@ _KINDS: Final = {
     "string": language.Kind.STRING,
 }
 _BITS: Final = {"char": 8, "short": 16, "int": 32, "longlong": 64, "float": 32, "double": 64}
+_ONE: Final = (language.Slot, language.SlotFirst, language.SlotLast)
+_ENDS: Final = (language.First, language.Last, language.SlotFirst, language.SlotLast)
 _REAL_FORMATS: Final = {"float": ".9g", "time": "f"}
 
 
@@ -48,14 +51,18 @@ class Clause:
         Whether superseded records count: after ``[! !]`` or ``[:#…]``.
     sql : bool
         Whether an SQL filter is part of it.
-    by_recnum : bool
-        Whether records are listed by number.
+    prime, other : str
+        The filters of prime keys, and all others, as the server holds them apart for a shadow table.
+    first_last : bool
+        Whether a prime key is asked for its first or last value.
     """
 
     text: str
     all_versions: bool = False
     sql: bool = False
-    by_recnum: bool = False
+    prime: str = ""
+    other: str = ""
+    first_last: bool = False
 
 
 def clause(definition: schema.SeriesDefinition, element: language.Element, shadow: bool = False) -> Clause:
@@ -78,25 +85,36 @@ def clause(definition: schema.SeriesDefinition, element: language.Element, shado
     FatalSetError
         For what kills its program.
     """
-    text, all_versions, sql, by_recnum, position = "", False, False, False, 0
+    found: list[tuple[int, str, bool]] = []  # place among the prime keys, condition, whether first or last
+    all_versions, sql, position = False, False, 0
     for raw in element.filters:
         if raw.kind in (language.FilterKind.SQL, language.FilterKind.SQL_ALL):
             read = read_sql(raw)
             sql, all_versions = True, all_versions or read.all_versions
-            condition, first_last = read.sql + " ", False
+            found.append((-1, read.sql + " ", False))
         elif raw.kind is language.FilterKind.RECNUM:
-            by_recnum = True
-            condition, first_last = _recnums(read_recnums(raw).items, definition.name), False
+            all_versions = True
+            found.append((-1, _recnums(read_recnums(raw).items, definition.name), False))
+        elif raw.kind is language.FilterKind.EMPTY:  # takes a position, and does no harm behind the last one
+            position += 1
         else:
-            if raw.kind is language.FilterKind.EMPTY:  # takes a position, and does no harm behind the last one
-                position += 1
-                continue
             key, position = _key(definition, raw, position)
-            condition, first_last = _key_condition(definition, key, raw)
-        text = _append(text, condition, first_last)
+            outer = [one.column for one in definition.primekeys]
+            place = outer.index(key.column) if key.column in outer else definition.prime.index(key)
+            found.append((place, *_key_condition(definition, key, raw)))
+    first_last = any(one[2] for one in found)
+    if shadow and first_last and not all_versions:
+        found.sort(key=lambda one: one[0] if one[0] >= 0 else len(found))  # InnerFLSelect (drms_series.c)
+    text = prime = other = ""
+    for place, condition, ends in found:
+        text = _append(text, condition, ends)
+        if place >= 0:
+            prime = _append(prime, condition, ends)
+        else:
+            other = _append(other, condition, False)
     if not shadow:
         text = through_printf(text)
-    return Clause(text, all_versions or by_recnum, sql, by_recnum)
+    return Clause(text, all_versions, sql, prime, other, first_last)
 
 
 def _append(text: str, condition: str, first_last: bool) -> str:
@@ -130,20 +148,15 @@ def _key_condition(definition: schema.SeriesDefinition, key: Keyword, raw: langu
     column = key
     if key.slotted:
         column = definition.keywords[f"{key.column}_index"]
-    read: language.KeyFilter = read_filter(
-        raw,
-        _KINDS[key.type],
-        key.slotted,
-        bits=_BITS.get(key.type, 0),
-        generic_slots=key.recscope == "slot",
-    )
-    items = read.items
-    first_last = isinstance(items[0], (language.First, language.Last, language.SlotFirst, language.SlotLast))
+    bits = _BITS.get(key.type, 0)
+    read = read_filter(raw, _KINDS[key.type], key.slotted, bits=bits, generic_slots=key.recscope == "slot")
+    items: tuple[language.ValueItem | language.SlotItem, ...] = read.items
+    first_last = isinstance(items[0], _ENDS)
     slots = definition.slotting.get(key.column)
     raw_bits = slots is not None and isinstance(items[0], (language.First, language.Last))
     parts = []
     for item in items:
-        if isinstance(item, (language.First, language.Last, language.SlotFirst, language.SlotLast)):
+        if isinstance(item, _ENDS):
             which = "min" if isinstance(item, (language.First, language.SlotFirst)) else "max"
             parts.append(f"( {column.name}=(select {which}({column.name}) from {definition.name}) )")
         elif isinstance(item, (language.Single, language.Range, language.Span)):
@@ -157,17 +170,13 @@ def _key_condition(definition: schema.SeriesDefinition, key: Keyword, raw: langu
 def _value_condition(column: Keyword, item: language.ValueItem, slots: schema.Slotting | None, raw_bits: bool) -> str:
     name = column.name
 
-    def number(value: language.Value) -> str:
-        if slots is None:
-            return _literal(column, _length(value, None) if isinstance(value, language.Duration) else value)
-        seconds = slots.epoch + value.seconds(slots.step) if isinstance(value, language.Duration) else _real(value)
-        return str(_bits(seconds) if raw_bits else slots.slot(seconds))
-
-    def length(value: language.Value) -> str:
+    def number(value: language.Value, length: bool = False) -> str:
         if slots is None:
             return _literal(column, _length(value, None) if isinstance(value, language.Duration) else value)
         seconds = _length(value, slots)
-        return str(_bits(seconds) if raw_bits else slots.slots(seconds))
+        if isinstance(value, language.Duration) and not length:
+            seconds += slots.epoch
+        return str(_bits(seconds) if raw_bits else slots.slots(seconds) if length else slots.slot(seconds))
 
     if isinstance(item, language.Single):
         return f"{name}={number(item.value)}"
@@ -176,7 +185,7 @@ def _value_condition(column: Keyword, item: language.ValueItem, slots: schema.Sl
     if isinstance(item, language.Range):
         text = f"{start}<={name} AND {name}<={number(item.end)}"
     else:
-        text = f"{start}<={name} AND {name}<( {start} + {length(item.length)} )"
+        text = f"{start}<={name} AND {name}<( {start} + {number(item.length, True)} )"
     if item.step is None:
         return text
     if slots is not None:
@@ -185,21 +194,17 @@ def _value_condition(column: Keyword, item: language.ValueItem, slots: schema.Sl
         return f"{text} AND (cast(({name} - {start}) as integer) % {step}) = 0"
     if _KINDS[column.type] is language.Kind.INTEGER:
         return f"{text} AND (cast(({name} - {start}) as integer) % {_literal(column, item.step)}) = 0"
-    begin, step_size = _real(item.start), _length(item.step, None)
+    begin, step_size = _length(item.start, None), _length(item.step, None)
     quotient = f"(({name} - {begin:g}) / {step_size:g})"
     return f"{text} AND (abs({quotient} - (round({quotient[1:-1]}))) < {2e-11 * begin:g})"
 
 
-def _real(value: language.Value) -> float:
-    if isinstance(value, (int, float)):
-        return float(value)
-    return math.nan
-
-
 def _length(value: language.Value, slots: schema.Slotting | None) -> float:
+    """A real number or a duration in seconds; NaN for anything else."""
     if isinstance(value, language.Duration):
-        return value.seconds(slots.step if slots else None)
-    return _real(value)
+        # slots of a key that has none are of no length
+        return 0.0 if slots is None and value.unit == "u" else value.seconds(slots.step if slots else None)
+    return float(value) if isinstance(value, (int, float)) else math.nan
 
 
 def _half_away(value: float) -> int:
@@ -239,25 +244,11 @@ def _index_condition(
     if isinstance(item, language.Slot):
         return f"{name}={at(item.number)}"
     if isinstance(item, language.SlotRange):
-        ends = [f"{name}>={at(item.start)}" if item.start is not None else ""]
-        ends += [f"{name}<={at(item.end)}" if item.end is not None else ""]
-        text = " AND ".join(end for end in ends if end) or "1 = 1 "
-        if item.start is None or item.end is None:
-            text = text.rstrip() + " "
+        ends = [f"{name}{sign}{at(end)}" for sign, end in ((">=", item.start), ("<=", item.end)) if end is not None]
+        text = " AND ".join(ends) if len(ends) == 2 else f"{ends[0] if ends else '1 = 1'} "
         start = item.start
     else:
-        assert not isinstance(
-            item,
-            (
-                language.First,
-                language.Last,
-                language.Single,
-                language.Range,
-                language.Span,
-                language.SlotFirst,
-                language.SlotLast,
-            ),
-        )
+        assert isinstance(item, language.SlotSpan)
         text = f"{name}>={at(item.start)} AND {name}<{at(item.start + item.count)}"
         start = item.start
     if item.step is None or item.step == 1:
@@ -279,7 +270,7 @@ def _step_text(column: Keyword, value: float) -> str:
 
 
 def _recnums(items: tuple[language.SlotItem, ...], series: str) -> str:
-    if all(isinstance(item, (language.Slot, language.SlotFirst, language.SlotLast)) for item in items):
+    if all(isinstance(item, _ONE) for item in items):
         return f"recnum in ({', '.join(_recnum(item, series) for item in items)})"
     return " OR ".join(f"( {_recnum_condition(item, series)} )" for item in items)
 
@@ -292,7 +283,7 @@ def _recnum(item: language.SlotItem, series: str) -> str:
 
 
 def _recnum_condition(item: language.SlotItem, series: str) -> str:
-    if isinstance(item, (language.Slot, language.SlotFirst, language.SlotLast)):
+    if isinstance(item, _ONE):
         return f"recnum={_recnum(item, series)}"
     if isinstance(item, language.SlotRange):
         start = item.start
@@ -309,6 +300,57 @@ def _recnum_condition(item: language.SlotItem, series: str) -> str:
     return f"{text} AND (recnum-{origin})%{item.step}=0 "
 
 
+_NAMES: Final = re.compile(r"'(?:[^']|'')*'|([A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)(?!\w|\s*\()")
+_AGGREGATE: Final = re.compile(r"\b(?:min|max|count|avg|sum)\s*\(\s*T[12]\.", re.IGNORECASE)
+
+
+def several_statements(condition: Clause, n: int, counting: bool) -> bool:
+    """Whether the server makes a temporary table first: PostgreSQL's messages are lost on the way then."""
+    return bool(n or condition.first_last or (counting and condition.prime and condition.other))
+
+
+def shadow_refusal(definition: schema.SeriesDefinition, condition: Clause, n: int, counting: bool) -> str:
+    """
+    What PostgreSQL says of the query that the server makes of a shadow table and the series; empty where that works.
+
+    Both have the prime keys and recnum, so the server puts ``T1.`` or ``T2.`` before every place where the text of one
+    of these stands, also within longer names, and twice before recnum (drms_series.c: PrependWhere and its callers).
+    """
+    if condition.all_versions or condition.first_last or (counting and not n) or not definition.prime:
+        return ""
+    names = [key.column for key in definition.prime]
+    table = definition.name.lower().partition(".")[2]
+    prime, other, ambiguous = condition.prime, condition.other, False
+    if n:
+        prime = _prefixed(prime, names, "T1.") if other else ""
+        ambiguous = bool(prime)
+        other = other if ambiguous else _prefixed(other, names, "T1.")
+    else:
+        prime = _prefixed(prime, names, "T2.")
+        other = _prefixed(re.sub("recnum", "T1.recnum", other, flags=re.IGNORECASE), names, "T2.")
+    if _AGGREGATE.search(prime) or _AGGREGATE.search(other):
+        return "aggregate functions are not allowed in WHERE"
+    for chain in filter(None, (found[1] for found in _NAMES.finditer(other))):
+        *path, name = (part.strip().lower() for part in chain.split("."))
+        if not path:
+            if ambiguous and name in (*names, "recnum"):
+                return f'column reference "{name}" is ambiguous'
+        elif path == ["t1", "t2"] or path[-1] == table:
+            return f'invalid reference to FROM-clause entry for table "{path[-1]}"'
+        elif path[-1] not in ("t1", "t2"):
+            if re.search(r"t[12]$", path[-1]):
+                return f'missing FROM-clause entry for table "{path[-1]}"'
+        elif name not in (*names, "recnum"):
+            return f"column {path[-1]}.{name} does not exist"
+    return ""
+
+
+def _prefixed(text: str, names: Sequence[str], prefix: str) -> str:
+    for name in (*names, "recnum"):
+        text = re.sub(re.escape(name), prefix + name, text, flags=re.IGNORECASE)
+    return text
+
+
 _DIRECTIVE: Final = re.compile(r"%([-+ #0']*)(\d*)((?:\.\d*)?)((?:hh|h|ll|l|L|q|j|z|t)?)(.?)", re.DOTALL)
 
 
@@ -322,22 +364,16 @@ def through_printf(text: str) -> str:
 
 
 def _directive(found: re.Match[str]) -> str:
-    flags, width, precision, _, conversion = found.groups()
+    width, conversion = found[2], found[5]
     if conversion == "%":
         return "%"
-    if conversion in tuple("diouxXc"):
-        return "0".rjust(min(int(width or 0), 4096))
-    if conversion in tuple("eEfFgGaA"):
-        return f"{0.0:f}".rjust(min(int(width or 0), 4096))
+    if conversion and conversion in "diouxXceEfFgGaA":
+        return ("0" if conversion in "diouxXc" else f"{0.0:f}").rjust(min(int(width or 0), 4096))
     if conversion in ("s", "n", "p"):
         raise language.FatalSetError(
             f"the server uses the filter as a printf format, and {found[0]!r} ends its program; double the %"
         )
-    del flags, precision
     return found[0]
-
-
-# ruff: noqa: S608 - the SQL built here is never sent anywhere
 
 
 def statement(definition: schema.SeriesDefinition, condition: Clause, limit: int, n: int = 0) -> tuple[str, int, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
@@ -16,8 +16,8 @@ from ...errors import RecordSetError
 from ...recordset import language, scan_set
 from ..catalog import Recnums, Series
 from ..postgres import SqlError, Term, parse_condition
-from .clause import Clause, clause, statement
-from .handle import EngineCrash, EngineError, Opened, TooManyRecords
+from .clause import Clause, clause, several_statements, shadow_refusal, statement
+from .handle import EngineCrash, EngineError, Opened
 from .records import Reader
 from .search import Budget, Search, Subselects, as_postgres_leaves_them
 
@@ -30,6 +30,8 @@ T = TypeVar("T")
 #: Rows that the server fetches for one element of a record set (``MAXIMUM_LIMIT``, drms_record.c).
 RECORD_LIMIT: Final = 75_000
 NOT_FOUND: Final = " jsoc_info: series not found."
+#: What is left of PostgreSQL's words where the server sends several statements.
+LOST: Final = "problem with database query"
 _INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
 _FEW: Final = 1000  # so many records are few enough to be looked for from one end
 _FUDGE: Final = 4  # rows that the server looks at for each record wanted (``kQUERYNFUDGE``)
@@ -47,6 +49,9 @@ class Engine:
         From this many records on, a query for the records of one element fails.
     clock : callable
         Seconds, for the ``runtime`` of answers.
+    shadow : bool, optional
+        Whether all series have tables of their newest records, as the big ones of JSOC do; by default what their
+        property ``shadow`` says, and True for those that lack it.
     """
 
     def __init__(
@@ -55,8 +60,9 @@ class Engine:
         *,
         record_limit: int = RECORD_LIMIT,
         clock: Callable[[], float] = time.perf_counter,
+        shadow: bool | None = None,
     ) -> None:
-        self.catalog, self.record_limit, self.clock = catalog, record_limit, clock
+        self.catalog, self.record_limit, self.clock, self._shadow = catalog, record_limit, clock, shadow
         self.reader = Reader(catalog)
 
     # ---- record sets
@@ -97,33 +103,31 @@ class Engine:
         Raises
         ------
         EngineError
-            With the server's exact text.
+            With the server's exact text; for `record_limit` records and more that is "series not found".
         EngineCrash
             For what ends the server's program.
-        TooManyRecords
-            For `record_limit` records and more.
         """
-        elements = self.scan(ds)
-        if n is not None and n < 0 and len(elements) > 1:
-            raise EngineCrash("a negative n and several record sets")
         budget = Budget(self.clock)
-        return [self._open(element, n, budget) for element in self._drms(elements)]
+        return [self._open(element, n, budget) for element in self._drms(ds, n)]
 
     def count(self, ds: str, n: int | None = None) -> int:
         """How many records a record set has, as ``rs_summary`` says; errors as for `open`."""
-        elements = self.scan(ds)
-        if n and n < 0 and len(elements) > 1:
-            raise EngineCrash("a negative n and several record sets")
         total, budget = 0, Budget(self.clock)
-        for element in self._drms(elements):
+        for element in self._drms(ds, n):
             series, condition = self._condition(element)
             if n:
                 total += len(self._find(series, condition, n, budget))
             else:
-                total += self._guarded(condition, series, lambda found: sum(map(len, found.chunks())), budget)
+                total += self._guarded(
+                    condition, series, lambda found: sum(map(len, found.chunks())), budget, counting=True
+                )
         return total
 
-    def _drms(self, elements: Sequence[language.Element]) -> Iterator[language.Element]:
+    def _drms(self, ds: str, n: int | None) -> Iterator[language.Element]:
+        """Elements of a record set that name records of a series."""
+        elements = self.scan(ds)
+        if n is not None and n < 0 and len(elements) > 1:
+            raise EngineCrash("a negative n and several record sets")
         for element in elements:
             if element.kind is language.ElementKind.AT_FILE and not element.series.strip("@ "):
                 continue  # an empty list of record sets
@@ -141,7 +145,7 @@ class Engine:
     def _condition(self, element: language.Element) -> tuple[Series, Clause]:
         series = self.series(element.series)
         try:
-            return series, clause(series.definition, element, has_shadow(series))
+            return series, clause(series.definition, element, self.has_shadow(series))
         except language.FatalSetError as error:
             raise EngineCrash(str(error)) from None
         except RecordSetError:
@@ -151,14 +155,31 @@ class Engine:
         series, condition = self._condition(element)
         recnums = self._find(series, condition, n or 0, budget)
         if len(recnums) >= self.record_limit:
-            raise TooManyRecords(f"{len(recnums)} records and more in {series.definition.name}: count before you list")
+            raise EngineError(NOT_FOUND)
         return Opened(series, recnums, _segments(series.definition, element), element)
 
     def _find(self, series: Series, condition: Clause, n: int, budget: Budget) -> Recnums:
         return self._guarded(condition, series, lambda found: self._fetch(found, series, condition, n), budget, n)
 
-    def _guarded(self, condition: Clause, series: Series, work: Callable[[Search], T], budget: Budget, n: int = 0) -> T:
+    def has_shadow(self, series: Series) -> bool:
+        """Whether a series has a table of its newest records, as those of JSOC have."""
+        return bool(getattr(series, "shadow", True)) if self._shadow is None else self._shadow
+
+    def _guarded(
+        self,
+        condition: Clause,
+        series: Series,
+        work: Callable[[Search], T],
+        budget: Budget,
+        n: int = 0,
+        *,
+        counting: bool = False,
+    ) -> T:
         """Compile a condition and do something with the search, PostgreSQL's errors turned into the server's."""
+        shadow = self.has_shadow(series) and not condition.all_versions
+        lost = shadow and several_statements(condition, n, counting)
+        if shadow and (message := shadow_refusal(series.definition, condition, n, counting)):
+            raise EngineError(LOST if lost else f"ERROR:  {message}\n")
         query, start, end = statement(series.definition, condition, self.record_limit, n)
         try:
             term: Term | None = None
@@ -167,7 +188,7 @@ class Engine:
                 term = compiler.condition(parse_condition(query, start, end))
             return work(Search(series, term, condition.all_versions, budget, few=0 < abs(n) < _FEW))
         except SqlError as error:
-            raise EngineError(error.report(query)) from None
+            raise EngineError(LOST if lost else error.report(query)) from None
         except RecordSetError:  # a computed series that would have to make up too many records at once
             raise EngineError("ERROR:  canceling statement due to statement timeout\n") from None
         except RecursionError:
@@ -182,50 +203,21 @@ class Engine:
                 if count >= self.record_limit:
                     break
             everything = _joined(parts)
-            if condition.all_versions and not has_shadow(series):
+            if condition.all_versions and not self.has_shadow(series):
                 return as_postgres_leaves_them(series, everything)
             return everything
         raw = condition.all_versions
         rows = abs(n)
-        if not raw and not has_shadow(series):
+        if not raw and not self.has_shadow(series):
             # without a shadow table the server cuts the list of all versions before it looks for the newest ones
             if n == _INT_MIN or _wrapped(_FUDGE * rows) < 0:
                 raise EngineError("ERROR:  LIMIT must not be negative\n")
-            return self._collapsed(found, series, n, min(_wrapped(_FUDGE * rows), self.record_limit))
+            newest = found.newest(_ends(found.with_versions().chunks(n < 0), n, _wrapped(_FUDGE * rows)))
+            most = min(rows, self.record_limit)
+            return newest[:most] if n > 0 else newest[max(0, len(newest) - most) :]
         if n == _INT_MIN:
             raise EngineError("ERROR:  LIMIT must not be negative\n")
         return _ends(found.chunks(n < 0), n, min(rows, self.record_limit))
-
-    def _collapsed(self, found: Search, series: Series, n: int, rows: int) -> Recnums:
-        everything = found.with_versions()
-        limited = _ends(everything.chunks(n < 0), n, rows)
-        newest = found.newest(limited)
-        return newest[: abs(n)] if n > 0 else newest[max(0, len(newest) - abs(n)) :]
-
-    # ---- records
-    def record_names(self, series: Series, recnums: Recnums, segments: Sequence[str] | None = None) -> list[str]:
-        """
-        Names of records, with the segments in braces if any are given.
-
-        Parameters
-        ----------
-        series : Series
-            Their series.
-        recnums : array of int64
-            Their record numbers.
-        segments : sequence of str, optional
-            Names to put behind each record's name.
-        """
-        names = self.reader.names(series, recnums)
-        if segments is None:
-            return names
-        tail = "{" + ",".join(segments) + "}"
-        return [name + tail for name in names]
-
-
-def has_shadow(series: Series) -> bool:
-    """Whether a series has a table of its newest records, as those of JSOC have; a property ``shadow`` can deny it."""
-    return bool(getattr(series, "shadow", True))
 
 
 def _segments(definition: schema.SeriesDefinition, element: language.Element) -> tuple[str, ...] | None:

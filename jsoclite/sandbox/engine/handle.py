@@ -1,5 +1,5 @@
 """
-What comes out of a query: records, or one of three ways to fail.
+What comes out of a query: records, or one of two ways to fail.
 """
 
 from __future__ import annotations
@@ -17,10 +17,6 @@ class EngineError(JsocError):
 
 class EngineCrash(JsocError):
     """A query that kills the server program, whose client sees an empty HTTP 500; the text says what was wrong."""
-
-
-class TooManyRecords(EngineCrash):
-    """A query for more records than the server fetches at once: its program ends without an answer."""
 
 
 @dataclass(frozen=True, slots=True)

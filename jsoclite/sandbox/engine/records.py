@@ -7,9 +7,9 @@ is followed once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from ..catalog import Keyword, Recnums, Segment, Series, printer, schema, tables
 from .handle import Opened
 
 _LINK_DEPTH: Final = 20  # DRMS_MAXLINKDEPTH
+T = TypeVar("T")
 Flags = npt.NDArray[np.bool_]
 
 
@@ -84,11 +85,10 @@ class Reader:
         """
         count = len(recnums)
         if key.link:
-            link = series.definition.links.get(key.link.lower())
-            target = self._catalog.get(link.target) if link else None
-            found = target.definition.find(key.target) if target else None
-            if link is None or target is None or found is None or depth >= _LINK_DEPTH:
+            linking = self._linking(series, key.link, lambda there: there.find(key.target), depth)
+            if linking is None:
                 return Values(key, np.zeros(count), np.zeros(count, dtype=bool))
+            link, target, found = linking
             linked, target, there = self._through(series, recnums, link, target)
             some = self.values(target, there, found, depth + 1)
             if len(there) == count:
@@ -106,6 +106,17 @@ class Reader:
             if np.ma.isMaskedArray(values):  # where the database has nothing the template's value stays
                 values = values.filled(default(key))
         return Values(key, values, np.ones(count, dtype=bool))
+
+    def _linking(
+        self, series: Series, name: str, find: Callable[[schema.SeriesDefinition], T | None], depth: int
+    ) -> tuple[schema.Link, Series, T] | None:
+        """A link by name, the series that it leads to and what `find` finds there; None where anything is missing."""
+        link = series.definition.links.get(name.lower())
+        target = self._catalog.get(link.target) if link else None
+        found = find(target.definition) if target else None
+        if link is None or target is None or found is None or depth >= _LINK_DEPTH:
+            return None
+        return link, target, found
 
     def follow(self, series: Series, recnums: Recnums, link: schema.Link) -> Recnums:
         """Record numbers that a link leads to, -1 where it leads nowhere."""
@@ -173,12 +184,11 @@ class Reader:
         """Where the files of a segment are; links are followed, to invalid ones where they lead nowhere."""
         if not segment.link:
             return Files(series, segment, recnums, np.ones(len(recnums), dtype=bool))
-        nowhere = np.zeros(len(recnums), dtype=bool)
-        link = series.definition.links.get(segment.link.lower())
-        target = self._catalog.get(link.target) if link else None
-        found = target.definition.segments.get(segment.target.lower()) if target else None
-        if link is None or target is None or found is None or depth >= _LINK_DEPTH:
-            return Files(series, segment, recnums, nowhere)
+        wanted = segment.target.lower()
+        linking = self._linking(series, segment.link, lambda there: there.segments.get(wanted), depth)
+        if linking is None:
+            return Files(series, segment, recnums, np.zeros(len(recnums), dtype=bool))
+        link, target, found = linking
         linked, target, others = self._through(series, recnums, link, target)
         there = self.files(target, others, found, depth + 1)
         if len(others) == len(recnums):

@@ -7,9 +7,8 @@ Before that, subselects, ``(select max(T_REC_index) from hmi.m_720s where …)``
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +26,8 @@ _VALUE: Final = 100
 _COUNTED: Final = 10
 # first stretches of the first prime key: numbers, seconds; how much shorter for a few records; rows of a good stretch
 _WINDOW, _SECONDS, _FEW, _CHUNK = 50_000, 86_400.0, 500, 200_000
-_EXTREMES: Final[weakref.WeakKeyDictionary[Series, dict[str, tuple[Any, Any] | None]]] = weakref.WeakKeyDictionary()
+# so many records are looked at one by one
+_SOME: Final = 2_000
 _SQL_TYPES: Final = {
     "char": "smallint",
     "short": "smallint",
@@ -43,14 +43,6 @@ _SQL_TYPES: Final = {
 def sql_types(definition: schema.SeriesDefinition) -> dict[str, str]:
     """PostgreSQL type of each column of a series."""
     return {name: _SQL_TYPES[kind] for name, kind in tables.column_types(definition).items()}
-
-
-def known_extremes(series: Series, column: str) -> tuple[Any, Any] | None:
-    """`Series.extremes`, asked only once for each column."""
-    known = _EXTREMES.setdefault(series, {})
-    if column not in known:
-        known[column] = series.extremes(column)
-    return known[column]
 
 
 def rows_of(series: Series, recnums: Recnums) -> Rows:
@@ -127,7 +119,9 @@ class Search:
 
     def newest(self, recnums: Recnums) -> Recnums:
         """Those of some records that are not superseded."""
-        return recnums[np.isin(recnums, self._series.candidates({}, False))]
+        if len(recnums) > _SOME:
+            return recnums[np.isin(recnums, self._series.candidates({}, False))]
+        return recnums[[self._is_newest(number) for number in recnums]] if len(recnums) else recnums
 
     def chunks(self, descending: bool = False) -> Iterator[Recnums]:
         """Matching record numbers in prime-key order, in pieces; with `descending` the last piece comes first."""
@@ -167,10 +161,11 @@ class Search:
         allowed = sqltypes.intervals(self._condition, first.column, whole)
         first_size = _WINDOW if whole else _SECONDS
         if any(high - low > 100 * first_size for low, high in allowed):
-            extremes = known_extremes(series, first.column)
+            extremes = series.extremes(first.column)
             if extremes is None:
                 return
-            allowed = sqltypes.union((max(low, extremes[0]), min(high, extremes[1])) for low, high in allowed)
+            least, most = cast("tuple[float, float]", extremes)
+            allowed = sqltypes.union((max(low, least), min(high, most)) for low, high in allowed)
         gap = 1000 if whole else 3600.0
         windows = _Windows(sqltypes.merged(allowed, gap), whole, descending)
         windows.size = first_size / (_FEW if self._few else 1)
@@ -198,7 +193,7 @@ class Search:
 
     def _listed(self, numbers: sqltypes.Intervals) -> Recnums | None:
         """Existing records of a limited set of record numbers, sorted; None where the set is too large for that."""
-        extremes = known_extremes(self._series, "recnum")
+        extremes = self._series.extremes("recnum")
         if extremes is None or not numbers:
             return np.empty(0, dtype=np.int64)
         low, high = int(extremes[0]), int(extremes[1])
@@ -208,9 +203,9 @@ class Search:
         wanted = [np.arange(a, b + 1, dtype=np.int64) for a, b in clipped]
         found = self._series.existing(np.concatenate(wanted) if wanted else np.empty(0, dtype=np.int64))
         if not self._all:
-            if len(found) > 2_000:
+            if len(found) > _SOME:
                 return None
-            found = found[[self._is_newest(number) for number in found]] if len(found) else found
+            found = self.newest(found)
         return in_order(self._series, found)
 
     def _is_newest(self, recnum: int) -> bool:
@@ -320,24 +315,25 @@ class Subselects:
         name = call.name
         prime = [key.column for key in series.definition.prime]
         if name in ("min", "max") and condition is None and term.column in (*prime, "recnum"):
-            extremes = known_extremes(series, term.column)
+            extremes = series.extremes(term.column)
             return term.type, [None if extremes is None else extremes[name == "max"]]
-        first_only = name in ("min", "max") and bool(prime) and term.column == prime[0]
+        most = name in ("min", "max")
+        first_only = most and bool(prime) and term.column == prime[0]
         values: list[Any] = []
-        pick: Callable[[list[Any]], Any] = _extreme(name)
         count = 0
         for part in search.chunks(descending=name == "max"):
             some = [value for value in self._values(term, series, part, _COUNTED) if value is not None]
             count += len(some)
-            if name in ("min", "max"):
-                values = [pick([*values, *some])] if values or some else []
-                if first_only and values:
-                    break
-            elif name != "count":
+            if name != "count":
                 values += some
+            if most and values:
+                # NaN is greater than all numbers
+                values = sorted(values, key=lambda value: (value != value, value))[-1 if name == "max" else 0 :][:1]
+                if first_only:
+                    break
         if name == "count":
             return "bigint", [count]
-        if name in ("min", "max"):
+        if most:
             return term.type, values or [None]
         total: Any = sum(values) if values else None
         kind = "bigint" if term.type in sqltypes.INTEGERS and name == "sum" else "double precision"
@@ -351,10 +347,3 @@ class Subselects:
             return listed
         missing = np.broadcast_to(nulls, len(recnums))
         return [None if gone else value for value, gone in zip(listed, missing, strict=True)]
-
-
-def _extreme(name: str) -> Callable[[list[Any]], Any]:
-    def key(value: Any) -> tuple[bool, Any]:
-        return (value != value, value)
-
-    return (lambda values: max(values, key=key)) if name == "max" else (lambda values: min(values, key=key))

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from ...recordset import scan_set
 from ...times import words
 from ..catalog import Keyword, Recnums, Segment, printer, schema, tables
 from ..engine import Opened, Reader, reading
@@ -129,6 +130,8 @@ class Wanted:
             known = False
         if not known:
             raise ExportFailedError("invalid protocol")
+        if len(scan_set(self.ds)) > 1:  # so users say of 2026; what it says then is not known
+            raise ExportFailedError("Unable to export a list of record sets.")
         if self.fits and len(self.ds) > longest:
             raise ExportFailedError("Record-set specification is too long.")
         if self.look is not None and self.look.lacking:

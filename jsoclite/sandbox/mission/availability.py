@@ -110,7 +110,17 @@ def quality(instrument: str, times: FloatArray) -> IntArray:
     word[dark | (chance > 0.9992)] -= 2**31
     flawed = np.flatnonzero(word)
     word[flawed[published(times[flawed])]] = 0
+    if instrument == "hmi":
+        # frames of the calibration, at six and eighteen hours
+        word[(key % 43200 - 21600 >= 0) & (key % 43200 - 21600 <= 720) & (key % 720 == 0) & _calibrated(times)] |= (
+            0x10400
+        )
     return word
+
+
+def _calibrated(times: FloatArray) -> BoolArray:
+    """Years whose QUALITY marks images of the calibration twice a day."""
+    return np.asarray((times >= moment("2011.01.01")) & (times < moment("2016.01.01")))
 
 
 def on_tape(series: str, times: FloatArray) -> BoolArray:

@@ -24,7 +24,7 @@ from ...times import words
 from .ephemeris import DAY, view
 from .noise import FloatArray, IntArray, uniform
 from .regions import EPOCH, STEP, regions
-from .spec import recorded
+from .spec import data, recorded
 
 #: The longest that a flare is seen, s.
 LASTING: Final = 7 * 3600.0
@@ -38,38 +38,10 @@ _LEAST, _MOST = 0.004, 0.9
 _SLOT: Final = 4 * 3600.0
 
 
-class Response(NamedTuple):
-    """
-    What a flare of X1 does to a channel.
-
-    Attributes
-    ----------
-    flash, glow : float
-        Light gained at the peak of the impulsive and of the late phase: mean over the image, DN at the usual exposure.
-    delay, decay : float
-        Peak of the late phase after that of the soft X-rays, and its decay, in units of the decay of the soft X-rays.
-    """
-
-    flash: float
-    glow: float
-    delay: float
-    decay: float
-
-
-RESPONSES: Final = {
-    94: Response(0.05, 5.0, 0.9, 2.0),
-    131: Response(0.6, 20.0, 0.2, 1.2),
-    171: Response(4.0, 5.0, 1.8, 1.6),
-    193: Response(5.0, 13.0, 0.05, 0.6),
-    211: Response(2.0, 4.0, 1.4, 1.6),
-    304: Response(6.0, 1.5, 0.4, 1.2),
-    335: Response(0.05, 1.3, 2.6, 2.6),
-    1600: Response(6.0, 0.6, 0.3, 0.8),
-    1700: Response(14.0, 1.0, 0.3, 0.8),
-    4500: Response(0.0, 0.0, 0.0, 1.0),
-}
-_WAVES: Final = np.array(sorted(RESPONSES), dtype=np.int64)
-_TABLE: Final = np.array([RESPONSES[wave] for wave in _WAVES.tolist()])
+# of each channel: flash and glow of a flare of X1, delay and decay of the glow, as ``data/channels.json`` explains them
+_RESPONSES: Final = {int(wave): row for wave, row in data("channels")["flares"].items()}
+_WAVES: Final = np.array(sorted(_RESPONSES), dtype=np.int64)
+_TABLE: Final = np.array([_RESPONSES[wave] for wave in _WAVES.tolist()])
 
 
 class Flares(NamedTuple):
@@ -253,7 +225,7 @@ def burning(time: float, wavelength: int) -> list[Burning]:
     first = int(np.searchsorted(found.begin, time - LASTING, side="right"))
     which = np.arange(first, int(np.searchsorted(found.begin, time, side="right")))
     which = which[time < found.end[which]]
-    response = np.broadcast_to(np.array(RESPONSES[wavelength]), (len(which), 4))
+    response = np.broadcast_to(np.array(_RESPONSES[wavelength]), (len(which), 4))
     flash, glow = _phases(which, np.full(len(which), time), response)
     flash, glow = _PIXELS * flash, _PIXELS * glow
     columns = (which, found.host[which], flash + glow, 0.5 * flash, CORE * glow, (1 - CORE) * glow)

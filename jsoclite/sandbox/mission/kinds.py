@@ -21,8 +21,8 @@ from .ephemeris import DAY, rotation_start
 from .noise import BoolArray, FloatArray, IntArray, uniform
 from .regions import EPOCH, STEP, in_outage, present_slots, regions
 from .series import ComputedSeries, Rows, Value, limits
-from .slots import Grid, within
-from .spec import Spec
+from .slots import Grid
+from .spec import Spec, data
 
 #: Channels of AIA's slotted series, angstrom.
 CHANNELS: Final[Mapping[str, tuple[int, ...]]] = {
@@ -30,18 +30,11 @@ CHANNELS: Final[Mapping[str, tuple[int, ...]]] = {
     "uv": (1600, 1700),
     "vis": (4500,),
 }
-#: Frames of aia.lev1 within 12 s in order of time: channel (0 for 1600 and 1700 in turn), and T_OBS after the slot, s.
-FRAMES: Final = (
-    (171, 0.34),
-    (94, 1.12),
-    (211, 1.62),
-    (335, 3.62),
-    (0, 5.13),
-    (193, 6.84),
-    (304, 8.13),
-    (131, 9.62),
-    (4500, 10.84),
-)
+# frames of aia.lev1 within 12 s in order of time: WAVELNTH (0 for 1600 and 1700 in turn), and T_OBS after the slot
+_FRAMES: Final = np.array(data("channels")["frames"])
+#: How many frames of aia.lev1 there are in 12 s.
+FRAMES: Final = len(_FRAMES)
+_CHANNEL, _OFFSET = _FRAMES[:, 0].astype(np.int64), _FRAMES[:, 1]
 #: FSN of the first record.
 FIRST_FSN: Final = 1_000_000
 _STEP: Final = 12.0
@@ -59,6 +52,11 @@ class Channels(Grid):
         super().__init__(spec, values)
         self.exact = (self.outer, "wavelnth")
 
+    def times(self, index: IntArray) -> FloatArray:
+        """See `ComputedSeries.times`: those of 1600 and 1700 are some seconds after the grid, each in its own half."""
+        late = np.array(self.spec.slot.get("late", [0] * self.cells), dtype=np.float64)
+        return super().times(index) + late[index % self.cells]
+
     def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """See `ComputedSeries.prime_values`."""
         if column == "wavelnth":
@@ -72,15 +70,14 @@ class Channels(Grid):
     @cached_property
     def _frame(self) -> IntArray:
         """Cell of aia.lev1 that holds each channel."""
-        order = [wavelength for wavelength, _ in FRAMES]
+        order = _CHANNEL.tolist()
         return np.array([order.index(w if w in order else 0) for w in self.wavelengths.tolist()], dtype=np.int64)
 
     def frames(self, index: IntArray) -> IntArray:
         """Place of each record's frame in aia.lev1."""
         cell = index % self.cells
-        slot = np.rint(self.times(index) / _STEP).astype(np.int64)
-        slot += self.wavelengths[cell] == 1700
-        return np.asarray((slot - _FIRST) * len(FRAMES) + self._frame[cell], dtype=np.int64)
+        slot = np.floor(self.times(index) / _STEP).astype(np.int64)
+        return np.asarray((slot - _FIRST) * FRAMES + self._frame[cell], dtype=np.int64)
 
     def qualities(self, rows: Rows) -> IntArray:
         """See `ComputedSeries.qualities`: that of the frame."""
@@ -89,7 +86,7 @@ class Channels(Grid):
     def link(self, rows: Rows, target: str) -> IntArray:
         """See `ComputedSeries.link`: the newest version of the frame in aia.lev1."""
         frames = self.frames(rows.index)
-        size = _MOMENTS * len(FRAMES)
+        size = _MOMENTS * FRAMES
         moments = _frame_slots(frames)
         there = (frames >= 0) & (frames < size) & ~inside(moments, outages("aia"))
         newest = frames + 1 + np.where(inside(moments, reprocessed("aia")), size, 0)
@@ -99,7 +96,7 @@ class Channels(Grid):
 class Frames(Grid):
     """aia.lev1: every frame, under T_REC (slots of one second) and FSN."""
 
-    cells = len(FRAMES)
+    cells = FRAMES
 
     def _lay_out(self) -> None:
         self.step, self.epoch = _STEP, 0.0
@@ -135,13 +132,13 @@ class Frames(Grid):
 
 
 class Exposures(Grid):
-    """iris.lev1: far and near ultraviolet spectra and a slit-jaw image every 9.6 s, under T_OBS and FSN."""
+    """iris.lev1: far and near ultraviolet spectra and a slit-jaw image every 150 s, under T_OBS and FSN."""
 
     cells = 3
 
     def _lay_out(self) -> None:
         # there are no slots to take from the definition
-        self.step, self.epoch, self.first = 9.6, moment("2013.07.17"), 0
+        self.step, self.epoch, self.first = 150.0, moment("2013.07.17"), 0
         self.moments = int((END - self.epoch) / self.step)
         self.outer = "t_obs_index"
 
@@ -159,19 +156,18 @@ class Exposures(Grid):
 
 def _frame_slots(index: IntArray) -> FloatArray:
     """Start of the 12 s that each frame of aia.lev1 belongs to."""
-    return np.asarray(_STEP * (_FIRST + index // len(FRAMES)), dtype=np.float64)
+    return np.asarray(_STEP * (_FIRST + index // FRAMES), dtype=np.float64)
 
 
 def frame_times(index: IntArray) -> FloatArray:
     """T_OBS of the frames of aia.lev1."""
-    offsets = np.array([offset for _, offset in FRAMES])
-    return np.asarray(_frame_slots(index) + offsets[index % len(FRAMES)])
+    return np.asarray(_frame_slots(index) + _OFFSET[index % FRAMES])
 
 
 def frame_wavelengths(index: IntArray) -> IntArray:
     """WAVELNTH of the frames of aia.lev1: 1600 and 1700 take turns."""
-    channel = np.array([wavelength for wavelength, _ in FRAMES], dtype=np.int64)[index % len(FRAMES)]
-    odd = (_FIRST + index // len(FRAMES)) % 2 == 1
+    channel = _CHANNEL[index % FRAMES]
+    odd = (_FIRST + index // FRAMES) % 2 == 1
     return np.where(channel == 0, np.where(odd, 1700, 1600), channel)
 
 
@@ -245,38 +241,6 @@ class Patches(ComputedSeries):
         there = ~in_outage(slot)
         index, slot = index[there], slot[there]
         return index, inside(np.asarray(EPOCH + STEP * slot, dtype=np.float64), reprocessed("hmi"))
-
-    def _extremes(self, column: str) -> tuple[int | float | str, int | float | str] | None:
-        if column == "harpnum":
-            ends = self.prime_values(column, self._end_places)
-            return int(ends.min()), int(ends.max())
-        found, (rows, _) = regions(), self._table
-        # a fortnight at each end of the time
-        low = max(self.start, int(found.first[rows].min()))
-        high = int(found.last[rows].max())
-        early, _ = self.places({"t_rec_index": (low, low + 1700)})
-        late, _ = self.places({"t_rec_index": (high - 1700, high)})
-        return int(self.slots(early).min()), int(self.slots(late).max())
-
-    @cached_property
-    def _end_places(self) -> IntArray:
-        """Places of the records of the first and last fifty HARPs that the series has."""
-        found, (rows, _) = regions(), self._table
-        rows = rows[found.last[rows] >= self.start]
-        numbers = found.number[rows]
-        first, _ = self.places({"harpnum": (int(numbers[0]), int(numbers[min(50, len(rows) - 1)]))})
-        last, _ = self.places({"harpnum": (int(numbers[max(-50, -len(rows))]), int(numbers[-1]))})
-        return np.unique(np.concatenate([first, last]))
-
-    @cached_property
-    def _recnum_extremes(self) -> tuple[int, int]:
-        first = int(self._end_places[0]) + 1
-        numbers = regions().number[self._table[0]]
-        for begin in range(len(numbers), 0, -50):
-            index, again = self.places({"harpnum": (int(numbers[max(0, begin - 50)]), int(numbers[begin - 1]))})
-            if again.any():
-                return first, self.size + int(index[again][-1]) + 1
-        return first, int(self._end_places[-1]) + 1
 
     def present(self, index: IntArray) -> BoolArray:
         """See `ComputedSeries.present`."""
@@ -365,7 +329,7 @@ class Table(ComputedSeries):
         """See `ComputedSeries.places`."""
         keep = np.ones(self.size, dtype=bool)
         for column, (low, high) in bounds.items():
-            keep &= within(self._keys[column], low, high)
+            keep &= tables.within(self._keys[column], low, high)
         index = np.flatnonzero(keep)
         return index, self.twice(index)
 
@@ -375,7 +339,7 @@ class Table(ComputedSeries):
 
     def twice(self, index: IntArray) -> BoolArray:
         """See `ComputedSeries.twice`."""
-        return np.asarray(uniform(index, self.spec.name + " again") < 0.15)
+        return np.asarray(uniform(index, self.spec.name + " again") < self.spec.options.get("again", 0.15))
 
 
 _Keys: TypeAlias = tuple[dict[str, tables.Column], FloatArray]
@@ -408,7 +372,9 @@ def _calibration(days: int) -> Callable[[Spec], _Keys]:
 
     def keys(spec: Spec) -> _Keys:
         step = days * DAY
-        starts = [moment("2010.05.13") + step * number for number in range(int(16.4 * 365.25 * DAY / step))]
+        starts = [
+            moment("2010.05.13") + step * number for number in range(math.ceil((END - moment("2010.05.13")) / step))
+        ]
         found = _product(t_start=starts, wave_str=_FILTERS)
         return found, found["t_start"]
 

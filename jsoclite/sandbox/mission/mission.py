@@ -8,11 +8,9 @@ Every record, storage unit and file is computed when it is asked for, from nothi
 from __future__ import annotations
 
 import re
-import threading
 from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -78,8 +76,7 @@ class MissionCatalog(tables.Catalog):
 
     def __init__(self, make_file: FileMaker) -> None:
         self._make_file = make_file
-        self._files: OrderedDict[tuple[str, int, str], bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self._made = lru_cache(maxsize=_FILES_KEPT)(self._make)
 
     def __getitem__(self, name: str) -> ComputedSeries:
         series = _series(name.lower())
@@ -90,10 +87,11 @@ class MissionCatalog(tables.Catalog):
         return isinstance(name, str) and name.lower() in specs()
 
     def __iter__(self) -> Iterator[str]:
-        return (spec.name for spec in specs().values())
+        # as with the archive, some series are there that its list does not show
+        return (spec.name for spec in specs().values() if not spec.options.get("unlisted"))
 
     def __len__(self) -> int:
-        return len(specs())
+        return sum(1 for _ in self)
 
     def locate(self, path: str) -> Location | None:
         """What a path like ``/SUM12/D123456789/S00000/image_lev1.fits`` leads to, None for nothing."""
@@ -124,17 +122,10 @@ class MissionCatalog(tables.Catalog):
         wanted = found.definition.segments[segment.lower()]
         if wanted.link or not self.existing(series, recnum):
             raise KeyError(f"{series}[:#{recnum}]{{{segment}}} has no file of its own")
-        key = (found.definition.name, recnum, wanted.name)
-        with self._lock:
-            if key in self._files:
-                self._files.move_to_end(key)
-                return self._files[key]
-        content = self._make_file(Rows(found, np.array([recnum], dtype=np.int64)), wanted)
-        with self._lock:
-            self._files[key] = content
-            while len(self._files) > _FILES_KEPT:
-                self._files.popitem(last=False)
-        return content
+        return self._made(found, recnum, wanted)
+
+    def _make(self, series: ComputedSeries, recnum: int, segment: Segment) -> bytes:
+        return self._make_file(Rows(series, np.array([recnum], dtype=np.int64)), segment)
 
     def existing(self, series: str, recnum: int) -> bool:
         """Whether a series has a record of this number."""

@@ -66,6 +66,19 @@ def smooth(times: npt.ArrayLike, scale: float, purpose: str) -> FloatArray:
     return np.asarray(2 * (left + (right - left) * x * x * (3 - 2 * x)) - 1)
 
 
+@cache
+def _gaussian(rows: int, columns: int, width: float) -> FloatArray:
+    """Gaussian in Fourier space."""
+    vertical = np.fft.fftfreq(rows)[:, None] * 2 * np.pi * width
+    horizontal = np.fft.rfftfreq(columns)[None, :] * 2 * np.pi * width
+    return np.asarray(np.exp(-(vertical**2 + horizontal**2) / 2))
+
+
+def blurred(image: FloatArray, width: float) -> FloatArray:
+    """An image blurred by a Gaussian of `width` pixels, periodic at all edges."""
+    return np.asarray(np.fft.irfft2(np.fft.rfft2(image) * _gaussian(*image.shape, width), s=image.shape))
+
+
 def texture(purpose: str, rows: int, columns: int, width: float) -> FloatArray:
     """
     A random field with zero mean and unit variance, periodic at all edges.
@@ -82,9 +95,6 @@ def texture(purpose: str, rows: int, columns: int, width: float) -> FloatArray:
     count = np.arange(rows * columns)
     field = (uniform(count, purpose) if width > 0 else normal(count, purpose)).reshape(rows, columns)
     if width > 0:
-        spectrum = np.fft.rfft2(field)
-        vertical = np.fft.fftfreq(rows)[:, None] * 2 * np.pi * width
-        horizontal = np.fft.rfftfreq(columns)[None, :] * 2 * np.pi * width
-        field = np.fft.irfft2(spectrum * np.exp(-(vertical**2 + horizontal**2) / 2), s=(rows, columns))
+        field = blurred(field, width)
     field -= field.mean()
     return np.asarray(field / field.std(), dtype=np.float64)

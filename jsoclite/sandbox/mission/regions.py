@@ -254,7 +254,7 @@ def _noaa(numbers: IntArray, times: FloatArray, flux: FloatArray) -> list[str]:
     guess = np.floor(np.interp(times, table[:, 0], table[:, 1])).astype(np.int64)
     names = [""] * len(numbers)
     used = 0
-    taken = {int(number) for one in _harps() for number in one.noaa.split(",")}
+    taken = {int(number) for one in _harps() for number in one.noaa.split(",") if number}
     for index in np.flatnonzero(named).tolist():
         number = int(guess[index])
         wide = flux[index] > 2.2e22

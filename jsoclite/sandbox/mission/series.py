@@ -171,10 +171,6 @@ class ComputedSeries:
 
     # --- records -------------------------------------------------------------------------------------------------
 
-    def count(self, bounds: Mapping[str, tables.Bound]) -> int:
-        """Number of records within `bounds`, latest versions only."""
-        return len(self.places(bounds)[0])
-
     def candidates(self, bounds: Mapping[str, tables.Bound], all_versions: bool) -> Recnums:
         """See `Series.candidates`; RecordSetError if there would be more than 50 million."""
         index, again = self.places(bounds)
@@ -204,7 +200,7 @@ class ComputedSeries:
         values = self.prime_values(column, index)
         if not len(values):
             return None
-        low, high = min(values), max(values)
+        low, high = (min(values), max(values)) if values.dtype == object else (values.min(), values.max())
         return (low, high) if isinstance(low, str) else (low.item(), high.item())
 
     @cached_property
@@ -362,14 +358,7 @@ class ComputedSeries:
 
     def path(self, recnum: int, segment: str) -> str | None:
         """See `Series.path`."""
-        wanted = self.definition.segments.get(segment.lower())
-        recnums = self.existing(np.array([recnum], dtype=np.int64))
-        if wanted is None or wanted.link or not len(recnums):
-            return None
-        (directory,) = self.directories(self.sunums(recnums))
-        if not directory or Rows(self, recnums).quality[0] < 0:
-            return None
-        return f"{directory}/S{(recnum - 1) % self.spec.unitsize:05d}/{file_name(wanted)}"
+        return tables.segment_path(self, recnum, segment)
 
 
 class _Sizes(dict[str, Any]):

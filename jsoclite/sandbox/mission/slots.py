@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ...times import words
 from ..catalog import tables
 from .availability import END, inside, moment, outages, quality, reprocessed
 from .ephemeris import DAY
@@ -22,11 +23,6 @@ from .noise import BoolArray, FloatArray, IntArray
 from .series import ComputedSeries, Rows, Value, limits
 from .spec import Spec
 
-_EPOCHS: Final = {
-    "1992.12.31_23:59:33_UTC": moment("1993.01.01"),
-    "1993.01.01_11:59:33_UTC": moment("1993.01.01_12:00"),
-    "1976.12.31_23:59:45_UTC": 0.0,
-}
 #: Side camera alone until then, both cameras combined afterwards.
 COMBINED: Final = moment("2012.01.01")
 
@@ -57,7 +53,8 @@ class Grid(ComputedSeries):
         """Set where the moments are."""
         slot, options = self.spec.slot, self.spec.options
         self.step = float(slot["step"])
-        self.epoch = _EPOCHS[slot["epoch"]]
+        # AIA's records bear times somewhat before the middle of their slots
+        self.epoch = words.scan_time(slot["epoch"]) - slot.get("early", 0)
         start, end = moment(options["start"]), min(END, moment(options.get("end", "2026.11.01")))
         self.first = math.ceil((start - self.epoch) / self.step)
         self.moments = max(1, math.floor((end - self.epoch) / self.step) - self.first)
@@ -65,7 +62,7 @@ class Grid(ComputedSeries):
         self.exact = (self.outer,)
 
     def _moment_times(self, number: npt.NDArray[Any]) -> FloatArray:
-        """Time at which each moment's slot is centred."""
+        """Time that the records of each moment bear."""
         return np.asarray(self.epoch + self.step * (self.first + number), dtype=np.float64)
 
     def times(self, index: IntArray) -> FloatArray:
@@ -123,13 +120,6 @@ class Grid(ComputedSeries):
         """Which places of the grid are ever filled, outages aside."""
         return np.ones(len(index), dtype=bool)
 
-    def count(self, bounds: Mapping[str, tables.Bound]) -> int:
-        """See `ComputedSeries.count`."""
-        first, last = self._moments(bounds)
-        if set(bounds) <= set(self.exact) and type(self)._kept is Grid._kept:
-            return len(self._there(first, last)) * len(self._cells(bounds))
-        return super().count(bounds)
-
     def places(self, bounds: Mapping[str, tables.Bound]) -> tuple[IntArray, BoolArray]:
         """See `ComputedSeries.places`."""
         first, last = self._moments(bounds)
@@ -143,7 +133,7 @@ class Grid(ComputedSeries):
         for column, (low, high) in bounds.items():
             if column in self.exact:
                 continue
-            keep &= within(self.prime_values(column, index), low, high)
+            keep &= tables.within(self.prime_values(column, index), low, high)
         return (index, again) if keep.all() else (index[keep], again[keep])
 
     def present(self, index: IntArray) -> BoolArray:
@@ -200,13 +190,3 @@ class Grid(ComputedSeries):
 def side_cameras(times: FloatArray) -> IntArray:
     """CAMERA of what the side camera takes part in: 1, and 3 for both combined since 2012."""
     return np.where(times < COMBINED, 1, 3)
-
-
-def within(values: tables.Column, low: Any, high: Any) -> BoolArray:
-    """Which values lie within inclusive limits, None where open."""
-    keep = np.ones(len(values), dtype=bool)
-    if low is not None:
-        keep &= values >= low
-    if high is not None:
-        keep &= values <= high
-    return keep

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
 from typing import Any, Final
@@ -50,189 +49,131 @@ def shared(group: str) -> Mapping[str, Any]:
     return values
 
 
-@dataclass(frozen=True)
 class Spec:
     """
     One computed series.
 
-    Attributes
+    Parameters
     ----------
     name : str
         As the archive spells it.
     options : mapping
         The entry of ``data/series.json``: ``kind``, ``prime``, ``slot``, ``start``, ``segments``…
+
+    Attributes
+    ----------
+    kind : str
+        Which rule makes the records: ``hmi``, ``aia``, ``aia_lev1``, ``mdi``, ``harp``, ``synoptic``, ``table``…
+    instrument : str
+        ``hmi``, ``aia``, ``mdi`` or ``iris``.
+    slot : mapping
+        Slotting of the time key: ``key``, ``epoch``, ``step`` (s)…; empty where there is none.
+    first_unit, unitsize : int
+        Number of the first storage unit, written down, so that a series more or less moves no other's files, and
+        records of one unit.
+    axes, dims : tuple of int
+        Columns and rows of the images, where all have the same, and what the archive's definition says of them.
+    segments : mapping
+        Options (``bscale``, ``plain``, ``protocol``, ``link``) of each segment by its lower-case name.
     """
 
-    name: str
-    options: Mapping[str, Any]
-
-    @property
-    def kind(self) -> str:
-        """Which rule makes the records: ``hmi``, ``aia``, ``aia_lev1``, ``mdi``, ``harp``, ``synoptic``, ``table``…"""
-        return str(self.options["kind"])
-
-    @property
-    def instrument(self) -> str:
-        """``hmi``, ``aia``, ``mdi`` or ``iris``."""
-        return self.name.split(".")[0].lower()
-
-    @property
-    def slot(self) -> Mapping[str, Any]:
-        """Slotting of the time key: ``key``, ``epoch``, ``step`` (s)…; empty where there is none."""
-        found: Mapping[str, Any] = self.options.get("slot", {})
-        return found
-
-    @property
-    def first_unit(self) -> int:
-        """Number of the first storage unit; written down, so that a series more or less moves no other's files."""
-        return int(self.options["first_unit"])
-
-    @property
-    def unitsize(self) -> int:
-        """Records of one storage unit."""
-        return int(self.options.get("unitsize", 1))
-
-    @cached_property
-    def segments(self) -> Mapping[str, Mapping[str, Any]]:
-        """Options (``bscale``, ``plain``, ``protocol``, ``link``) of each segment by its lower-case name."""
-        return {row[0].lower(): row[4] if len(row) > 4 else {} for row in self.options["segments"]}
-
-    @property
-    def axes(self) -> tuple[Any, ...]:
-        """Columns and rows of the images, where all have the same."""
-        return tuple(self.options["axes"])
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self.name, self.options = name, options
+        self.kind: str = options["kind"]
+        self.instrument = name.split(".")[0].lower()
+        self.slot: Mapping[str, Any] = options.get("slot", {})
+        self.first_unit, self.unitsize = int(options["first_unit"]), int(options.get("unitsize", 1))
+        self.axes: tuple[Any, ...] = tuple(options.get("axes", ()))
+        self.dims: tuple[Any, ...] = tuple(options.get("dims", self.axes))
+        self.segments: Mapping[str, Mapping[str, Any]] = {
+            row[0].lower(): row[4] if len(row) > 4 else {} for row in options["segments"]
+        }
 
     @cached_property
     def definition(self) -> schema.SeriesDefinition:
-        """The definition, in the same form as a stored catalogue's."""
-        return schema.SeriesDefinition(self.rows())
-
-    def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """Rows of ``drms_series``, ``drms_keyword``, ``drms_segment`` and ``drms_link``."""
-        options = self.options
-        key = self.slot.get("key", "")
-        inner = [f"{name}_index" if name == key else name for name in options["prime"]]
+        """The definition, as that of a stored catalogue."""
+        options, key = self.options, self.slot.get("key", "")
+        inner = ", ".join(f"{name}_index" if name == key else name for name in options["prime"])
         series = {
             "seriesname": self.name,
             "unitsize": self.unitsize,
             "archive": 1,
-            "retention": int(options.get("retention", 60)),
+            "retention": options.get("retention", 60),
             "tapegroup": 1,
-            "primary_idx": ", ".join(inner),
+            "primary_idx": inner,
             "description": options["note"],
-            "dbidx": ", ".join(inner),
+            "dbidx": inner,
         }
-        columns = ("linkname", "target_seriesname", "type", "description")
-        return {
-            "drms_series": [series],
-            "drms_keyword": self._keywords(),
-            "drms_segment": [self._segment(number, row) for number, row in enumerate(options["segments"])],
-            "drms_link": [dict(zip(columns, row, strict=True)) for row in options.get("links", ())],
-        }
+        segments = (self._segment(number, row) for number, row in enumerate(options["segments"]))
+        links = (
+            schema.Link(name, target, kind == "static", note) for name, target, kind, note in options.get("links", ())
+        )
+        return schema.SeriesDefinition(series, [*self._implicit(), *self._explicit()], segments, links)
 
-    def _segment(self, number: int, row: Sequence[Any]) -> dict[str, Any]:
+    def _segment(self, number: int, row: Sequence[Any]) -> schema.Segment:
         name, kind, unit, description = row[:4]
         more = self.segments[name.lower()]
         link, _, target = more.get("link", "").partition(".")
         protocol = "generic" if link else more.get("protocol", "fits")
         generic = protocol == "generic"
         vardim = self.options.get("vardim") or more.get("dims") == "vardim"
-        axes = [0, 0] if vardim else [] if generic and not link else list(self.options.get("axes", (0, 0)))
-        return {
-            "segmentname": name,
-            "segnum": number,
-            "scope": "vardim" if vardim and not generic else "variable",
-            "type": kind,
-            "naxis": len(axes),
-            "axis": ", ".join(map(str, axes)),
-            "unit": unit,
-            "protocol": protocol,
-            "description": description,
-            "islink": int(bool(link)),
-            "linkname": link,
-            "targetseg": target,
-        }
+        axes = (0, 0) if vardim else () if generic and not link else self.dims or (0, 0)
+        scope = "vardim" if vardim and not generic else "variable"
+        return schema.Segment(name, number, scope, kind, axes, unit, protocol, description, link, target)
 
-    def _keywords(self) -> list[dict[str, Any]]:
-        rows = [*self._implicit(), *self._explicit()]
-        return [row | {"persegment": (rank << 16) | row["persegment"]} for rank, row in enumerate(rows, 1)]
-
-    def _implicit(self) -> Iterator[dict[str, Any]]:
+    def _implicit(self) -> Iterator[schema.Keyword]:
         """Compression and scaling of each segment of its own, which the server adds in front."""
         for number, (name, *_) in enumerate(self.options["segments"]):
             more = self.segments[name.lower()]
             if "link" not in more and more.get("protocol") != "generic":
                 packed = "" if more.get("plain") else "compress Rice"
-                scale = f"{more.get('bscale', 1):.17g}"
-                yield _keyword(f"cparms_sg{number:03d}", "string", packed, "%s", flags=_IMPLICIT)
-                yield _keyword(f"{name}_bzero", "double", "0", "%g", flags=_IMPLICIT)
-                yield _keyword(f"{name}_bscale", "double", scale, "%g", flags=_IMPLICIT)
+                yield _plain(f"cparms_sg{number:03d}", "string", packed, "%s", flags=_IMPLICIT)
+                yield _plain(f"{name}_bzero", "double", "0", "%g", flags=_IMPLICIT)
+                yield _plain(f"{name}_bscale", "double", f"{more.get('bscale', 1):.17g}", "%g", flags=_IMPLICIT)
 
-    def _explicit(self) -> Iterator[dict[str, Any]]:
+    def _explicit(self) -> Iterator[schema.Keyword]:
         short: dict[str, Sequence[Any]] = {}
         for entry in self.options["keywords"]:
             for row in data("series")["groups"][entry] if isinstance(entry, str) else [entry]:
                 short.setdefault(row[0].lower(), row)
         key = self.slot.get("key", "")
         if key:
+            # an implicit keyword stands behind those that the series began with
             short.setdefault("@slot", ())
+            short.setdefault("@index", ())
         prime = {name.lower() for name in self.options["prime"]}
         for name in self.options["prime"]:
             if name.lower() not in short and name != key:
                 # a whole-numbered prime key that no group of keywords describes
-                yield _keyword(name, "int", "-2147483648", "%d", flags=_PRIME)
+                yield _plain(name, "int", "-2147483648", "%d", flags=_PRIME)
         for lower, row in short.items():
             if lower == "@slot":
                 yield from self._slot_rows()
+            elif lower == "@index":
+                note, flags = f"Index keyword associated with {key}", _IMPLICIT | _INTERNAL_PRIME
+                yield schema.Keyword(f"{key}_index", "longlong", "0", "%lld", "none", note, scope=100, flags=flags)
             elif lower != key.lower():
                 special = row[6] if len(row) > 6 else ""
                 link, _, target = special.partition(".") if "." in special else ("", "", "")
                 flags = _PER_SEGMENT * (special == "per_segment") | _PRIME * (lower in prime)
-                yield _keyword(*row[:6], scope=_SCOPES.get(special, 0), flags=flags, link=link, target=target)
-        if key:
-            note = f"Index keyword associated with {key}"
-            flags = _IMPLICIT | _INTERNAL_PRIME
-            yield _keyword(f"{key}_index", "longlong", "0", "%lld", "none", note, scope=100, flags=flags)
+                yield schema.Keyword(*(*row[:6], link, target, _SCOPES.get(special, 0), flags))
 
-    def _slot_rows(self) -> Iterator[dict[str, Any]]:
+    def _slot_rows(self) -> Iterator[schema.Keyword]:
         slot = self.slot
         key, scope, form, zone = slot["key"], slot["scope"], slot["format"], slot["zone"]
         code, flags = _SCOPES[scope], _EXTERNAL_PRIME
-        yield _keyword(key, "time", _MISSING_TIME, form, zone, "Slot time", scope=code, flags=flags)
-        yield _keyword(f"{key}_epoch", "time", slot["epoch"], "0", "TAI", "Time of origin", scope=1)
-        yield _keyword(f"{key}_step", "double", f"{slot['step']:g}", "%f", "second", f"{scope} step", scope=1)
-        yield _keyword(f"{key}_unit", "string", slot["unit"], "%s", "none", f"{scope} unit", scope=1)
+        yield schema.Keyword(key, "time", _MISSING_TIME, form, zone, "Slot time", scope=code, flags=flags)
+        yield schema.Keyword(f"{key}_epoch", "time", slot["epoch"], "0", "TAI", "Time of origin", scope=1)
+        yield schema.Keyword(f"{key}_step", "double", f"{slot['step']:g}", "%f", "second", f"{scope} step", scope=1)
+        yield schema.Keyword(f"{key}_unit", "string", slot["unit"], "%s", "none", f"{scope} unit", scope=1)
         if "round" in slot:
-            yield _keyword(f"{key}_round", "double", f"{slot['round']:g}", "%f", "second", f"{scope} round", scope=1)
+            width = f"{slot['round']:g}"
+            yield schema.Keyword(f"{key}_round", "double", width, "%f", "second", f"{scope} round", scope=1)
 
 
-def _keyword(
-    name: str,
-    kind: str,
-    default: str,
-    form: str,
-    unit: str = "none",
-    description: str = "",
-    *,
-    scope: int = 0,
-    flags: int = 0,
-    link: str = "",
-    target: str = "",
-) -> dict[str, Any]:
-    """A row of ``drms_keyword`` without the series' name and the keyword's rank."""
-    return {
-        "keywordname": name,
-        "linkname": link,
-        "targetkeyw": target,
-        "type": kind,
-        "defaultval": default,
-        "format": form,
-        "unit": unit,
-        "islink": int(bool(link)),
-        "isconstant": scope,
-        "persegment": flags,
-        "description": description,
-    }
+def _plain(name: str, kind: str, default: str, form: str, flags: int) -> schema.Keyword:
+    """A keyword without unit and note."""
+    return schema.Keyword(name, kind, default, form, "none", "", flags=flags)
 
 
 @cache

@@ -18,7 +18,8 @@ from .kinds import FIRST_FSN, FRAMES, Channels, Frames, frame_times, frame_wavel
 from .noise import FloatArray, IntArray, smooth, uniform
 from .regions import activity
 from .series import Rows, Value, constant, constants
-from .values_disk import OBSERVER, counted, seen
+from .spec import data, shared
+from .values_disk import OBSERVER, counted, paired, seen, wanderers
 
 
 class Channel(NamedTuple):
@@ -36,7 +37,7 @@ class Channel(NamedTuple):
     loss : float
         Of sensitivity in a year, parts of one.
     scale : float
-        Arcsec a pixel: the archive's for 4096 pixels, in 256 pixels.
+        Arcsec a pixel of the archive's images.
     restless : float
         How much the whole Sun wanders, parts of one: in the hottest channels most.
     """
@@ -46,21 +47,10 @@ class Channel(NamedTuple):
     mean: float
     loss: float
     scale: float
-    restless: float = 0.004
+    restless: float
 
 
-CHANNEL: Final = {
-    94: Channel(4, 2.901, 0.9, 0.01, 0.600109 * 16, 0.07),
-    131: Channel(1, 2.901, 4.6, 0.05, 0.600698 * 16, 0.05),
-    171: Channel(3, 2.000, 135.0, 0.02, 0.599489 * 16, 0.025),
-    193: Channel(2, 2.000, 185.0, 0.02, 0.600758 * 16, 0.03),
-    211: Channel(2, 2.901, 62.0, 0.03, 0.600758 * 16, 0.035),
-    304: Channel(4, 2.901, 32.0, 0.16, 0.600165 * 16, 0.015),
-    335: Channel(1, 2.901, 2.8, 0.12, 0.600737 * 16, 0.05),
-    1600: Channel(3, 2.901, 80.0, 0.01, 0.609373 * 16),
-    1700: Channel(3, 1.001, 630.0, 0.01, 0.612898 * 16),
-    4500: Channel(3, 0.501, 3000.0, 0.0, 0.609370 * 16),
-}
+CHANNEL: Final = {int(wave): Channel(*row) for wave, row in data("channels")["channels"].items()}
 _WAVES: Final = np.array(sorted(CHANNEL), dtype=np.int64)
 #: What a pixel holds at most, DN, and the brightest pixel that automatic exposure control aims at.
 FULL: Final = 16383.0
@@ -92,7 +82,7 @@ def _of_channel(value: Callable[[int], Any]) -> Value:
 
 def aia_scale(waves: IntArray) -> FloatArray:
     """CDELT1 of each channel's images, arcsec a pixel."""
-    return by_channel(waves, lambda wave: CHANNEL[wave].scale)
+    return by_channel(waves, lambda wave: 16 * CHANNEL[wave].scale)
 
 
 def aia_centre(times: FloatArray, waves: IntArray, axis: int) -> FloatArray:
@@ -100,6 +90,11 @@ def aia_centre(times: FloatArray, waves: IntArray, axis: int) -> FloatArray:
     telescope = by_channel(waves, lambda wave: CHANNEL[wave].telescope)
     base = 128.5 + 0.45 * (uniform(telescope, f"telescope {axis}") - 0.5)
     return np.asarray(base + 0.05 * smooth(times, 25 * DAY, f"aia {axis}"))
+
+
+def master_centre(times: FloatArray, waves: IntArray, axis: int) -> FloatArray:
+    """The same in the archive's own pixels, counted from 0 (X0_MP, Y0_MP)."""
+    return (aia_centre(times, waves, axis) - 0.5) * 16 - 0.5
 
 
 def _frames(rows: Rows) -> IntArray:
@@ -130,14 +125,14 @@ def exposure_part(rows: Rows) -> FloatArray:
     faint corona and one with the flare.
     """
     bright = rows.once(_flares).kernel
-    every_second = (_frames(rows) // len(FRAMES)) % 2 == 1
+    every_second = (_frames(rows) // FRAMES) % 2 == 1
     short = np.maximum(_SHORTEST, _AIM / np.maximum(bright, _AIM))
     return np.where(every_second & (rows.once(wavelengths) < 400), short, 1.0)
 
 
 def _exposure(rows: Rows) -> FloatArray:
     usual = _of_channel(lambda wave: CHANNEL[wave].exposure)(rows)
-    wander = 0.0004 * smooth(rows.once(observed), 600.0, "exposure")
+    wander = 0.0001 * smooth(rows.once(observed), 600.0, "exposure")
     return np.asarray((usual + wander) * rows.once(exposure_part))
 
 
@@ -162,6 +157,11 @@ def _quiet(rows: Rows) -> FloatArray:
     busy = 0.55 + 0.6 * activity(rows.time) * (rows.once(wavelengths) < 400)
     mean = _of_channel(lambda wave: CHANNEL[wave].mean)(rows)
     return np.asarray(mean * rows.once(sensitivity) * busy * rows.once(wandering) * rows.once(exposure_part))
+
+
+def _percentile(rows: Rows, part: float) -> FloatArray:
+    """DATAP01 to DATAP99, which flares do not reach: a part of the mean."""
+    return seen(rows, np.rint(part * rows.once(_quiet)))
 
 
 class _Kernel(NamedTuple):
@@ -222,6 +222,10 @@ def _position(rows: Rows, body: int, axis: int) -> FloatArray:
 AIA: Final[dict[str, Value]] = (
     OBSERVER
     | constants("aia")
+    | wanderers("aia_wanderers")
+    | {name: partial(_percentile, part=part) for name, part in shared("aia_percentiles").items()}
+    | paired("crpix", lambda rows, axis: aia_centre(rows.time, rows.once(wavelengths), axis))
+    | paired("cdelt", lambda rows, axis: aia_scale(rows.once(wavelengths)))
     | {
         "t_obs": observed,
         "date__obs": lambda rows: rows.once(observed) - _exposure(rows) / 2,
@@ -246,16 +250,10 @@ AIA: Final[dict[str, Value]] = (
         "dataskew": lambda rows: _moment(rows, 3, 3.3),
         "datakurt": lambda rows: _moment(rows, 4, 21.5),
         "nsatpix": lambda rows: counted(rows, np.rint(_BRIGHT * rows.once(_kernel).excess)),
-        "crpix1": lambda rows: aia_centre(rows.time, rows.once(wavelengths), 1),
-        "crpix2": lambda rows: aia_centre(rows.time, rows.once(wavelengths), 2),
-        "cdelt1": lambda rows: aia_scale(rows.once(wavelengths)),
-        "cdelt2": lambda rows: aia_scale(rows.once(wavelengths)),
-        "imscl_mp": lambda rows: aia_scale(rows.once(wavelengths)),
-        "crota2": lambda rows: ROLL + 0.0001 * smooth(rows.time, 5 * DAY, "aia roll"),
-        "sat_rot": lambda rows: 0.0001 * smooth(rows.time, 5 * DAY, "aia roll"),
+        "imscl_mp": _of_channel(lambda wave: CHANNEL[wave].scale),
+        "x0_mp": lambda rows: master_centre(rows.time, rows.once(wavelengths), 1),
+        "y0_mp": lambda rows: master_centre(rows.time, rows.once(wavelengths), 2),
         "inst_rot": constant(ROLL),
-        "sat_y0": lambda rows: -9.6 + smooth(rows.time, 9 * DAY, "sat y"),
-        "sat_z0": lambda rows: 10.1 + smooth(rows.time, 9 * DAY, "sat z"),
         "r_sun": lambda rows: rows.view.radius / aia_scale(rows.once(wavelengths)),
         "hglt_obs": lambda rows: rows.view.latitude,
         "asqfsn": _frame_number,

@@ -7,6 +7,8 @@ the small images that `jsoclite.sandbox.sun` draws, so that the coordinates in a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,13 +18,18 @@ from .availability import moment
 from .ephemeris import DAY, light_shift
 from .noise import FloatArray, IntArray, smooth
 from .regions import activity
-from .series import Rows, Value, constant, constants
+from .series import Rows, Value, constants
 from .slots import side_cameras
+from .spec import shared
 
 #: Image scale of full-disk images, arcsec a pixel: the archive's 4096 pixels in 256 (MDI's 1024 in 256).
 HMI_SCALE: Final = 0.50435674 * 16
 MDI_SCALE: Final = 1.98600566 * 4
 _TURNED: Final = moment("2014.05.01")
+# until then averages were made of the side camera's frames, 135 s apart
+_COMBINED: Final = moment("2016.04.13")
+# since then CRLN_OBS is corrected, and bit 28 of CALVER64 says so
+_CORRECTED: Final = moment("2024.01.01")
 _PIXELS: Final = 256
 
 
@@ -34,6 +41,26 @@ def seen(rows: Rows, value: npt.ArrayLike) -> FloatArray:
 def counted(rows: Rows, value: npt.ArrayLike) -> IntArray:
     """Whole numbers where there is an image, the missing value elsewhere."""
     return np.where(rows.quality >= 0, np.asarray(value), -(2**31)).astype(np.int64)
+
+
+def wanderers(group: str) -> dict[str, Value]:
+    """
+    Values of a group of ``data/series.json`` that wander.
+
+    Its rows are a level, what the strength of the cycle adds, the size of the noise, its time in days, and its name.
+    """
+
+    def value(level: float, active: float, size: float, days: float, name: str) -> Value:
+        return lambda rows: seen(
+            rows, level + active * activity(rows.time) + size * smooth(rows.time, days * DAY, name)
+        )
+
+    return {keyword: value(*row) for keyword, row in shared(group).items()}
+
+
+def paired(name: str, value: Callable[..., Any]) -> dict[str, Value]:
+    """``NAME1`` and ``NAME2`` from the records and `axis`, 1 or 2."""
+    return {f"{name}{axis}": partial(value, axis=axis) for axis in (1, 2)}
 
 
 def quick(rows: Rows) -> bool:
@@ -69,10 +96,15 @@ def on_disk(rows: Rows, scale: float) -> FloatArray:
     return np.asarray(np.rint(np.pi * (rows.view.radius / scale) ** 2))
 
 
+def _single(rows: Rows) -> npt.NDArray[np.bool_]:
+    """Whether averages are of the side camera's frames alone."""
+    return np.asarray(rows.time < _COMBINED)
+
+
 def _camera_name(rows: Rows) -> Any:
     if rows.spec.options.get("camera") == "front":
         return "HMI_FRONT2"
-    return np.where(side_cameras(rows.time) == 3, "HMI_COMBINED", "HMI_SIDE1").astype(object)
+    return np.where(_single(rows), "HMI_SIDE1", "HMI_COMBINED").astype(object)
 
 
 class _Brightness(NamedTuple):
@@ -87,7 +119,6 @@ class _Brightness(NamedTuple):
 _BRIGHTNESS: Final = {
     "Ic": _Brightness(49000.0, 8900.0, 0.16, 1.32),
     "IcN": _Brightness(0.985, 0.01, 0.17, 1.04),
-    "Ld": _Brightness(21000.0, 3800.0, 0.15, 1.38),
     "Lw": _Brightness(145.0, 5.4, 0.92, 1.47),
     "S": _Brightness(30000.0, 7000.0, 0.1, 1.9),
 }
@@ -103,7 +134,7 @@ def _mean(rows: Rows) -> FloatArray:
         return seen(rows, rows.view.radial + 6 * wander)
     if product not in _BRIGHTNESS:
         return seen(rows, 0.4 * wander)
-    nearer = (1.496e11 / rows.view.distance) ** 2 if product in ("Ic", "Ld", "S") else 1.0
+    nearer = (1.496e11 / rows.view.distance) ** 2 if product in ("Ic", "S") else 1.0
     return seen(rows, _BRIGHTNESS[product].mean * nearer * (1 + 0.002 * wander))
 
 
@@ -148,10 +179,15 @@ OBSERVER: Final[dict[str, Value]] = constants("observer") | {
 HMI: Final[dict[str, Value]] = (
     OBSERVER
     | constants("hmi")
+    | wanderers("hmi_wanderers")
+    | paired("crpix", lambda rows, axis: centre(rows.time, axis))
+    | paired("cdelt", lambda rows, axis: HMI_SCALE)
     | {
         "t_obs": hmi_observed,
-        # half a cadence before T_OBS, or 45 s for the averages
-        "date__obs": lambda rows: hmi_observed(rows) - (22.5 if _cadence(rows) == 45 else 45.012),
+        # half a cadence before T_OBS; that of the frames of averages was 135 s, then 90 s
+        "date__obs": lambda rows: (
+            hmi_observed(rows) - (22.5 if _cadence(rows) == 45 else np.where(_single(rows), 67.5, 45.012))
+        ),
         "date_s": lambda rows: date(rows) - 3 * 3600,
         "date_me": lambda rows: date(rows) - 2 * 3600,
         "date_m": lambda rows: date(rows) - 2 * 3600,
@@ -174,29 +210,24 @@ HMI: Final[dict[str, Value]] = (
         "datamean": _mean,
         "datamedn": lambda rows: seen(rows, _mean(rows) * 0.98),
         "datarms": _deviation,
-        "dataskew": lambda rows: seen(rows, -0.1 + 0.05 * smooth(rows.time, 2 * DAY, "skew")),
-        "datakurt": lambda rows: seen(rows, 40.0 + 60.0 * activity(rows.time)),
         "datamin2": lambda rows: _extreme(rows, -1) * 0.9,
         "datamax2": lambda rows: _extreme(rows, 1) * 0.9,
         "datamed2": lambda rows: seen(rows, _mean(rows) * 0.99),
         "datamea2": _mean,
         "datarms2": lambda rows: _deviation(rows) * 0.95,
-        "dataske2": lambda rows: seen(rows, -0.08),
-        "datakur2": lambda rows: seen(rows, 38.0),
-        "crpix1": lambda rows: centre(rows.time, 1),
-        "crpix2": lambda rows: centre(rows.time, 2),
-        "cdelt1": constant(HMI_SCALE),
-        "cdelt2": constant(HMI_SCALE),
         "crota2": lambda rows: crota(rows.time),
         "cadence": _cadence,
-        "calver64": lambda rows: np.where(rows.time < _TURNED, 0x1112, 0x270610) + (0x1000 if quick(rows) else 0),
+        "calver64": lambda rows: (
+            np.where(rows.time < _TURNED, 0x1112, 0x42012) + (0x1000 if quick(rows) else 0)
+            | np.where(rows.time < _CORRECTED, 0, 1 << 28)
+        ),
+        "crln_obs": lambda rows: rows.view.longitude - np.where(rows.time < _CORRECTED, 0.0, 0.0818941),
         "qlook": lambda rows: int(quick(rows)),
         "cal_fsn": lambda rows: 65714753 + np.floor((rows.time - moment("2014.03.01")) / DAY).astype(np.int64) * 23040,
-        "tsel": lambda rows: 22.76 + 0.02 * smooth(rows.time, DAY, "tsel"),
         "tfront": lambda rows: (
             34.1 + 0.4 * np.sin(2 * np.pi * rows.time / DAY) + 0.2 * smooth(rows.time, 9 * DAY, "front")
         ),
-        "tintnum": lambda rows: 72 if _cadence(rows) == 45 else 672,
+        "tintnum": lambda rows: 72 if _cadence(rows) == 45 else np.where(_single(rows), 360, 672),
     }
 )
 
@@ -224,18 +255,17 @@ def mdi_roll(times: FloatArray) -> FloatArray:
 MDI: Final[dict[str, Value]] = (
     OBSERVER
     | constants("mdi")
+    | wanderers("mdi_wanderers")
+    | paired("crpix", lambda rows, axis: mdi_centre(rows.time, axis))
+    | paired("cdelt", lambda rows, axis: MDI_SCALE)
     | {
         "t_obs": lambda rows: rows.time + (210 if _cadence(rows) > 100 else 0) + light_shift(rows.view.distance),
         "date__obs": lambda rows: rows.time + light_shift(rows.view.distance) - 15.0,
         "dpc_obsr": lambda rows: {"M": "FD_Magnetogram_Sum", "V": "FD_Doppler", "Ic": "FD_Continuum"}[
             rows.spec.options["product"]
         ],
-        "crpix1": lambda rows: mdi_centre(rows.time, 1),
-        "crpix2": lambda rows: mdi_centre(rows.time, 2),
         "x0": lambda rows: mdi_centre(rows.time, 1) - 1,
         "y0": lambda rows: mdi_centre(rows.time, 2) - 1,
-        "cdelt1": constant(MDI_SCALE),
-        "cdelt2": constant(MDI_SCALE),
         "crota2": lambda rows: mdi_roll(rows.time),
         "r_sun": lambda rows: rows.view.radius / MDI_SCALE,
         "obs_l0": lambda rows: rows.view.longitude,
@@ -246,15 +276,10 @@ MDI: Final[dict[str, Value]] = (
         "datamedn": _mdi_level,
         "datamin": lambda rows: seen(rows, _mdi_level(rows) - (600 + 1400 * activity(rows.time))),
         "datamax": lambda rows: seen(rows, _mdi_level(rows) + (600 + 1400 * activity(rows.time))),
-        "datarms": lambda rows: seen(rows, 13 + 22 * activity(rows.time)),
-        "dataskew": lambda rows: seen(rows, smooth(rows.time, 3 * DAY, "mdi skew")),
-        "datakurt": lambda rows: seen(rows, 60 + 60 * activity(rows.time)),
         "cadence": _cadence,
         "bunit": lambda rows: {"M": "Gauss", "V": "m/s", "Ic": "DN"}[rows.spec.options["product"]],
         "content": lambda rows: rows.spec.options["note"],
         "runtime": lambda rows: date(rows) - 3600,
-        "tot_flux": lambda rows: seen(rows, 5.0e6 + 2.5e7 * activity(rows.time)),
-        "avg_flux": lambda rows: seen(rows, 7.0 + 24.0 * activity(rows.time)),
         "mean_fld": _mdi_level,
         "tblxyupd": lambda rows: date(rows) - 3 * DAY,
     }

@@ -19,7 +19,7 @@ from .regions import EPOCH, STEP, regions
 from .series import Rows, Value, constants
 from .slots import side_cameras
 from .spec import shared
-from .values_disk import HMI, centre, crota
+from .values_disk import HMI, centre, crota, paired
 
 
 def which_region(rows: Rows) -> IntArray:
@@ -138,9 +138,9 @@ def _size(rows: Rows) -> tuple[IntArray, IntArray]:
 
 
 def _crpix(rows: Rows, axis: int) -> FloatArray:
-    middle = (_size(rows)[axis] + 1) / 2
+    middle = (_size(rows)[axis - 1] + 1) / 2
     # the disk's centre in pixels of the cut-out, whose middle is the patch
-    return middle if _cea(rows, True, False) else np.asarray(middle - ccd_offset(rows)[axis])
+    return middle if _cea(rows, True, False) else np.asarray(middle - ccd_offset(rows)[axis - 1])
 
 
 def ccd_offset(rows: Rows) -> tuple[FloatArray, FloatArray]:
@@ -180,7 +180,7 @@ def _by_projection(name: str) -> Value:
 def _crval(rows: Rows, axis: int) -> Any:
     if not _cea(rows, True, False):
         return 0.0
-    return latitude(rows) if axis else np.asarray((rows.view.longitude + meridian(rows) + 180) % 360 - 180)
+    return latitude(rows) if axis == 2 else np.asarray((rows.view.longitude + meridian(rows) + 180) % 360 - 180)
 
 
 def _r_value(rows: Rows) -> FloatArray:
@@ -193,27 +193,22 @@ HARP: Final[dict[str, Value]] = (
     HMI
     | constants("harp")
     | {name: _by_projection(name) for name in shared("harp_cea")}
+    | paired("crpix", _crpix)
+    | paired("crval", _crval)
+    | paired("cdelt", lambda rows, axis: _cea(rows, CEA_SCALE, CCD_SCALE))
+    | paired("imcrpix", lambda rows, axis: (centre(rows.time, axis) - 0.5) * 16 + 0.5)
+    | {
+        f"{place}{end}": partial(value, side=side, axis=axis)
+        for axis, name in enumerate(("lon", "lat"))
+        for side, end in ((-1, "min"), (1, "max"))
+        for place, value in ((f"{name}_", _corner), (f"{name}dt", _edge))
+    }
     | _all("harp_levels", _level)
     | _all("harp_shares", _share)
+    | {f"t_{name}{end}": _slot_time(what) for name, what in (("frst", "first"), ("last", "last")) for end in ("", "1")}
     | _all("harp_swings", _swing)
     | {
-        "crpix1": partial(_crpix, axis=0),
-        "crpix2": partial(_crpix, axis=1),
-        "crval1": partial(_crval, axis=0),
-        "crval2": partial(_crval, axis=1),
-        "cdelt1": lambda rows: _cea(rows, CEA_SCALE, CCD_SCALE),
-        "cdelt2": lambda rows: _cea(rows, CEA_SCALE, CCD_SCALE),
         "crota2": lambda rows: _cea(rows, 0.0, crota(rows.time)),
-        "imcrpix1": lambda rows: (centre(rows.time, 1) - 0.5) * 16 + 0.5,
-        "imcrpix2": lambda rows: (centre(rows.time, 2) - 0.5) * 16 + 0.5,
-        "lat_min": partial(_corner, side=-1, axis=1),
-        "lat_max": partial(_corner, side=1, axis=1),
-        "lon_min": partial(_corner, side=-1, axis=0),
-        "lon_max": partial(_corner, side=1, axis=0),
-        "latdtmin": partial(_edge, side=-1, axis=1),
-        "latdtmax": partial(_edge, side=1, axis=1),
-        "londtmin": partial(_edge, side=-1, axis=0),
-        "londtmax": partial(_edge, side=1, axis=0),
         "lat_fwt": latitude,
         "lon_fwt": meridian,
         "lat_fwtpo": partial(_weighted, polarity=1, axis=1),
@@ -230,10 +225,6 @@ HARP: Final[dict[str, Value]] = (
         "noaa_ar": _first_noaa,
         "noaa_num": _noaa_count,
         "noaa_ars": _noaa,
-        "t_frst": _slot_time("first"),
-        "t_frst1": _slot_time("first"),
-        "t_last": _slot_time("last"),
-        "t_last1": _slot_time("last"),
         "n_patch": lambda rows: regions().count[which_region(rows)],
         "n_patch1": lambda rows: regions().count[which_region(rows)],
         "h_faint": lambda rows: (regions().flux[which_region(rows)] < 6e20).astype(np.int64),

@@ -14,8 +14,9 @@ from .ephemeris import DAY, rotation_start, view
 from .noise import BoolArray, FloatArray, IntArray, smooth
 from .regions import activity, polar_field
 from .series import Rows, Value, constant, constants
-from .values_aia import CHANNEL, ROLL, aia_centre, by_channel
-from .values_disk import OBSERVER, hmi_observed, quick
+from .spec import shared
+from .values_aia import CHANNEL, ROLL, by_channel, master_centre
+from .values_disk import OBSERVER, hmi_observed, paired, quick, wanderers
 
 
 def _version(rows: Rows) -> IntArray:
@@ -51,8 +52,7 @@ AIA_TABLES: Final[dict[str, Value]] = constants("aia_tables") | {
 
 
 def _centre(rows: Rows, wave: int, axis: int) -> FloatArray:
-    # in the archive's own pixels, counted from 0
-    return (aia_centre(rows.time, np.full(len(rows), wave), axis) - 0.5) * 16 - 0.5
+    return master_centre(rows.time, np.full(len(rows), wave), axis)
 
 
 def _pointing(wave: int) -> dict[str, Value]:
@@ -60,7 +60,7 @@ def _pointing(wave: int) -> dict[str, Value]:
     return {
         start + "x0": partial(_centre, wave=wave, axis=1),
         start + "y0": partial(_centre, wave=wave, axis=2),
-        start + "imscale": constant(CHANNEL[wave].scale / 16),
+        start + "imscale": constant(CHANNEL[wave].scale),
         start + "instrot": constant(ROLL),
     }
 
@@ -97,20 +97,16 @@ def _by_camera(far: Any, near: Any, jaw: Any) -> Value:
 
 
 #: iris.lev1.
-IRIS: Final[dict[str, Value]] = constants("iris") | {
-    "date": lambda rows: np.floor(rows.time + 3.9 * DAY),
-    "date__obs": lambda rows: rows.time - 1.0,
-    "instrume": _by_camera("FUV", "NUV", "SJI"),
-    "img_path": _by_camera("FUV", "NUV", "SJI_1400"),
-    "camera": _by_camera(1, 2, 2),
-    "quality": lambda rows: rows.quality,
-    "datamean": lambda rows: 120.0 + 15 * smooth(rows.time, 1800.0, "iris"),
-    "datarms": lambda rows: 65.0 + 9 * smooth(rows.time, 1800.0, "iris rms"),
-    "ctype1": _by_camera("WAVE", "WAVE", "HPLN-TAN"),
-    "cunit1": _by_camera("angstrom", "angstrom", "arcsec"),
-    "crval1": _by_camera(1349.4, 2796.2, 0.0),
-    "cdelt1": _by_camera(0.1038, 0.2037, 1.331),
-}
+IRIS: Final[dict[str, Value]] = (
+    constants("iris")
+    | wanderers("iris_wanderers")
+    | {
+        "date": lambda rows: np.floor(rows.time + 3.9 * DAY),
+        "date__obs": lambda rows: rows.time - 1.0,
+        **{name: _by_camera(*row) for name, row in shared("iris_cameras").items()},
+        "quality": lambda rows: rows.quality,
+    }
+)
 
 
 def _chart_times(rows: Rows) -> tuple[FloatArray, FloatArray]:
@@ -177,44 +173,40 @@ def _by_instrument(hmi: Any, mdi: Any) -> Value:
 
 
 #: Synoptic charts by rotation and by day.
-CHARTS: Final[dict[str, Value]] = constants("charts") | {
-    "t_obs": lambda rows: rows.time,
-    "t_start": lambda rows: _chart_times(rows)[0],
-    "t_stop": lambda rows: _chart_times(rows)[1],
-    "t_rot": lambda rows: rows.time,
-    "img_frst": lambda rows: np.floor(_chart_times(rows)[0] / 720) * 720,
-    "img_last": lambda rows: np.floor(_chart_times(rows)[1] / 720) * 720,
-    "img_rot": lambda rows: np.floor(rows.time / 720) * 720,
-    "date": lambda rows: np.floor(_chart_times(rows)[1] + (0.1 if quick(rows) else 6) * DAY),
-    "car_rot": _chart_rotation,
-    "carrtime": _chart_longitude,
-    "telescop": _by_instrument("SDO/HMI", "SOHO"),
-    "instrume": _by_instrument("HMI_SIDE1", "MDI"),
-    "wavelnth": _by_instrument(6173.0, 6768.0),
-    "earth_b0": lambda rows: view(rows.time, "earth").latitude,
-    "t_earth": lambda rows: rows.time,
-    "crpix1": lambda rows: (rows.shape[1] + 1) / 2,
-    "crpix2": lambda rows: (rows.shape[0] + 1) / 2,
-    "crval1": _chart_longitude,
-    "cdelt1": lambda rows: -_step(rows),
-    "cdelt2": lambda rows: 2.0 / rows.shape[0],
-    "b0_rot": lambda rows: view(rows.time, "earth").latitude,
-    "b0_frst": lambda rows: view(_chart_times(rows)[0], "earth").latitude,
-    "b0_last": lambda rows: view(_chart_times(rows)[1], "earth").latitude,
-    "lon_frst": lambda rows: _chart_longitude(rows) - 180 + _step(rows) / 2,
-    "lon_last": lambda rows: _chart_longitude(rows) + 180 - _step(rows) / 2,
-    "lon_step": lambda rows: -_step(rows),
-    "totvals": lambda rows: rows.shape[0] * rows.shape[1],
-    "datavals": lambda rows: rows.shape[0] * rows.shape[1] - _missing(rows),
-    "missvals": _missing,
-    "datamean": lambda rows: 0.05 * smooth(rows.time, 30 * DAY, "chart"),
-    "datamedn": lambda rows: 0.02 * smooth(rows.time, 30 * DAY, "chart median"),
-    "datarms": lambda rows: 6.0 + 14.0 * activity(rows.time),
-    "datamin": lambda rows: -250.0 - 500.0 * activity(rows.time),
-    "datamax": lambda rows: 270.0 + 500.0 * activity(rows.time),
-    "dataskew": lambda rows: 0.3 * smooth(rows.time, 60 * DAY, "chart skew"),
-    "datakurt": lambda rows: 70.0 + 20.0 * smooth(rows.time, 60 * DAY, "chart kurtosis"),
-}
+CHARTS: Final[dict[str, Value]] = (
+    constants("charts")
+    | wanderers("chart_wanderers")
+    | paired("crpix", lambda rows, axis: (rows.shape[2 - axis] + 1) / 2)
+    | {
+        "t_obs": lambda rows: rows.time,
+        "t_start": lambda rows: _chart_times(rows)[0],
+        "t_stop": lambda rows: _chart_times(rows)[1],
+        "t_rot": lambda rows: rows.time,
+        "img_frst": lambda rows: np.floor(_chart_times(rows)[0] / 720) * 720,
+        "img_last": lambda rows: np.floor(_chart_times(rows)[1] / 720) * 720,
+        "img_rot": lambda rows: np.floor(rows.time / 720) * 720,
+        "date": lambda rows: np.floor(_chart_times(rows)[1] + (0.1 if quick(rows) else 6) * DAY),
+        "car_rot": _chart_rotation,
+        "carrtime": _chart_longitude,
+        "telescop": _by_instrument("SDO/HMI", "SOHO"),
+        "instrume": _by_instrument("HMI_SIDE1", "MDI"),
+        "wavelnth": _by_instrument(6173.0, 6768.0),
+        "earth_b0": lambda rows: view(rows.time, "earth").latitude,
+        "t_earth": lambda rows: rows.time,
+        "crval1": _chart_longitude,
+        "cdelt1": lambda rows: -_step(rows),
+        "cdelt2": lambda rows: 2.0 / rows.shape[0],
+        "b0_rot": lambda rows: view(rows.time, "earth").latitude,
+        "b0_frst": lambda rows: view(_chart_times(rows)[0], "earth").latitude,
+        "b0_last": lambda rows: view(_chart_times(rows)[1], "earth").latitude,
+        "lon_frst": lambda rows: _chart_longitude(rows) - 180 + _step(rows) / 2,
+        "lon_last": lambda rows: _chart_longitude(rows) + 180 - _step(rows) / 2,
+        "lon_step": lambda rows: -_step(rows),
+        "totvals": lambda rows: rows.shape[0] * rows.shape[1],
+        "datavals": lambda rows: rows.shape[0] * rows.shape[1] - _missing(rows),
+        "missvals": _missing,
+    }
+)
 
 
 def _cap(north: bool, share: float) -> Value:
@@ -226,12 +218,7 @@ MEAN_FIELD: Final[dict[str, Value]] = (
     | constants("mean_field")
     | {
         "t_obs": hmi_observed,
-        "capn1": _cap(True, 0.55),
-        "caps1": _cap(False, 0.55),
-        "capn2": _cap(True, 1.0),
-        "caps2": _cap(False, 1.0),
-        "capn3": _cap(True, 1.35),
-        "caps3": _cap(False, 1.35),
+        **{f"cap{side}{n}": _cap(side == "n", share) for side in "ns" for n, share in ((1, 0.55), (2, 1.0), (3, 1.35))},
         "bandn1": lambda rows: 1.5 * activity(rows.time) * smooth(rows.time, 13 * DAY, "band north"),
         "bands1": lambda rows: 1.5 * activity(rows.time) * smooth(rows.time, 13 * DAY, "band south"),
     }

@@ -8,6 +8,7 @@ where PostgreSQL would not meet it either.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -15,30 +16,11 @@ from typing import Any, Final
 import numpy as np
 
 from . import functions as sqlfunctions
+from . import values as sqlvalues
 from .functions import TEXT_OPERATORS
 from .lexer import SqlError
 from .parser import AnyAll, Binary, Call, Case, Cast, Expression, Is, Literal, Name, Parser, Select, Unary
-from .values import (
-    INTEGERS,
-    NUMBERS,
-    Array,
-    Rows,
-    Term,
-    Vector,
-    arithmetic,
-    bitwise,
-    choose,
-    common,
-    compare,
-    constant,
-    convert,
-    distinct,
-    either,
-    folded,
-    junction,
-    parse,
-    resolved,
-)
+from .values import INTEGERS, NUMBERS, Array, Rows, Term, Vector, constant
 
 #: Values to compare with one by one; lists of whole numbers may be longer.
 MOST_ITEMS: Final = 3000
@@ -47,6 +29,11 @@ _MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": 
 _NO_OPERATOR: Final = (
     "No operator matches the given name and argument types. You might need to add explicit type casts."
 )
+
+_NO_FUNCTION: Final = (
+    "No function matches the given name and argument types. You might need to add explicit type casts."
+)
+_DOUBLE: Final = "double precision"
 
 
 class Compiler:
@@ -73,19 +60,8 @@ class Compiler:
 
     def term(self, expression: Expression) -> Term:
         """Check one expression."""
-        handlers: dict[type, Callable[[Any], Term]] = {
-            Literal: self._literal,
-            Name: self._name,
-            Unary: self._unary,
-            Binary: self._binary,
-            Call: self._call,
-            Cast: self._cast,
-            Is: self._is,
-            AnyAll: self._any,
-            Case: self._case,
-            Select: self._select,
-        }
-        return handlers[type(expression)](expression)
+        handler: Callable[[Any], Term] = getattr(self, f"_{type(expression).__name__.lower()}")
+        return handler(expression)
 
     def condition(self, expression: Expression, where: str = "WHERE") -> Term:
         """Check an expression that must be boolean."""
@@ -163,7 +139,7 @@ class Compiler:
             return terms[0]
         middle = len(terms) // 2
         left, right = self._joined(operator, terms[:middle], at), self._joined(operator, terms[middle:], at)
-        term = Term("boolean", partial(junction, operator, left, right), at, parts=(operator, left, right))
+        term = Term("boolean", partial(sqlvalues.junction, operator, left, right), at, parts=(operator, left, right))
         return self.fold(term, left, right)
 
     def operation(self, operator: str, left: Term, right: Term, at: int) -> Term:
@@ -178,7 +154,7 @@ class Compiler:
             left, right = self.cast(left, "text"), self.cast(right, "text")
         if operator in TEXT_OPERATORS:
             return self._text_operation(operator, left, right, at)
-        kind = common(left.type, right.type)
+        kind = sqlvalues.common(left.type, right.type)
         wanted: Sequence[str] = NUMBERS
         if operator in ("&", "|", "#", "<<", ">>"):
             wanted = tuple(INTEGERS)
@@ -195,13 +171,13 @@ class Compiler:
         if operator in _COMPARISONS:
             return self._comparison(operator, left, right, at, original)
         if operator == "is distinct from":
-            return self.fold(Term("boolean", partial(distinct, left, right), at), left, right)
+            return self.fold(Term("boolean", partial(sqlvalues.distinct, left, right), at), left, right)
         if wanted is NUMBERS:
-            return self.apply(kind, lambda a, b: arithmetic(operator, a, b, kind), at, left, right)
-        return self.apply(kind, lambda a, b: bitwise(operator, a, b, kind), at, left, right)
+            return self.apply(kind, lambda a, b: sqlvalues.arithmetic(operator, a, b, kind), at, left, right)
+        return self.apply(kind, lambda a, b: sqlvalues.bitwise(operator, a, b, kind), at, left, right)
 
     def _comparison(self, operator: str, left: Term, right: Term, at: int, parts: tuple[str, Term, Term]) -> Term:
-        term = self.apply("boolean", partial(compare, operator), at, left, right)
+        term = self.apply("boolean", partial(sqlvalues.compare, operator), at, left, right)
         if parts[1].column and right.constant:
             term.parts = (operator, parts[1].column, right.value)
         elif parts[2].column and left.constant:
@@ -219,8 +195,95 @@ class Compiler:
 
     # ---- the rest
     def _call(self, call: Call) -> Term:
-        arguments = [self.term(argument) for argument in call.arguments]
-        return sqlfunctions.call(self, call.name, arguments, call.position)
+        arguments, at = [self.term(argument) for argument in call.arguments], call.position
+        name, count = call.name.removeprefix("pg_catalog."), len(arguments)
+        kinds = [argument.type for argument in arguments]
+        if name in ("drms.image_exists", "image_exists") and count == 1 and kinds[0] in (*INTEGERS, "unknown"):
+            quality = self.cast(arguments[0], "bigint")
+            return self.apply("boolean", lambda values: (values & 0x80000000) == 0, at, quality)
+        wanted, kind, function = sqlfunctions.TEXT.get((name, count), ((), "", len))
+        if wanted and all(have in (want, "unknown") for have, want in zip(kinds, wanted, strict=True)):
+            cast = [self.cast(argument, want) for argument, want in zip(arguments, wanted, strict=True)]
+            whole = sqlfunctions.on_objects(function)
+            dtype: Any = {"integer": np.int64, "boolean": bool}.get(kind, object)
+            return self.apply(kind, lambda *arrays: whole(*arrays).astype(dtype), at, *cast)
+        if name in ("coalesce", "greatest", "least", "nullif") and count:
+            return self._conditional(name, arguments, at)
+        if name == "pi" and not count:
+            return constant(_DOUBLE, math.pi, at)
+        found = self._numeric(name, arguments, at)
+        if found is None:
+            raise SqlError(f"function {name}({', '.join(kinds)}) does not exist", at, _NO_FUNCTION)
+        return found
+
+    def _numeric(self, name: str, arguments: list[Term], at: int) -> Term | None:
+        """A function of one or two numbers."""
+        count = len(arguments)
+        arguments = [self.cast(one, _DOUBLE) if one.type == "unknown" else one for one in arguments]
+        if not count or any(one.type not in NUMBERS for one in arguments):
+            return None
+        kind = arguments[0].type
+        if count == 1:
+            if name == "abs":
+                return self.apply(kind, lambda values: sqlfunctions.absolute(values, kind), at, arguments[0])
+            if name == "round" or name in sqlfunctions.ROUNDING:
+                result = kind if kind == "numeric" else _DOUBLE
+                nearest = sqlfunctions.half_away if kind == "numeric" else np.rint
+                function = sqlfunctions.ROUNDING.get(name, nearest)
+                return self.apply(result, function, at, self.cast(arguments[0], result))
+            if name in sqlfunctions.REAL:
+                function = sqlfunctions.finite(sqlfunctions.REAL[name])
+                return self.apply(_DOUBLE, function, at, self.cast(arguments[0], _DOUBLE))
+        if count == 2:
+            if name in ("mod", "power", "pow"):
+                return self.operation("%" if name == "mod" else "^", arguments[0], arguments[1], at)
+            if name == "div":
+                pair = [self.cast(one, "numeric") for one in arguments]
+                return self.apply(
+                    "numeric", lambda a, b: np.trunc(sqlvalues.arithmetic("/", a, b, "numeric")), at, *pair
+                )
+            if name == "atan2":
+                return self.apply(_DOUBLE, np.arctan2, at, *(self.cast(one, _DOUBLE) for one in arguments))
+            if name in ("round", "trunc") and kind in ("numeric", *INTEGERS):
+                pair = [self.cast(one, want) for one, want in zip(arguments, ("numeric", "integer"), strict=True)]
+                cut = np.trunc if name == "trunc" else sqlfunctions.half_away
+                return self.apply("numeric", partial(sqlfunctions.digits, cut), at, *pair)
+        return None
+
+    def _one_type(self, what: str, terms: list[Term]) -> list[Term]:
+        """Terms of CASE or of a function like ``greatest`` in the type in which they meet."""
+        kind = terms[0].type
+        for term in terms[1:]:
+            joint = sqlvalues.resolved(kind, term.type)
+            if joint is None:
+                raise SqlError(f"{what} types {kind} and {term.type} cannot be matched", term.position)
+            kind = joint
+        return [self.cast(term, "text" if kind == "unknown" else kind) for term in terms]
+
+    def _conditional(self, name: str, arguments: list[Term], at: int) -> Term:
+        terms = self._one_type(name.upper(), arguments)
+
+        def run(rows: Rows) -> Vector:
+            vectors = [term.run(rows) for term in terms]
+            values, nulls = vectors[0]
+            missing = np.zeros(len(values), dtype=bool) if nulls is None else nulls
+            for other, other_nulls in vectors[1:]:
+                values, missing, other, gone = np.broadcast_arrays(
+                    values, missing, other, np.zeros(len(other), dtype=bool) if other_nulls is None else other_nulls
+                )
+                if name == "nullif":
+                    missing = missing | (~gone & (values == other))
+                    continue
+                if name == "coalesce":
+                    take = missing
+                else:
+                    better = other > values if name == "greatest" else other < values
+                    take = ~gone & (missing | np.asarray(better, dtype=bool))
+                values = np.where(take, other, values)
+                missing = missing & gone if name == "coalesce" else missing & ~take
+            return values, missing
+
+        return self.fold(Term(terms[0].type, run, at), *terms)
 
     def _cast(self, cast: Cast) -> Term:
         return self.cast(self.term(cast.operand), cast.type)
@@ -231,11 +294,11 @@ class Compiler:
             return term
         if term.type == "unknown":
             value = term.value
-            return constant(kind, None if value is None else parse(value, kind, term.position), term.position)
+            return constant(kind, None if value is None else sqlvalues.parse(value, kind, term.position), term.position)
         if "boolean" in (term.type, kind) and not {term.type, kind} <= {"boolean", "integer", "text"}:
             raise SqlError(f"cannot cast type {term.type} to {kind}", term.position)
         source = term.type
-        return self.apply(kind, lambda values: convert(values, source, kind), term.position, term)
+        return self.apply(kind, lambda values: sqlvalues.convert(values, source, kind), term.position, term)
 
     def _is(self, test: Is) -> Term:
         operand = self.term(test.operand)
@@ -253,7 +316,7 @@ class Compiler:
 
         return self.fold(Term("boolean", run, test.position), operand)
 
-    def _any(self, test: AnyAll) -> Term:
+    def _anyall(self, test: AnyAll) -> Term:
         left, at = self.term(test.left), test.position
         if len(test.items) == 1 and isinstance(test.items[0], Select):
             kind, values = self._subselect(test.items[0])
@@ -267,7 +330,7 @@ class Compiler:
             # the values of IN (…) meet the left side in one type, which for a real column and 0.5 is real
             kind = left.type
             for item in items:
-                kind = item.type if kind == "unknown" else resolved(kind, item.type) or kind
+                kind = item.type if kind == "unknown" else sqlvalues.resolved(kind, item.type) or kind
             left = self.cast(left, kind) if kind in NUMBERS and left.type in NUMBERS else left
             items = [
                 self.cast(item, kind) if item.type in (*NUMBERS, "unknown") and kind in NUMBERS else item
@@ -299,15 +362,9 @@ class Compiler:
         conditions = [self._boolean(self.term(condition), "CASE/WHEN") for condition, _ in case.branches]
         results = [self.term(result) for _, result in case.branches]
         results.append(self.term(case.default) if case.default else constant("unknown", None, case.position))
-        kind = results[0].type
-        for result in results[1:]:
-            joint = resolved(kind, result.type)
-            if joint is None:
-                raise SqlError(f"CASE types {kind} and {result.type} cannot be matched", result.position)
-            kind = joint
-        kind = "text" if kind == "unknown" else kind
-        results = [self.cast(result, kind) for result in results]
-        return self.fold(Term(kind, partial(choose, conditions, results), case.position), *conditions, *results)
+        results = self._one_type("CASE", results)
+        term = Term(results[0].type, partial(sqlvalues.choose, conditions, results), case.position)
+        return self.fold(term, *conditions, *results)
 
     def _select(self, select: Select) -> Term:
         kind, values = self._subselect(select)
@@ -324,7 +381,7 @@ class Compiler:
             vectors = [operand.run(rows) for operand in operands]
             nulls = None
             for _, missing in vectors:
-                nulls = either(nulls, missing)
+                nulls = sqlvalues.either(nulls, missing)
             if nulls is None or not nulls.any():
                 return function(*(values for values, _ in vectors)), nulls
             size = max(len(nulls), *(len(values) for values, _ in vectors))
@@ -339,7 +396,7 @@ class Compiler:
     @staticmethod
     def fold(term: Term, *operands: Term) -> Term:
         """A term of constants worked out, others as they are."""
-        return folded(term) if all(operand.constant for operand in operands) else term
+        return sqlvalues.folded(term) if all(operand.constant for operand in operands) else term
 
 
 def parse_condition(query: str, start: int, end: int) -> Expression:

@@ -11,17 +11,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
-from typing import Any, Final, Protocol, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from .lexer import SqlError
-from .values import INTEGERS, NUMBERS, Array, Rows, Term, arithmetic, check, constant, resolved
+from .values import INTEGERS, Array, arithmetic, check
 
-_NO_FUNCTION: Final = (
-    "No function matches the given name and argument types. You might need to add explicit type casts."
-)
+Function: TypeAlias = Callable[..., Array]
 
 
 def unary(operator: str, kind: str) -> tuple[str, Function]:
@@ -33,11 +31,12 @@ def unary(operator: str, kind: str) -> tuple[str, Function]:
     if operator == "~":
         return kind, np.invert
     if operator == "@":
-        return kind, lambda values: _absolute(values, kind)
+        return kind, lambda values: absolute(values, kind)
     return "double precision", _square_root if operator == "|/" else np.cbrt
 
 
-def _absolute(values: Array, kind: str) -> Array:
+def absolute(values: Array, kind: str) -> Array:
+    """``abs``; the least integer has none."""
     if kind == "bigint" and (values == np.iinfo(np.int64).min).any():
         raise SqlError("bigint out of range")
     result = np.abs(values)
@@ -70,16 +69,18 @@ def _arc(function: Callable[[Array], Array]) -> Function:
     return whole
 
 
-def _half_away(values: Array) -> Array:
+def half_away(values: Array) -> Array:
+    """Whole numbers as ``numeric`` is rounded: halves away from zero."""
     return np.asarray(np.trunc(values + np.copysign(0.5, values)))
 
 
-def _digits(cut: Function, values: Array, digits: Array) -> Array:
-    scale = 10.0**digits
+def digits(cut: Function, values: Array, places: Array) -> Array:
+    """``round`` and ``trunc`` to so many decimals."""
+    scale = 10.0**places
     return cut(values * scale) / scale
 
 
-def _finite(function: Function) -> Function:
+def finite(function: Function) -> Function:
     """A function whose overflow is an error."""
 
     def whole(values: Array) -> Array:
@@ -92,183 +93,52 @@ def _finite(function: Function) -> Function:
     return whole
 
 
-_REAL: Final[dict[str, Function]] = {
+#: Functions of one number whose result is double precision, and those that keep ``numeric``.
+REAL: Final[dict[str, Function]] = {
+    **{name: getattr(np, name) for name in ("cbrt", "exp", "sin", "cos", "tan", "degrees", "radians")},
     "sqrt": _square_root,
-    "cbrt": np.cbrt,
-    "exp": np.exp,
     "ln": _logarithm(np.log),
     "log": _logarithm(np.log10),
     "log10": _logarithm(np.log10),
-    "sin": np.sin,
-    "cos": np.cos,
-    "tan": np.tan,
     "asin": _arc(np.arcsin),
     "acos": _arc(np.arccos),
     "atan": np.arctan,
-    "degrees": np.degrees,
-    "radians": np.radians,
 }
-_ROUNDING: Final[dict[str, Function]] = {
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "ceiling": np.ceil,
-    "trunc": np.trunc,
-    "sign": np.sign,
-}
-# name -> (types of the arguments, type of the result, function of single values)
-_TEXT: Final[dict[tuple[str, int], tuple[tuple[str, ...], str, Callable[..., Any]]]] = {
-    ("length", 1): (("text",), "integer", len),
-    ("char_length", 1): (("text",), "integer", len),
-    ("upper", 1): (("text",), "text", str.upper),
-    ("lower", 1): (("text",), "text", str.lower),
-    ("trim", 1): (("text",), "text", lambda text: text.strip(" ")),
-    ("btrim", 1): (("text",), "text", lambda text: text.strip(" ")),
-    ("ltrim", 1): (("text",), "text", lambda text: text.lstrip(" ")),
-    ("rtrim", 1): (("text",), "text", lambda text: text.rstrip(" ")),
-    ("btrim", 2): (("text", "text"), "text", str.strip),
-    ("ltrim", 2): (("text", "text"), "text", str.lstrip),
-    ("rtrim", 2): (("text", "text"), "text", str.rstrip),
-    ("strpos", 2): (("text", "text"), "integer", lambda text, part: text.find(part) + 1),
-    ("starts_with", 2): (("text", "text"), "boolean", str.startswith),
-    ("replace", 3): (("text", "text", "text"), "text", str.replace),
-    ("left", 2): (("text", "integer"), "text", lambda text, count: text[:count]),
-    ("right", 2): (("text", "integer"), "text", lambda text, count: text[-count:] if count else ""),
-    ("substr", 2): (("text", "integer"), "text", lambda text, start: text[max(start - 1, 0) :]),
-    ("substring", 2): (("text", "integer"), "text", lambda text, start: text[max(start - 1, 0) :]),
-    ("substr", 3): (("text", "integer", "integer"), "text", lambda text, start, size: _part(text, start, size)),
-    ("substring", 3): (("text", "integer", "integer"), "text", lambda text, start, size: _part(text, start, size)),
+ROUNDING: Final[dict[str, Function]] = {"ceiling": np.ceil} | {
+    name: getattr(np, name) for name in ("floor", "ceil", "trunc", "sign")
 }
 
 
-def _part(text: str, start: int, size: int) -> str:
-    if size < 0:
+def _part(text: str, start: int, size: int | None = None) -> str:
+    if size is not None and size < 0:
         raise SqlError("negative substring length not allowed")
-    return text[max(start - 1, 0) : max(start - 1 + size, 0)]
+    return text[max(start - 1, 0) : None if size is None else max(start - 1 + size, 0)]
 
 
-class Makes(Protocol):
-    """What a compiler makes of terms: see `Compiler`."""
-
-    def cast(self, term: Term, kind: str) -> Term:
-        """Cast to a type."""
-
-    def apply(self, kind: str, function: Callable[..., Array], at: int, *operands: Term) -> Term:
-        """Apply a function on arrays."""
-
-    def operation(self, operator: str, left: Term, right: Term, at: int) -> Term:
-        """Apply an operator."""
-
-    def fold(self, term: Term, *operands: Term) -> Term:
-        """Work out a term of constants."""
-
-
-def call(compiler: Makes, name: str, arguments: list[Term], position: int) -> Term:
-    """
-    A function on checked arguments.
-
-    Raises
-    ------
-    SqlError
-        If there is no such function of such arguments.
-    """
-    count = len(arguments)
-    name = name.removeprefix("pg_catalog.")
-    kinds = [argument.type for argument in arguments]
-    if name in ("drms.image_exists", "image_exists") and count == 1 and kinds[0] in (*INTEGERS, "unknown"):
-        quality = compiler.cast(arguments[0], "bigint")
-        return compiler.apply("boolean", lambda values: (values & 0x80000000) == 0, position, quality)
-    if (name, count) in _TEXT:
-        wanted, kind, function = _TEXT[name, count]
-        if all(have in (want, "unknown") or (want == have) for have, want in zip(kinds, wanted, strict=True)):
-            cast = [compiler.cast(argument, want) for argument, want in zip(arguments, wanted, strict=True)]
-            whole = on_objects(function)
-            dtype: Any = {"integer": np.int64, "boolean": bool}.get(kind, object)
-            return compiler.apply(kind, lambda *arrays: whole(*arrays).astype(dtype), position, *cast)
-    if name in ("coalesce", "greatest", "least", "nullif") and count:
-        return _conditional(compiler, name, arguments, position)
-    if name == "pi" and not count:
-        return compiler.apply("double precision", lambda values: values * math.pi, position, _one(compiler))
-    found = _numeric(compiler, name, arguments, position)
-    if found is None:
-        raise SqlError(f"function {name}({', '.join(kinds)}) does not exist", position, _NO_FUNCTION)
-    return found
-
-
-def _one(compiler: Makes) -> Term:
-    return constant("double precision", 1.0, 0)
-
-
-def _numeric(compiler: Makes, name: str, arguments: list[Term], position: int) -> Term | None:
-    count = len(arguments)
-    arguments = [compiler.cast(one, "double precision") if one.type == "unknown" else one for one in arguments]
-    if not count or any(one.type not in NUMBERS for one in arguments):
-        return None
-    kind = arguments[0].type
-    if count == 1:
-        if name == "abs":
-            return compiler.apply(kind, lambda values: _absolute(values, kind), position, arguments[0])
-        if name == "round" or name in _ROUNDING:
-            result = kind if kind == "numeric" else "double precision"
-            function = _ROUNDING.get(name) or (_half_away if kind == "numeric" else np.rint)
-            return compiler.apply(result, function, position, compiler.cast(arguments[0], result))
-        if name in _REAL:
-            return compiler.apply(
-                "double precision", _finite(_REAL[name]), position, compiler.cast(arguments[0], "double precision")
-            )
-    if count == 2:
-        if name == "mod":
-            return compiler.operation("%", arguments[0], arguments[1], position)
-        if name == "div":
-            pair = [compiler.cast(one, "numeric") for one in arguments]
-            return compiler.apply("numeric", lambda a, b: np.trunc(arithmetic("/", a, b, "numeric")), position, *pair)
-        if name in ("power", "pow"):
-            return compiler.operation("^", arguments[0], arguments[1], position)
-        if name == "atan2":
-            pair = [compiler.cast(one, "double precision") for one in arguments]
-            return compiler.apply("double precision", np.arctan2, position, *pair)
-        if name in ("round", "trunc") and kind in ("numeric", *INTEGERS):
-            value, digits = compiler.cast(arguments[0], "numeric"), compiler.cast(arguments[1], "integer")
-            return compiler.apply(
-                "numeric", partial(_digits, np.trunc if name == "trunc" else _half_away), position, value, digits
-            )
-    return None
-
-
-def _conditional(compiler: Makes, name: str, arguments: list[Term], position: int) -> Term:
-    kind = arguments[0].type
-    for argument in arguments[1:]:
-        joint = resolved(kind, argument.type)
-        if joint is None:
-            raise SqlError(f"{name.upper()} types {kind} and {argument.type} cannot be matched", argument.position)
-        kind = joint
-    kind = "text" if kind == "unknown" else kind
-    terms = [compiler.cast(argument, kind) for argument in arguments]
-
-    def run(rows: Rows) -> tuple[Array, Any]:
-        vectors = [term.run(rows) for term in terms]
-        values, nulls = vectors[0]
-        missing = np.zeros(len(values), dtype=bool) if nulls is None else nulls
-        for other, other_nulls in vectors[1:]:
-            values, missing, other, gone = np.broadcast_arrays(
-                values, missing, other, np.zeros(len(other), dtype=bool) if other_nulls is None else other_nulls
-            )
-            if name == "nullif":
-                missing = missing | (~gone & (values == other))
-                continue
-            if name == "coalesce":
-                take = missing
-            else:
-                better = other > values if name == "greatest" else other < values
-                take = ~gone & (missing | np.asarray(better, dtype=bool))
-            values = np.where(take, other, values)
-            missing = missing & gone if name == "coalesce" else missing & ~take
-        return values, missing
-
-    term = Term(kind, run, position)
-    return compiler.fold(term, *terms)
-
-
-Function: TypeAlias = Callable[..., Array]
+_ONE, _TWO, _PLACE = ("text",), ("text", "text"), ("text", "integer")
+#: Functions of text by name and number of arguments: their types, that of the result, and the function of values.
+TEXT: Final[dict[tuple[str, int], tuple[tuple[str, ...], str, Callable[..., Any]]]] = {
+    (name, len(wanted)): (wanted, kind, function)
+    for names, wanted, kind, function in (
+        ("length char_length", _ONE, "integer", len),
+        ("upper", _ONE, "text", str.upper),
+        ("lower", _ONE, "text", str.lower),
+        ("trim btrim", _ONE, "text", lambda text: text.strip(" ")),
+        ("ltrim", _ONE, "text", lambda text: text.lstrip(" ")),
+        ("rtrim", _ONE, "text", lambda text: text.rstrip(" ")),
+        ("btrim", _TWO, "text", str.strip),
+        ("ltrim", _TWO, "text", str.lstrip),
+        ("rtrim", _TWO, "text", str.rstrip),
+        ("strpos", _TWO, "integer", lambda text, part: text.find(part) + 1),
+        ("starts_with", _TWO, "boolean", str.startswith),
+        ("replace", (*_TWO, "text"), "text", str.replace),
+        ("left", _PLACE, "text", lambda text, count: text[:count]),
+        ("right", _PLACE, "text", lambda text, count: text[-count:] if count else ""),
+        ("substr substring", _PLACE, "text", _part),
+        ("substr substring", (*_PLACE, "integer"), "text", _part),
+    )
+    for name in names.split()
+}
 
 
 @lru_cache(maxsize=256)

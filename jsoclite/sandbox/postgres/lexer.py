@@ -95,8 +95,16 @@ _NAME: Final = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]
 _OPERATOR: Final = re.compile(r"[-+*/<>=~!@#%^&|`?]+")
 _DIGITS: Final = frozenset("0123456789")
 _DOLLAR: Final = re.compile(r"\$([A-Za-z_]\w*)?\$")
-_CODE: Final = re.compile(r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4}))")
+_STRING: Final = re.compile(r"'((?:[^']|'')*+)'|[eE]'((?:[^'\\]|''|\\.)*+)'", re.DOTALL)
+_CODE: Final = re.compile(r"''|\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+
+
+def _character(found: re.Match[str]) -> str:
+    """What a doubled quote or an escape stands for."""
+    if found[1] or found[2]:
+        return chr(int(found[1] or found[2], 16))
+    return _ESCAPES.get(found[3], found[3]) if found[3] else "'"
 
 
 class Lexer:
@@ -164,27 +172,12 @@ class Lexer:
         return Word("number", number[0], at)
 
     def _string(self, at: int) -> Word:
-        text, escapes = self.text, self.text[at] != "'"
-        position = at + (2 if escapes else 1)
-        value: list[str] = []
-        while position < len(text):
-            character = text[position]
-            if character == "'":
-                if text[position + 1 : position + 2] != "'":
-                    self.at = position + 1
-                    return Word("string", text[at : self.at], at, "".join(value))
-                position += 1
-            elif escapes and character == "\\" and position + 1 < len(text):
-                code = _CODE.match(text, position)
-                if code:
-                    value.append(chr(int(code[1] or code[2], 16)))
-                    position = code.end()
-                    continue
-                position += 1
-                character = _ESCAPES.get(text[position], text[position])
-            value.append(character)
-            position += 1
-        raise SqlError(f'unterminated quoted string at or near "{text[at:]}"', at)
+        found = _STRING.match(self.text, at)
+        if found is None:
+            raise SqlError(f'unterminated quoted string at or near "{self.text[at:]}"', at)
+        self.at = found.end()
+        value = found[1].replace("''", "'") if found[2] is None else _CODE.sub(_character, found[2])
+        return Word("string", found[0], at, value)
 
     def _operator(self, operator: str, at: int) -> Word:
         # a comment ends an operator, and one of several characters may end in + or - only if it has one of ~!@#%^&|`?

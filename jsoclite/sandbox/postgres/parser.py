@@ -8,8 +8,7 @@ syntax error, so that nothing but reading is ever possible.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, NamedTuple, NoReturn, TypeAlias
 
 from .lexer import RESERVED, TYPES, Lexer, SqlError, Word
 
@@ -70,16 +69,13 @@ class Parser:
     def expression(self, power: int = 0) -> Expression:
         """An expression of operators that bind at least as strongly as `power`."""
         left = self._prefix()
-        while True:
-            step = self._infix(left, power)
-            if step is None:
-                return left
+        while (step := self._infix(left, power)) is not None:
             left = step
+        return left
 
     def _prefix(self) -> Expression:
         word = self.word()
-        if self._is("not"):
-            self._take()
+        if self._accept("not"):
             return Unary("not", self.expression(_NOT), word.position)
         if word.kind == "operator":
             if word.text not in ("-", "+", "~", "@", "|/", "||/"):
@@ -132,8 +128,7 @@ class Parser:
         if word.value != "is":
             return Is(left, "null", word.value == "notnull", word.position)
         negated = self._accept("not")
-        if self._is("distinct"):
-            self._take()
+        if self._accept("distinct"):
             self._expect("from")
             test = Binary("is distinct from", left, self.expression(_COMPARE), word.position)
             return Unary("not", test, word.position) if negated else test
@@ -160,8 +155,7 @@ class Parser:
         if word.value == "similar":
             self._expect("to")
         pattern = self.expression(_OTHER)
-        if self._is("escape"):
-            self._take()
+        if self._accept("escape"):
             self.expression(_OTHER)
         return Binary(word.value, left, pattern, at)
 
@@ -209,24 +203,18 @@ class Parser:
             return special[word.value](word)
         if word.value in RESERVED and word.value not in ("left", "right"):
             self.fail(word)
-        if (word.value, self.word().value) in _TYPE_WORDS and self.word(1).kind == "string":
-            self._take()
-            literal = self._take()
-            return Cast(Literal("text", literal.value, literal.position), TYPES[word.value], word.position)
-        if self.word().kind == "string" and word.value in TYPES:
+        double = (word.value, self.word().value) in _TYPE_WORDS
+        if self.word(double).kind == "string" and word.value in TYPES:
+            if double:
+                self._take()
             literal = self._take()
             return Cast(Literal("text", literal.value, literal.position), TYPES[word.value], word.position)
         return self._name(word)
 
     def _name(self, word: Word) -> Expression:
-        parts = [word.value]
-        while self._accept("."):
-            following = self._take()
-            if following.kind != "name":
-                self.fail(following)
-            parts.append(following.value)
+        parts = self._dotted(word)
         if not self._accept("("):
-            return Name(tuple(parts), word.position)
+            return Name(parts, word.position)
         arguments: tuple[Expression, ...] = ()
         if self._accept("*"):
             arguments = (Literal("int", "1", word.position),)
@@ -234,6 +222,16 @@ class Parser:
             arguments = self._list()
         self._expect(")")
         return Call(".".join(parts), arguments, word.position)
+
+    def _dotted(self, word: Word) -> tuple[str, ...]:
+        """A name and those behind it that are joined to it by points."""
+        parts = [word.value]
+        while self._accept("."):
+            word = self._take()
+            if word.kind != "name":
+                self.fail(word)
+            parts.append(word.value)
+        return tuple(parts)
 
     def _cast(self, word: Word) -> Expression:
         self._expect("(")
@@ -282,30 +280,23 @@ class Parser:
 
     def _select(self, exists: bool) -> Select:
         word = self._take()
-        if exists and self._is("*"):
-            self._take()
+        if exists and self._accept("*"):
             what: Expression = Literal("int", "1", word.position)
         else:
             what = self.expression()
-        table: list[str] = []
+        table: tuple[str, ...] = ()
         where = None
         if self._accept("from"):
             first = self._take()
             if first.kind != "name" or first.value in RESERVED:
                 self.fail(first)
-            table.append(first.value)
-            while self._accept("."):
-                following = self._take()
-                if following.kind != "name":
-                    self.fail(following)
-                table.append(following.value)
+            table = self._dotted(first)
             if self._accept("where"):
                 where = self.expression()
-        return Select(what, tuple(table), where, exists, word.position)
+        return Select(what, table, where, exists, word.position)
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(NamedTuple):
     """A constant: `kind` is ``int``, ``numeric``, ``text`` (type still unknown), ``bool`` or ``null``."""
 
     kind: str
@@ -313,16 +304,14 @@ class Literal:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A column, with the qualification that was written."""
 
     parts: tuple[str, ...]
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unary:
+class Unary(NamedTuple):
     """A prefix operator, or ``not``."""
 
     operator: str
@@ -330,8 +319,7 @@ class Unary:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(NamedTuple):
     """An infix operator: arithmetic, comparison, ``and``, ``or``, ``like``, ``is distinct from``…"""
 
     operator: str
@@ -340,8 +328,7 @@ class Binary:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A function."""
 
     name: str
@@ -349,8 +336,7 @@ class Call:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cast:
+class Cast(NamedTuple):
     """``x::type`` or ``cast(x as type)``."""
 
     operand: Expression
@@ -358,8 +344,7 @@ class Cast:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Is:
+class Is(NamedTuple):
     """``x is [not] null|true|false|unknown``."""
 
     operand: Expression
@@ -368,8 +353,7 @@ class Is:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class AnyAll:
+class AnyAll(NamedTuple):
     """``x op any|all (array)``, or with `listed` ``x in (…)``."""
 
     operator: str
@@ -380,8 +364,7 @@ class AnyAll:
     listed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """``case when … then … else … end``."""
 
     branches: tuple[tuple[Expression, Expression], ...]
@@ -389,8 +372,7 @@ class Case:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Select:
+class Select(NamedTuple):
     """``(select what from table where condition)``, what is one expression or ``min``, ``max``, ``count``… of one."""
 
     what: Expression

@@ -27,10 +27,8 @@ Vector: TypeAlias = tuple[Array, Nulls]
 
 INTEGERS: Final = {"smallint": 16, "integer": 32, "bigint": 64}
 NUMBERS: Final = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
-_TRUE, _FALSE = (
-    ("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"),
-    ("f", "fa", "fal", "fals", "false", "n", "no", "off", "0"),
-)
+_TRUE: Final = "t tr tru true y ye yes on 1".split()  # noqa: SIM905 - quoted words say less
+_FALSE: Final = "f fa fal fals false n no off 0".split()  # noqa: SIM905
 
 
 def either(left: Nulls, right: Nulls) -> Nulls:
@@ -44,16 +42,14 @@ def parse(text: str, kind: str, position: int | None) -> Any:
     """The value of a quoted literal once its type is known."""
     word = text.strip()
     try:
+        if kind in NUMBERS and "_" in word:
+            raise ValueError
         if kind in INTEGERS:
-            if "_" in word:
-                raise ValueError
             value = int(word)
             if not -(1 << (INTEGERS[kind] - 1)) <= value < 1 << (INTEGERS[kind] - 1):
                 raise SqlError(f'value "{text}" is out of range for type {kind}', position)
             return value
         if kind in NUMBERS:
-            if "_" in word:
-                raise ValueError
             return float(word)
         if kind == "boolean":
             if word.lower() not in _TRUE + _FALSE:
@@ -96,26 +92,23 @@ def convert(values: Array, source: str, target: str) -> Array:
     """Values of one type as another, with PostgreSQL's rounding: real numbers half to even, ``numeric`` half away."""
     if source == target:
         return values
+    if source == "text":
+        kind: Any = np.int64 if target in INTEGERS else np.float64 if target in NUMBERS else bool
+        return np.array([parse(value, target, None) for value in values.tolist()], dtype=kind)
     if target in INTEGERS:
         if source in INTEGERS:
             return check(values, target)
         if source == "boolean":
             return values.astype(np.int64)
-        if source == "text":
-            return np.array([parse(value, target, None) for value in values.tolist()], dtype=np.int64)
         limit = 2.0 ** (INTEGERS[target] - 1)
         rounded = np.rint(values) if source != "numeric" else np.trunc(values + np.copysign(0.5, values))
         if not ((rounded >= -limit) & (rounded < limit)).all():
             raise SqlError(f"{target} out of range")
         return rounded.astype(np.int64)
     if target in NUMBERS:
-        if source == "text":
-            return np.array([parse(value, target, None) for value in values.tolist()], dtype=np.float64)
         values = values.astype(np.float64)
         return values.astype(np.float32).astype(np.float64) if target == "real" else values
     if target == "boolean":
-        if source == "text":
-            return np.array([parse(value, target, None) for value in values.tolist()], dtype=bool)
         return np.asarray(values != 0)
     return np.array([_text(value, source) for value in values.tolist()], dtype=object)
 
@@ -187,30 +180,17 @@ def bitwise(operator: str, left: Array, right: Array, kind: str) -> Array:
 
 def compare(operator: str, left: Array, right: Array) -> npt.NDArray[np.bool_]:
     """``= <> < <= > >=`` of operands of one type, NaN equal to itself and greater than all."""
-    if left.dtype.kind == "f" or right.dtype.kind == "f":
-        with np.errstate(invalid="ignore"):
-            return _compare_reals(operator, left, right)
-    result: Any
-    if operator in ("=", "<>"):
-        result = left == right
-        return np.asarray(~result if operator == "<>" else result, dtype=bool)
-    if operator in ("<", "<="):
-        result = left < right if operator == "<" else left <= right
-    else:
-        result = left > right if operator == ">" else left >= right
-    return np.asarray(result, dtype=bool)
-
-
-def _compare_reals(operator: str, left: Array, right: Array) -> npt.NDArray[np.bool_]:
-    left_nan, right_nan = np.isnan(left), np.isnan(right)
-    equal = (left == right) | (left_nan & right_nan)
-    if operator in ("=", "<>"):
-        return np.asarray(~equal if operator == "<>" else equal)
-    if operator in ("<", "<="):
-        less = (left < right) | (~left_nan & right_nan)
-    else:
-        less = (left > right) | (left_nan & ~right_nan)
-    return np.asarray(less | equal if operator.endswith("=") else less)
+    if operator[0] == ">":
+        left, right, operator = right, left, operator.replace(">", "<")
+    real = left.dtype.kind == "f" or right.dtype.kind == "f"
+    with np.errstate(invalid="ignore"):
+        if operator == "<":
+            less = np.asarray(left < right, dtype=bool)
+            return less | (~np.isnan(left) & np.isnan(right)) if real else less
+        found = np.asarray(left <= right if operator == "<=" else left == right, dtype=bool)
+    if real:
+        found |= np.isnan(right) if operator == "<=" else np.isnan(left) & np.isnan(right)
+    return ~found if operator == "<>" else found
 
 
 class Rows:
@@ -406,28 +386,20 @@ def _comparison(operator: str, value: Any, whole: bool) -> Intervals:
     number = value if isinstance(value, int) else value.item() if isinstance(value, np.generic) else float(value)
     if number != number:  # NaN is greater than all numbers
         return [] if operator in (">", "=", ">=") and whole else ALL
-    if operator == "=":
-        return [(number, number)]
-    if operator in ("<", "<="):
-        if whole and operator == "<":
-            number = math.ceil(number) - 1 if abs(number) < 1 << 62 else number
-        return [(-math.inf, number)]
-    if operator in (">", ">="):
-        if whole and operator == ">":
-            number = math.floor(number) + 1 if abs(number) < 1 << 62 else number
-        return [(number, math.inf)]
-    return ALL
+    sharp = whole and abs(number) < 1 << 62
+    limits = {
+        "=": (number, number),
+        "<": (-math.inf, math.ceil(number) - 1 if sharp else number),
+        "<=": (-math.inf, number),
+        ">": (math.floor(number) + 1 if sharp else number, math.inf),
+        ">=": (number, math.inf),
+    }
+    return [limits[operator]] if operator in limits else ALL
 
 
 def union(parts: Iterable[tuple[float, float]]) -> Intervals:
     """Intervals joined where they overlap or touch."""
-    result: Intervals = []
-    for low, high in sorted(part for part in parts if part[0] <= part[1]):
-        if result and low <= result[-1][1]:
-            result[-1] = (result[-1][0], max(high, result[-1][1]))
-        else:
-            result.append((low, high))
-    return result
+    return merged(sorted(part for part in parts if part[0] <= part[1]), 0)
 
 
 def _intersection(one: Intervals, other: Intervals) -> Intervals:
@@ -447,8 +419,8 @@ def merged(parts: Intervals, gap: float) -> Intervals:
     """Intervals joined across gaps that are not worth a search of their own."""
     result: Intervals = []
     for low, high in parts:
-        if result and low - result[-1][1] <= gap:
-            result[-1] = (result[-1][0], high)
+        if result and low <= result[-1][1] + gap:
+            result[-1] = (result[-1][0], max(high, result[-1][1]))
         else:
             result.append((low, high))
     return result

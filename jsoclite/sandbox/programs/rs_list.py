@@ -21,11 +21,6 @@ BAD_LINK: Final = "BadSegLink"
 _RARE: Final = re.compile(r"[\\\x00-\x1f]")
 
 
-def keyword_text(reader: Reader, series: Series, recnums: Recnums, name: str, full: bool) -> list[str]:
-    """Values of a keyword as text; see `Engine.keyword_text`."""
-    return _text(reader, series, recnums, name, full, False)[0]
-
-
 def _text(
     reader: Reader, series: Series, recnums: Recnums, name: str, full: bool, binary: bool
 ) -> tuple[list[str], bool]:

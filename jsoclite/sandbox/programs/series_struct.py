@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ..catalog import Keyword, Recnums, Segment, Series, printer, schema
-from ..engine import known_extremes, reading
+from ..engine import reading
 
 if TYPE_CHECKING:
     from ..engine import Engine
@@ -161,13 +161,11 @@ def _segment(engine: Engine, definition: schema.SeriesDefinition, segment: Segme
 
 
 def _interval(engine: Engine, series: Series, owner: bool) -> dict[str, Any]:
-    from ..engine import has_shadow
-
     name = series.definition.name
     marks = ("^", "$") if series.definition.prime else (":#^", ":#$")
     ends: list[Recnums] = [engine.open(f"{name}[{mark}]", n)[0].recnums for mark, n in zip(marks, (1, -1), strict=True)]
-    shadow = {"HasShadow": "yes" if has_shadow(series) else "no"} if owner else {}
-    extremes = known_extremes(series, "recnum")
+    shadow = {"HasShadow": "yes" if engine.has_shadow(series) else "no"} if owner else {}
+    extremes = series.extremes("recnum")
     if extremes is None or not len(ends[0]) or not len(ends[1]):
         return {
             **dict.fromkeys(("FirstRecord", "FirstRecnum", "LastRecord", "LastRecnum"), "NA"),
@@ -176,9 +174,9 @@ def _interval(engine: Engine, series: Series, owner: bool) -> dict[str, Any]:
         }
     first, last = ends
     return {
-        "FirstRecord": engine.record_names(series, first)[0],
+        "FirstRecord": engine.reader.names(series, first)[0],
         "FirstRecnum": int(first[0]),
-        "LastRecord": engine.record_names(series, last)[0],
+        "LastRecord": engine.reader.names(series, last)[0],
         "LastRecnum": int(last[0]),
         "MaxRecnum": int(extremes[1]),
         **shadow,

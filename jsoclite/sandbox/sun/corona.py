@@ -63,22 +63,9 @@ _RECIPES: Final = {
 
 
 @cache
-def _blur(rows: int, columns: int, width: float) -> FloatArray:
-    """Gaussian in Fourier space."""
-    vertical = np.fft.fftfreq(rows)[:, None] * 2 * np.pi * width
-    horizontal = np.fft.rfftfreq(columns)[None, :] * 2 * np.pi * width
-    return np.asarray(np.exp(-(vertical**2 + horizontal**2) / 2))
-
-
-@cache
 def _streamers() -> FloatArray:
     """Brightness of the corona at the limb: position angle by Carrington longitude."""
     return noise.texture("streamers", 256, 1024, 6.0)
-
-
-def _smoothed(image: FloatArray, width: float) -> FloatArray:
-    """An image blurred by a Gaussian of `width` pixels."""
-    return np.asarray(np.fft.irfft2(np.fft.rfft2(image) * _blur(*image.shape, width), s=image.shape))
 
 
 def _project(disk: Disk, latitude: FloatArray, lon: FloatArray, height: FloatArray) -> tuple[FloatArray, ...]:
@@ -104,7 +91,7 @@ def _drawn(disk: Disk, west: FloatArray, north: FloatArray, weight: FloatArray, 
     shares = ((1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy)
     for shift, share in zip((0, 1, columns, columns + 1), shares, strict=True):
         flat += np.bincount(place + shift, weight * share, minlength=rows * columns)
-    return _smoothed(flat.reshape(rows, columns), blur)
+    return noise.blurred(flat.reshape(rows, columns), blur)
 
 
 def _loops(disk: Disk, recipe: Recipe) -> list[FloatArray]:
@@ -173,8 +160,8 @@ def channel(wavelength: int, disk: Disk, loss: float) -> FloatArray:
     busy = float(regions.activity(np.array([disk.time]))[0])
     magnetic = disk.filled(np.minimum(900.0, np.abs(surface.field.radial)), 0.0)
     width = 2.2 if wavelength in (94, 193, 211, 335) else 1.2
-    cores = np.maximum(0.0, _smoothed(magnetic, width)) / 500.0
-    halo = np.maximum(0.0, _smoothed(magnetic, 6.5)) / 30.0
+    cores = np.maximum(0.0, noise.blurred(magnetic, width)) / 500.0
+    halo = np.maximum(0.0, noise.blurred(magnetic, 6.5)) / 30.0
     network = 0.6 + 0.4 * np.minimum(4.0, surface.network**2)
     cells = 1 + 0.28 * surface.sampled("diffuse", 5.0, 12.0)
     quiet = np.maximum(0.15, recipe.network * network + (1 - recipe.network) * cells)

@@ -200,16 +200,26 @@ def _fits_file(stored: npt.NDArray[Any], cards: Mapping[str, Any], *, packed: bo
     else:
         hdus = [fits.PrimaryHDU(stored)]
     hdus[-1].header.update(cards)
-    out = BytesIO()
-    fits.HDUList(hdus).writeto(out, output_verify="ignore")
+    plain, out = BytesIO(), BytesIO()
+    fits.HDUList(hdus).writeto(plain, output_verify="ignore")
+    # sums without the time at which they were made: the same bytes whenever it is asked for
+    with fits.open(BytesIO(plain.getvalue()), disable_image_compression=True) as units:
+        for unit in units:
+            unit.add_datasum("data unit checksum")
+            unit.add_checksum("HDU checksum", override_datasum=True)
+        units.writeto(out, output_verify="ignore")
     return out.getvalue()
 
 
 def _text_file(rows: Rows, segment: Segment) -> bytes:
     """Generic segments: tables of numbers, deterministic like everything else."""
     lines = [f"# {rows.spec.name} {segment.name}: {segment.description}"]
+    count = 4
+    if segment.name in ("m6", "m18", "m36"):
+        # a row of number, degree, amplitude…, and two columns for each coefficient; long series have an error more
+        count = 11 + 2 * int(segment.name[1:]) + 2 * int(rows.prime("ndt")[0] > 138240)
     for row in range(60):
-        keys = int(rows.recnum[0]) * 4096 + row * 4 + np.arange(4)
+        keys = int(rows.recnum[0]) * 65536 + row * count + np.arange(count)
         numbers = noise.uniform(keys, segment.name)
         lines.append(f"{row:4d} " + " ".join(f"{440 + 20 * number - 0.1 * row:12.5f}" for number in numbers))
     return ("\n".join(lines) + "\n").encode("ascii")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -31,6 +31,10 @@ def _disk(pointing: Pointing, time: float) -> Disk:
 
 def record_noise(rows: Rows, shape: tuple[int, int], purpose: str) -> FloatArray:
     """White noise of unit variance, different for each record and `purpose`."""
+    if rows.spec.kind == "hmi" and "links" in rows.spec.options:
+        # a disambiguation belongs to the inversion that it leads to
+        target = rows.spec.options["links"][0][1]
+        return grain(shape, int(rows.series.link(rows, target)[0]), f"{target} {purpose}")
     return grain(shape, int(rows.recnum[0]), f"{rows.spec.name} {purpose}")
 
 
@@ -61,7 +65,7 @@ def limb_darkening(mu: FloatArray) -> FloatArray:
 
 
 def _observable(rows: Rows, segment: Segment) -> FloatArray:
-    """V, M, Ic, Ld, Lw, Ic without limb darkening, and Stokes parameters."""
+    """V, M, Ic, Lw, Ic without limb darkening, and Stokes parameters."""
     disk = disk_of(rows)
     product = rows.spec.options["product"]
     noise = record_noise(rows, disk.on.shape, segment.name)[disk.on]
@@ -74,13 +78,13 @@ def _observable(rows: Rows, segment: Segment) -> FloatArray:
     if product == "S":
         return disk.filled(_stokes(rows, segment.name, disk) + 60 * noise)
     darkening = disk.surface.darkening
-    values: dict[str, Callable[[], FloatArray]] = {
+    values: dict[str, Callable[[], Any]] = {
         "Ic": lambda: _continuum(rows, disk) + 60 * noise,
         "IcN": lambda: darkening * (1 + 0.006 * noise),
-        "Ld": lambda: 0.43 * _continuum(rows, disk) * (0.75 + 0.25 * darkening) + 50 * noise,
+        "mask": lambda: 1.0 + (np.abs(disk.surface.field.radial) > 100),
         "Lw": lambda: 132 + 22 * (1 - disk.mu) + 0.035 * np.abs(disk.surface.field.radial) + 1.1 * noise,
     }
-    return disk.filled(values[product]())
+    return disk.filled(values[product](), 0.0 if segment.type == "char" else np.nan)
 
 
 def _stokes(rows: Rows, name: str, disk: Disk) -> FloatArray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from ..catalog import printer, storage
-from ..engine import Engine, EngineCrash
+from ..engine import Engine, EngineCrash, EngineError, to_int
 from ..messages import File, Request, Response, send_file, text
 from ..postgres import SqlError, posix
 from ..programs import Addresses, Fetch, jsoc_info, show_series
@@ -101,6 +101,8 @@ class App:
         if endpoint is None:
             return Answer(text(404, "There is no such file or program here.\n"), "page", params)
         fault = self.faults.next(endpoint, request)
+        if fault and fault.kind == "too-many" and self._records(params) <= fault.records:
+            fault = None
         response = instead(fault) if fault else None
         if response is None:
             kind = fault.kind if fault else ""
@@ -111,6 +113,13 @@ class App:
         if fault:
             response = spoil(response, fault)
         return Answer(response, endpoint, params, fault)
+
+    def _records(self, params: dict[str, str]) -> int:
+        """How many records a question is about."""
+        try:
+            return self.engine.count(params.get("ds", ""), to_int(params["n"]) if "n" in params else None)
+        except (EngineError, EngineCrash):
+            return 0
 
     def _endpoint(self, path: str, program: str, params: dict[str, str]) -> str | None:
         if path in ("/", "/index.html"):

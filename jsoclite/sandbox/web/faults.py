@@ -20,7 +20,7 @@ from ..messages import Damage, Request, Response, text
 #: Kinds that break the connection or its pace.
 WIRE = frozenset({"reset", "reset-body", "truncated", "cut-chunks", "stall", "stall-body", "trickle"})
 #: Kinds that replace or spoil the content of an answer.
-CONTENT = frozenset({"html", "bad-json", "short", "status"})
+CONTENT = frozenset({"html", "bad-json", "short", "flipped", "status", "too-many"})
 #: Kinds that the application itself acts out.
 STATE = frozenset({"changed", "no-range", "expired", "disk-full", "evil-name"})
 
@@ -66,8 +66,12 @@ class Fault:
             a web page with status 200; an answer cut in half, though its length is right;
         ``short``
             Content-Length and content agree, but the end of the content is missing (wrong length, disk full);
+        ``flipped``
+            one bit of the content is another: nothing but a sum over it can tell;
         ``status``
             a JSON answer with `status` and `error` and nothing else;
+        ``too-many``
+            the same, of questions about more than `records` records;
         ``changed``
             the file is another one now, with new validators: a resumed download must start again;
         ``no-range``
@@ -95,7 +99,9 @@ class Fault:
     retry_after : int or str, optional
         ``Retry-After`` header of an HTTP status.
     status, error : int, str
-        Of the kind ``status``.
+        Of the kinds ``status`` and ``too-many``.
+    records : int
+        See ``too-many``.
 
     Raises
     ------
@@ -121,6 +127,7 @@ class Fault:
     retry_after: int | str | None = None
     status: int = 4
     error: str = "an error that the sandbox was asked for"
+    records: int = 0
 
     def __post_init__(self) -> None:
         known = sorted(WIRE | CONTENT | STATE)
@@ -239,7 +246,7 @@ def instead(fault: Fault) -> Response | None:
         return answer
     if fault.kind == "html":
         return Response(200, _HTML, {"Content-Type": "text/html; charset=utf-8"})
-    if fault.kind == "status":
+    if fault.kind in ("status", "too-many"):
         return Response(
             200, printer.compact({"status": fault.status, "error": fault.error}), {"Content-Type": "application/json"}
         )
@@ -253,4 +260,7 @@ def spoil(response: Response, fault: Fault) -> Response:
     elif fault.kind in ("bad-json", "short"):
         content = response.content()
         response.body = content[: int(len(content) * fault.at)]
+    elif fault.kind == "flipped" and (changed := bytearray(response.content())):
+        changed[min(int(len(changed) * fault.at), len(changed) - 1)] ^= 1
+        response.body = bytes(changed)
     return response

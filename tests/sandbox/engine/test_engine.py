@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jsoclite.errors import RecordSetError
+from jsoclite.sandbox.catalog import printer
 from jsoclite.sandbox.catalog.catalog import Catalog, Series, StoredCatalog
 from jsoclite.sandbox.engine import search
-from jsoclite.sandbox.engine.engine import RECORD_LIMIT, Engine, EngineCrash, EngineError, TooManyRecords, to_int
+from jsoclite.sandbox.engine.engine import RECORD_LIMIT, Engine, EngineCrash, EngineError, to_int
 from jsoclite.sandbox.postgres.compiler import Compiler
 from jsoclite.sandbox.postgres.functions import order
 from jsoclite.sandbox.postgres.lexer import SqlError, excerpt
 from jsoclite.sandbox.postgres.parser import Parser
-from jsoclite.sandbox.programs.rs_list import keyword_text
 
 ALL = {
     "queries.jsonl": 591,
@@ -54,17 +54,27 @@ def test_rs_summary_counts_what_the_server_counted(on):
         assert (status, json.loads(body)["count"]) == (200, line["rs_summary_count"]), line["ds"]
 
 
-def test_more_records_than_the_limit_get_no_reply_but_are_counted(on):
+def test_more_records_than_the_limit_are_not_found_but_counted(on):
+    """As recorded in record_limit_body.jsonl, on a smaller scale."""
     few = Engine(on.catalog, record_limit=50)
-    with pytest.raises(TooManyRecords, match="count before you list"):
-        few.open("hmi.M_720s[]")
-    assert ask(few, {"op": "rs_list", "ds": "hmi.M_720s[]", "key": "T_REC"}) == (500, "")
-    assert ask(few, {"op": "rs_list", "ds": "hmi.M_720s[][1],hmi.M_720s[]", "key": "T_REC"}) == (500, "")
+    recorded = [line for line in lines("record_limit_body.jsonl") if line.get("body")]
+    refused = recorded[0]["body"] + "\n"  # recorded without the end of the line
+    assert {(line["http"], line["body"]) for line in recorded} == {(200, refused.strip())}
+    for ds, n in (
+        ("hmi.M_720s[]", {}),
+        ("hmi.M_720s[? recnum > 0 ?]", {}),
+        ("hmi.M_720s[][1],hmi.M_720s[]", {}),
+        ("hmi.M_720s[:#1-#80000]", {}),
+        ("hmi.M_720s[]", {"n": "50"}),
+        ("hmi.M_720s[]", {"n": "-100"}),
+    ):
+        assert ask(few, {"op": "rs_list", "ds": ds, "key": "T_REC", **n}) == (200, refused), ds
     assert few.count("hmi.M_720s[]") == 73
     assert few.count("hmi.sharp_cea_720s[! 1=1 !]", 60) == 50
     with pytest.raises(EngineCrash, match="negative n"):
         few.count("hmi.M_720s[],hmi.B_720s[]", -1)
     assert len(recnums(few, "hmi.M_720s[]", 12)) == 12
+    assert len(recnums(few, "hmi.M_720s[]", -49)) == 49
     assert RECORD_LIMIT == 75_000
 
 
@@ -220,6 +230,38 @@ def test_a_text_with_a_percent_sign_goes_through_printf_only_without_a_shadow_ta
         assert recnums(on, "hmi.M_720s[2014.01.01_01:00:00_TAI][3]", 1) == [75]
     finally:
         series.shadow = False
+
+
+@pytest.mark.parametrize(
+    ("ds", "n", "message"),
+    [
+        ("hmi.M_720s[][3][? T_REC_index > 920000 ?]", 3, "problem with database query"),
+        ("hmi.M_720s[][3][? T_REC_index > 920000 ?]", None, None),
+        ("hmi.M_720s[? T_REC_index > 920000 ?]", -3, None),
+        ("su_test.types[? recnum < 9 ?]", 3, "problem with database query"),  # recT1.num
+        (
+            "hmi.M_720s[2014.01.01_TAI/1d][? recnum < 9 ?]",
+            None,
+            'invalid reference to FROM-clause entry for table "t2"',
+        ),
+        ("hmi.M_720s[2014.01.01_TAI/1d][? m_720s.quality = 0 ?]", None, "invalid reference to FROM-clause entry"),
+        ("hmi.M_720s[2014.01.01_TAI/1d][? QUALITY = 'x' ?]", None, 'invalid input syntax for type integer: "x"'),
+        ("hmi.M_720s[2014.01.01_TAI/1d][? QUALITY = 'x' ?]", 1, "problem with database query"),
+        ("hmi.M_720s[2014.01.01_TAI/1d][? drms.image_exists(quality) ?]", None, None),
+        ("hmi.M_720s[:#1-#30][? recnum - 1 in (0, 7) ?]", None, None),  # record numbers need no shadow table
+        ("hmi.sharp_cea_720s[HARPNUM=#-#7115@3][T_REC=2014.01.01_TAI/1d]", None, "aggregate functions are not allowed"),
+        ("hmi.sharp_cea_720s[$][? T_REC > 0 ?]", 2, None),
+    ],
+)
+def test_what_a_shadow_table_makes_the_server_refuse(on, ds, n, message):
+    shadowed = Engine(on.catalog, shadow=True)
+    if message is None:
+        assert recnums(shadowed, ds, n) == recnums(on, ds, n)
+    else:
+        with pytest.raises(EngineError, match=message):
+            shadowed.open(ds, n)
+    if "'x'" not in ds:
+        assert shadowed.count(ds) == on.count(ds)
 
 
 def test_drms_image_exists_is_about_bit_31(on):
@@ -651,7 +693,7 @@ def test_a_series_without_prime_keys_is_listed_as_it_was_made(tmp_path):
     write_series(tmp_path, "a.log", primary="", keywords=[{"keywordname": "V", "type": "int"}], rows=rows)
     on = Engine(StoredCatalog(tmp_path))
     (part,) = on.open("a.log[? V > 5 ?]")
-    assert on.record_names(part.series, part.recnums) == ["a.log[:#3]", "a.log[:#1]", "a.log[:#2]"]
+    assert on.reader.names(part.series, part.recnums) == ["a.log[:#3]", "a.log[:#1]", "a.log[:#2]"]
     assert json.loads(ask(on, {"op": "series_struct", "ds": "a.log"})[1])["primekeys"] == [None]
 
 
@@ -729,15 +771,16 @@ def test_two_records_of_one_number_are_refused(tmp_path):
 def test_record_names_with_segments(on):
     (part,) = on.open("hmi.B_720s[2014.01.01_TAI]{azimuth,field,nosuch}")
     assert part.segments == ("azimuth", "field")
-    assert on.record_names(part.series, part.recnums, part.segments) == [
-        "hmi.B_720s[2014.01.01_00:00:00_TAI]{azimuth,field}"
-    ]
+    assert on.reader.names(part.series, part.recnums) == ["hmi.B_720s[2014.01.01_00:00:00_TAI]"]
 
 
 def test_keyword_text_in_two_precisions(on):
     (part,) = on.open("hmi.M_720s[2014.01.01_00:12:00_TAI][3]")
-    text = [keyword_text(on.reader, part.series, part.recnums, "crota2", full)[0] for full in (False, True)]
-    assert text == ["179.926895", "179.926895"]
-    assert keyword_text(on.reader, part.series, part.recnums, "DATE__OBS", True) == ["2014-01-01T00:10:53.511000Z"]
-    assert keyword_text(on.reader, part.series, part.recnums, "nosuch", False) == ["Invalid KeyLink"]
-    assert keyword_text(on.reader, part.series, np.empty(0, dtype=np.int64), "T_REC", False) == []
+
+    def text(name, full, recnums=part.recnums):
+        found = on.reader.values(part.series, recnums, part.series.definition.find(name))
+        return printer.printed(found.key, found.values, full)
+
+    assert [text("crota2", full) for full in (False, True)] == [["179.926895"], ["179.926895"]]
+    assert text("DATE__OBS", True) == ["2014-01-01T00:10:53.511000Z"]
+    assert text("T_REC", False, np.empty(0, dtype=np.int64)) == []

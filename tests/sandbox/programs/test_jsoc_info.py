@@ -25,7 +25,7 @@ def on():
 
 
 def key(kind, form="", unit="none", description="", name="KEY"):
-    return Keyword(name, kind, "0", form, unit, description, base=name)
+    return Keyword(name, kind, "0", form, unit, description)
 
 
 def column(kind, *values):

@@ -1,0 +1,309 @@
+"""What print-outs and files of the archive show, and the computed catalogue therefore holds, too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from conftest import GOLDEN
+
+import jsoclite
+from jsoclite.sandbox.mission.mission import MissionCatalog
+from jsoclite.sandbox.sun.files import segment_file
+
+CATALOG = MissionCatalog(segment_file)
+OBSERVED = [name for name in CATALOG if "date__obs" in CATALOG[name].definition.keywords]
+
+
+@pytest.fixture(scope="module")
+def client():
+    with jsoclite.Sandbox(staging_s=0.0) as sandbox, sandbox.client() as client:
+        yield client
+
+
+# --- DATE-OBS -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", OBSERVED)
+def test_the_note_of_date_obs_names_it(name):
+    key = CATALOG[name].definition.keywords["date__obs"]
+    assert key.fits_name == "DATE-OBS"
+
+
+@pytest.mark.parametrize(
+    "record_set",
+    [
+        "hmi.M_720s[2014.01.01_TAI]{magnetogram}",
+        "mdi.fd_M_96m_lev182[2010.10.15_19:12:00_TAI]{data}",
+        "aia.lev1_euv_12s[2014.01.01_00:00:36_TAI/12s][171]{image}",
+        "hmi.sharp_cea_720s[377][2011.02.15_TAI]{Br}",
+    ],
+)
+def test_tables_and_files_say_date_obs(client, tmp_path, record_set):
+    rows = client.query(record_set, keywords="**ALL**")
+    assert rows["DATE-OBS"].tolist() == rows["DATE__OBS"].tolist()
+    assert {"DATE__OBS", "DATE-OBS"} <= set(client.info(record_set.partition("[")[0]).keywords.index)
+    direct = client.download(rows.iloc[:1], tmp_path / "direct", protocol="auto")
+    staged = client.download(rows.iloc[:1], tmp_path / "staged", protocol="fits")
+    for files in (direct, staged):
+        with fits.open(files.path.iloc[0]) as hdus:
+            header = hdus[-1].header
+        assert header["DATE-OBS"][:19] == rows["DATE__OBS"].iloc[0][:19]
+        assert not {"DATEOBS", "DATE__OBS", "DATE_OBS"} & set(header)
+
+
+# --- slots of AIA ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("record_set", "count", "first", "last"),
+    [
+        # print-outs in the documentation, docstrings and notebooks of sunpy and its users
+        (
+            "[2014.01.01_00:00:35_TAI-2014.01.01_00:00:55_TAI][171,304]",
+            4,
+            "2014-01-01T00:00:01Z",
+            "2014-01-01T00:00:13Z",
+        ),
+        ("[2014.01.01_00:00:35_TAI-2014.01.01_00:01:05_TAI][171]", 3, "2014-01-01T00:00:01Z", "2014-01-01T00:00:25Z"),
+        ("[2014.01.01_00:00:35_TAI-2014.01.01_00:01:11_TAI][171]", 4, "2014-01-01T00:00:01Z", "2014-01-01T00:00:37Z"),
+        ("[2017.09.06_12:00:37_TAI-2017.09.06_12:02:37_TAI][304]", 11, "2017-09-06T11:59:59Z", "2017-09-06T12:01:59Z"),
+        ("[2014.01.01_00:00:35_TAI-2014.01.01_01:00:35_TAI]", 2107, "2014-01-01T00:00:01Z", "2014-01-01T01:00:01Z"),
+    ],
+)
+def test_slots_of_the_euv_channels(client, record_set, count, first, last):
+    rows = client.query(f"aia.lev1_euv_12s{record_set}", keywords="T_REC,WAVELNTH")
+    assert (len(rows), rows.T_REC.iloc[0], rows.T_REC.iloc[-1]) == (count, first, last)
+    again = client.query(rows.index[-1], keywords="T_REC,WAVELNTH")
+    assert again.recnum.tolist() == rows.recnum[-1:].tolist()
+
+
+def test_times_of_the_ultraviolet_channels(client):
+    # file names of exports from 2011 to 2024: 1600 is at 5 s of 24 s of TAI, 1700 at 18 s
+    for name in ("2011-08-09T08:00:43Z][1600", "2012-03-07T00:23:55Z][1600", "2012-03-07T00:24:08Z][1700"):
+        rows = client.query(f"aia.lev1_uv_24s[{name}]", keywords="T_REC")
+        assert rows.index.tolist() == [f"aia.lev1_uv_24s[{name}]"]
+    for name in ("2023-05-27T04:47:52Z", "2024-06-02T02:29:52Z", "2024-06-02T06:29:52Z", "2024-11-13T14:59:52Z"):
+        assert client.query(f"aia.lev1_uv_24s[{name}][1600]", keywords="T_REC").T_REC.tolist() == [name]
+    pairs = client.query("aia.lev1_uv_24s[2012.03.07_TAI/2m]", keywords="T_REC,T_OBS,WAVELNTH", times="utc")
+    assert len(pairs) == 10
+    assert (np.abs((pairs.T_OBS - pairs.T_REC).dt.total_seconds()) < 1.5).all()
+
+
+# --- print-outs of clients ------------------------------------------------------------------------------------------
+
+FACTS = json.loads((GOLDEN / "facts.json").read_text())
+DEFINITIONS = [fact for fact in FACTS if "segments_table" in fact]
+
+
+@pytest.mark.parametrize("fact", DEFINITIONS, ids=lambda fact: fact["recordset"])
+def test_definitions_as_printed(client, fact):
+    info = client.info(fact["recordset"].split(" ")[0])
+    names = ("name", "type", "units", "protocol", "dims", "note")
+    for row in fact["segments_table"]:
+        expected = dict(zip(names, row, strict=False)) | ({"dims": None} if len(row) < 5 else {})
+        found = info.segments.loc[expected.pop("name")]
+        # an empty unit is printed as nothing
+        assert found[list(expected)].fillna("").to_dict() == {name: text or "" for name, text in expected.items()}
+    if "primekeys" in fact:
+        assert info.primekeys == fact["primekeys"]
+    if "segment_names" in fact:
+        assert info.segments.index.tolist() == fact["segment_names"]
+        assert info.note == fact["note_field"]
+        assert [[name, row.target, row.kind] for name, row in info.links.iterrows()] == fact["links"]
+        names = info.keywords.index.tolist()
+        assert names[: len(fact["keyword_names_start"])] == fact["keyword_names_start"]
+        assert names[-2:] == fact["keyword_names_end"]
+
+
+def test_prime_keys_as_printed(client):
+    (fact,) = (fact for fact in FACTS if "primekeys_of" in fact)
+    for name, keys in fact["primekeys_of"].items():
+        # of one series the time key is only described
+        known = [key for key in keys if not key.startswith("(")]
+        assert client.pkeys(name)[-len(known) :] == known
+        assert len(client.pkeys(name)) == len(keys)
+
+
+COUNTED = [fact for fact in FACTS if "count" in fact and "op" not in fact]
+
+
+@pytest.mark.filterwarnings("ignore::jsoclite.JsocWarning")
+@pytest.mark.parametrize("fact", COUNTED, ids=lambda fact: fact["recordset"])
+def test_records_as_printed(client, fact):
+    assert client.count(fact["recordset"]) == fact["count"]
+    if "first" in fact:
+        times = client.query(fact["recordset"], keywords="T_REC").T_REC
+        assert times.iloc[0] == fact["first"]
+        assert "last" not in fact or times.iloc[-1] == fact["last"]
+
+
+def test_a_disambiguation_fits_the_inversion_that_it_leads_to(client, tmp_path):
+    # where the field is strong, azimuth and flag together say what the model has: no seam where azimuth wraps at 180
+    names = ["field", "azimuth", "disambig"]
+    files = client.download("hmi.B_720s[2014.10.24_TAI]", tmp_path, segments=names)
+    assert files.segment.tolist() == names
+    field, azimuth, flags = (jsoclite.read(path)[0] for path in files.path)
+    angle = np.radians(azimuth + 180 * (flags.astype(int) & 1))
+    strong = field > 400
+    pairs = strong[:, 1:] & strong[:, :-1]
+    apart = np.cos(angle[:, 1:] - angle[:, :-1])[pairs]
+    assert pairs.sum() > 100
+    assert (apart < -0.9).mean() < 0.02
+
+
+# --- values of real headers -----------------------------------------------------------------------------------------
+
+
+def values(client, record_set, keywords):
+    return client.query(record_set, keywords=keywords, times="utc")
+
+
+@pytest.mark.parametrize(
+    ("record_set", "seconds", "camera", "points"),
+    [
+        ("hmi.sharp_cea_720s[377][2011.02.15_02:00:00_TAI]", 67.5, "HMI_SIDE1", None),
+        ("hmi.Bharp_720s[][2014.06.09_23:48:00_TAI]", 67.5, "HMI_SIDE1", 360),
+        ("hmi.B_720s[2015.08.27_05:00:00_TAI]", 67.5, "HMI_SIDE1", None),
+        ("hmi.sharp_720s[11465][2024.06.28_00:00:00_TAI]", 45.012, "HMI_COMBINED", 672),
+        ("hmi.V_45s[2014.03.01_00:01:30_TAI]", 22.5, "HMI_FRONT2", 72),
+    ],
+)
+def test_observations_of_hmi(client, record_set, seconds, camera, points):
+    known = ["T_OBS", "DATE__OBS", "INSTRUME", *(["TINTNUM"] if points else [])]
+    row = values(client, record_set, known).iloc[0]
+    # T_OBS is printed to the second
+    assert (row.T_OBS - row.DATE__OBS).total_seconds() == pytest.approx(seconds, abs=0.51)
+    assert camera == row.INSTRUME
+    assert points is None or points == row.TINTNUM
+    assert client.query(record_set, keywords="T_OBS").T_OBS.str.fullmatch(r"[\d.]{10}_\d\d:\d\d:\d\d_TAI").all()
+
+
+def test_the_longitude_is_corrected_where_calver64_says_so(client):
+    before = client.query("hmi.M_720s[2018.11.09_TAI]", keywords="CRLN_OBS,CALVER64").iloc[0]
+    after = client.query("hmi.sharp_cea_720s[11465][2024.06.28_TAI]", keywords="CRLN_OBS,CALVER64,T_OBS").iloc[0]
+    assert (before.CALVER64 >> 28 & 1, after.CALVER64 >> 28 & 1) == (0, 1)
+    assert pytest.approx(25.1685467, abs=0.02) == after.CRLN_OBS
+    # the older headers are higher by as much
+    old = client.query("hmi.sharp_cea_720s[377][2011.02.15_02:00:00_TAI]", keywords="CRLN_OBS").iloc[0]
+    assert pytest.approx(21.725103, abs=0.02) == old.CRLN_OBS
+
+
+def test_calibration_frames_twice_a_day(client):
+    day = client.query("hmi.M_720s[2013.06.20_TAI/1d]", keywords="QUALITY")
+    marked = day[day.QUALITY == 0x10400].index.str.extract(r"_(\d\d:\d\d):00_TAI")[0].tolist()
+    assert {"06:00", "06:12", "18:00", "18:12"} <= set(marked)
+    assert client.count("hmi.M_720s[2017.06.20_TAI/1d][? QUALITY=66560 ?]") == 0
+
+
+def test_exposures_of_aia(client):
+    assert client.count("aia.lev1_euv_12s[2014.01.01_00:00:35_TAI/1h][? EXPTIME < 2 ?]") == 0
+    one = client.query("aia.lev1_euv_12s[2011-02-15T00:00:01Z][171]", keywords="EXPTIME").EXPTIME.iloc[0]
+    assert one == pytest.approx(2.000191, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("record_set", "count"),
+    [
+        ("hmi.sharp_cea_720s[401][2011.03.09_12:00:00_TAI]", 1),
+        ("hmi.sharp_cea_720s[7451][2020.09.27_12:00:00_TAI]", 1),
+        ("hmi.sharp_cea_720s[12519][2024.12.30_12:00:00_TAI]", 1),
+        ("hmi.sharp_720s[3604]", 1336),
+        ("iris.lev1[2014.01.01_00:00:35_TAI-2014.01.01_00:05:35_TAI]", 6),
+    ],
+)
+def test_records_that_people_name(client, record_set, count):
+    assert client.count(record_set) == count
+
+
+def test_columns_of_mode_tables(client, tmp_path):
+    files = client.download("hmi.V_sht_modes[2014.01.27_TAI][0][300]", tmp_path, protocol="as-is")
+    widths = {}
+    for segment, path in zip(files.segment, files.path, strict=True):
+        rows = [line.split() for line in Path(path).read_text().splitlines() if not line.startswith("#")]
+        assert len({len(row) for row in rows}) == 1
+        widths.setdefault(segment, set()).add(len(rows[0]))
+    assert widths == {"m6": {24, 26}, "m18": {48, 50}, "m36": {84, 86}}
+
+
+# --- AIA's response and pointing ------------------------------------------------------------------------------------
+
+
+def test_each_version_of_the_response_covers_the_mission(client):
+    table = client.query("aia.response[][][! 1=1 !]", keywords="T_START,T_STOP,WAVE_STR,VER_NUM", times="utc")
+    assert table.VER_NUM.nunique() == 2
+    channels = table.groupby(["VER_NUM", "WAVE_STR"])
+    assert len({len(rows) for _, rows in channels}) == 1
+    assert channels.ngroups == 2 * table.WAVE_STR.nunique() == 20
+    for _, rows in channels:
+        ordered = rows.sort_values("T_START")
+        assert ordered.T_START.iloc[0].year == 2010
+        assert ordered.T_STOP.iloc[-1].year >= 2026
+        assert (ordered.T_START.iloc[1:].to_numpy() <= ordered.T_STOP.iloc[:-1].to_numpy()).all()
+
+
+@pytest.mark.parametrize("series", ["aia.lev1", "aia.lev1_euv_12s"])
+def test_pointing_and_percentiles_as_in_a_real_header(client, series):
+    # of 171 on 2011-02-15
+    real = {"DATAP01": 0, "DATAP10": 8, "DATAP25": 20, "DATAP75": 360, "DATAP90": 585, "DATAP95": 807}
+    real |= {"DATAP98": 1138, "DATAP99": 1474}
+    names = ["X0_MP", "Y0_MP", "IMSCL_MP", "ROI_NWIN", "ROI_LLX1", "KEYWDDOC", "WAVELNTH", "DATAMEAN", *real]
+    rows = client.query(f"{series}[2011-02-15T00:00:01Z/12s]", keywords=names)
+    one = rows[rows.WAVELNTH == 171].iloc[0]
+    assert pytest.approx([2055, 2043], abs=12) == [one.X0_MP, one.Y0_MP]
+    assert pytest.approx(0.599489) == one.IMSCL_MP
+    assert one.KEYWDDOC == "http://www.lmsal.com/sdodocs/aiafitskeywords.pdf"
+    assert one[["ROI_NWIN", "ROI_LLX1"]].isna().all()
+    assert (one[list(real)] / one.DATAMEAN).tolist() == pytest.approx([v / 250.34 for v in real.values()], abs=0.3)
+
+
+# --- series that scripts use ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "record_set",
+    [
+        "cgem.lorentz[377][2011.02.15_TAI/1h]",
+        "aia.lev1_nrt2[2014-01-01T00:00:00Z/12s]",
+        "hmi.mrdailysynframe_polfil_720s[2014.01.01_TAI/2d]",
+        "hmi.mrdailysynframe_polfil_720s_nrt[2014.01.01_TAI/2d]",
+        "hmi.mrdailysynframe_small_720s[2014.01.01_TAI/2d]",
+        "hmi.Mrdailysynframe_720s_nrt[2014.01.01_TAI/2d]",
+        "hmi.Marmask_720s[2014.01.01_TAI/1h]",
+        "mdi.vw_V[2001.03.22_TAI/5m]",
+        "hmi.Ic_noLimbDark_720s_nrt[2014.01.01_TAI/1h]",
+        "hmi.ME_720s_fd10_nrt[2014.01.01_TAI/1h]",
+        "hmi.Marmask_720s_nrt[2014.01.01_TAI/1h]",
+    ],
+)
+def test_series_of_scripts_are_there(client, tmp_path, record_set):
+    rows = client.query(record_set)
+    assert len(rows)
+    # the archive's own list of series shows those of HMI and MDI
+    name = record_set.partition("[")[0]
+    assert (client.series(f"^{name}$") == [name]) == name.startswith(("hmi", "mdi"))
+    segments = client.info(record_set.partition("[")[0]).segments.index
+    if len(segments):
+        files = client.download(rows.iloc[:1], tmp_path, segments=segments[0])
+        assert jsoclite.read(files.path.iloc[0])[0].ndim == 2
+
+
+def test_lorentz_forces(client):
+    names = ["HARPNUM", "TOTBSQ", "TOTFX", "TOTFY", "TOTFZ", "EPSX", "EPSY", "EPSZ", "QUALITY"]
+    rows = client.query("cgem.lorentz[377][2011.02.15_TAI/12h]", keywords=names)
+    sharp = client.query("hmi.sharp_cea_720s[377][2011.02.15_TAI/12h]", keywords="USFLUX")
+    assert len(rows) == len(sharp)
+    # the force follows the flux, and the Sun is pushed down
+    assert np.corrcoef(rows.TOTBSQ, sharp.USFLUX)[0, 1] > 0.3
+    assert (rows[["TOTFZ", "EPSZ"]] < 0).all().all()
+    assert (rows[["EPSX", "EPSY", "EPSZ"]].abs() < 1).all().all()
+
+
+def test_masks_of_active_regions(client, tmp_path):
+    files = client.download("hmi.Marmask_720s[2014.10.24_TAI]", tmp_path)
+    mask, _ = jsoclite.read(files.path.iloc[0])
+    assert set(np.unique(mask)) == {0, 1, 2}
+    assert 0.005 < (mask == 2).sum() / (mask > 0).sum() < 0.3
