@@ -73,6 +73,11 @@ class Product:
         return self.process or ("as-is" if self.protocol == "as-is" else "fits")
 
     @property
+    def staged(self) -> bool:
+        """Whether JSOC is asked for all files, online or not."""
+        return self.protocol == "fits" or (bool(self.process) and self.cutout is None)
+
+    @property
     def made(self) -> tuple[str, ...]:
         """Segments that the steps make in place of the stored ones; empty where these stay."""
         return segments_made(self.process)

@@ -80,11 +80,11 @@ class Retrieval:
 
     def _fetch(self, target: Target, rows: list[FileRow]) -> Iterator[Job]:
         product, cuts = target.product, None
-        if product.protocol == "auto" and product.cutout is not None:
-            cuts = Cuts(self.jsoc, target.info, product.cutout, product.reference, target.records)
-        elif product.process or product.protocol == "fits":
+        if product.staged:
             yield from self._staged(target, rows)
             return
+        if product.cutout is not None:
+            cuts = Cuts(self.jsoc, target.info, product.cutout, product.reference, target.records)
         # what an earlier run has asked JSOC to stage is not asked for twice
         pledged = self._pledged(rows)
         offline = [row for row in rows if row.key in pledged]

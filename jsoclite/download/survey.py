@@ -178,19 +178,19 @@ class _Look:
             return "export", f"{request.request_id or 'a request'} of an earlier run brings it"
         if not listing.is_online(row):
             return "none", OFFLINE
-        if staged(target):
-            steps = bool(target.product.process)
+        if target.product.staged:
+            steps = bool(target.product.process) and target.product.cutout is None
             return "export", "a processing step is asked for" if steps else "JSOC is to stage all (protocol='fits')"
         return "sums", ""
 
     def _pledged(self, target: Target, row: FileRow) -> bool:
         request = self._living.get(row.request or 0)
-        return request is not None and (not staged(target) or request.process == target.product.process)
+        return request is not None and (not target.product.staged or request.process == target.product.process)
 
     def _is_asked_for(self, target: Target, file: _File) -> bool:
         if self._pledged(target, file.row):
             return False
-        return file.route == "export" or file.reason == OFFLINE or (file.reason == _NO_IMAGE and staged(target))
+        return file.route == "export" or file.reason == OFFLINE or (file.reason == _NO_IMAGE and target.product.staged)
 
     def _weigh(self, target: Target, files: list[_File], listing: _Listing) -> None:
         """Say how many bytes each file will have, by the best that is known."""
@@ -200,12 +200,17 @@ class _Look:
         for file in files:
             known = self._known.get((target.info.name, file.row.segment, product.name))
             stored, source = listing.stored(file.row), "*size*"
-            if known is not None and (product.process or stored is None):
+            if known is not None and (stored is None or (product.process and file.route == "export")):
                 file.bytes, file.source = known, "files like it in the ledger"
                 continue
             if stored is None:
                 stored, source = self._like(target, file.row, listing)
             if stored is not None:
+                if product.cutout is not None and file.route == "sums":
+                    wide, high = product.cutout.size
+                    part = min(1.0, math.sqrt(product.size_ratio * high / wide))
+                    file.bytes, file.source = stored * part, f"estimated from {source} and the rows of the box"
+                    continue
                 own = headers[file.row.segment] if file.row.path.endswith(".fits") else 0.0
                 # a cutout is no larger than its image, whatever box was asked for
                 ratio = min(product.size_ratio, 1.0) if "im_patch" in product.process else product.size_ratio
@@ -255,13 +260,6 @@ class _Look:
                 "reason": pd.Series([file.reason or None for file in files], dtype="str"),
             }
         ).set_axis(pd.Index([file.row.record for file in files], name="record", dtype="str"))
-
-
-def staged(target: Target) -> bool:
-    """Whether JSOC is asked for all files of a target, online or not; cutouts of what is online are made here."""
-    product = target.product
-    cut_here = product.protocol == "auto" and product.cutout is not None
-    return not cut_here and (bool(product.process) or product.protocol == "fits")
 
 
 class _Listing:

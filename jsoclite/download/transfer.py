@@ -265,7 +265,7 @@ class Ranges:
         if self._validator:
             headers["If-Range"] = self._validator
         with _asking(self._task, self._transport, headers) as response:
-            if response.status_code == 200:
+            if response.status_code in (200, *_NO_RANGES):
                 if self._validator is None:
                     raise NoRanges
                 raise self._another()

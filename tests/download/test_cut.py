@@ -169,6 +169,19 @@ def test_a_part_of_the_bytes(sandbox, guest, tmp_path):
     assert rows.status.tolist() == ["present"] + ["downloaded"] * 4
 
 
+def test_a_plan_says_what_is_cut_and_what_that_costs(sandbox, guest, tmp_path):
+    step = Cutout((0, 0), (64, 16), box="pixels", t_ref=T)
+    plan = guest.plan(DAY, process=step)
+    assert (set(plan.files.route), plan.requests) == ({"sums"}, ())
+    # the definition of the series says 4096 pixels or 256; the rows of the box are a part of them in any case
+    assert 0 < plan.bytes < 0.2 * guest.plan(DAY).bytes
+    assert guest.download(plan, tmp_path).status.eq("downloaded").all()
+    assert set(guest.plan(DAY, tmp_path, process=step).files.route) == {"here"}
+    staged = guest.plan(DAY, process=step, protocol="fits")
+    assert (set(staged.files.route), len(staged.requests)) == ({"export"}, 1)
+    assert staged.files.reason.str.contains("protocol='fits'").all()
+
+
 # -- where it is not made here ----------------------------------------------------------------------------------------
 
 
