@@ -40,7 +40,9 @@ def sql_types(definition: schema.SeriesDefinition) -> dict[str, str]:
 
 
 def known_extremes(series: Series, column: str) -> tuple[Any, Any] | None:
-    """`Series.extremes`, asked only once for each column."""
+    """`Series.extremes`, asked only once for each column, unless the series grows."""
+    if getattr(series, "ages", False):
+        return series.extremes(column)
     known = _EXTREMES.setdefault(series, {})
     if column not in known:
         known[column] = series.extremes(column)

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from ..catalog import Segment, tables
+from .ageing import ageing
 from .kinds import Channels, Exposures, Frames, Patches, Table
 from .series import ComputedSeries, Rows, Value, file_name
 from .slots import Grid
@@ -74,15 +75,24 @@ class MissionCatalog(tables.Catalog):
     ----------
     make_file : callable
         Content of a file of one record (`Rows`) and segment, which is the series' own.
+    now : callable, optional
+        Unix time; the catalogue is then what there was at that time (see `ageing`).
     """
 
-    def __init__(self, make_file: FileMaker) -> None:
-        self._make_file = make_file
+    def __init__(self, make_file: FileMaker, now: Callable[[], float] | None = None) -> None:
+        self._make_file, self._now = make_file, now
+        self._ageing: dict[str, ComputedSeries] = {}
         self._files: OrderedDict[tuple[str, int, str], bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     def __getitem__(self, name: str) -> ComputedSeries:
-        return _series(name.lower())
+        if self._now is None:
+            return _series(name.lower())
+        if name.lower() not in self._ageing:
+            made = _made(name.lower(), ages=True)
+            made.now = self._now  # type: ignore[attr-defined]
+            self._ageing[name.lower()] = made
+        return self._ageing[name.lower()]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in specs()
@@ -146,8 +156,10 @@ def _first_units() -> tuple[list[int], list[str]]:
     return [unit for unit, _ in ranked], [name for _, name in ranked]
 
 
-@cache
-def _series(lower: str) -> ComputedSeries:
+def _made(lower: str, *, ages: bool = False) -> ComputedSeries:
     spec = specs()[lower]
     kind, values = _KINDS[spec.options.get("table", spec.kind)]
-    return kind(spec, values)
+    return (ageing(kind) if ages else kind)(spec, values)
+
+
+_series = cache(_made)
