@@ -10,9 +10,11 @@ what is not there. `verify` holds files against the ledger, `Ledger` is what is 
 """
 
 from .download import reasons, report
-from .ledger import Ledger
-from .manifest import verify
+from .ledger import Claim, FileRow, Ledger
+from .manifest import Manifest, verify
 from .plan import make_export, make_plan
 from .retrieval import carry_out
 
-__all__ = ["Ledger", "carry_out", "make_export", "make_plan", "reasons", "report", "verify"]
+__all__ = [
+    "Claim", "FileRow", "Ledger", "Manifest", "carry_out", "make_export", "make_plan", "reasons", "report", "verify",
+]  # fmt: skip

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import logging
 import os
+import shutil
 import stat
 import time
 from collections import Counter
@@ -65,6 +66,11 @@ def _is_inside(path: str) -> bool:
     return bool(path) and not os.path.isabs(path) and ".." not in PureWindowsPath(path).parts and ":" not in path[:2]
 
 
+def _identity(file: FileRow | FileKey) -> tuple[object, ...]:
+    """Return what tells a file from others: numbers name the records of a series, and names those without."""
+    return (file.recnum, file.record if file.recnum < 0 else series_of(file.record).lower(), file.segment)
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -90,12 +96,19 @@ class Batch:
         What is told meanwhile.
     alive : callable
         Called often, to show that this download is alive.
+    other : Ledger, optional
+        Of an archive whose files are taken in place of those of the server.
     """
 
     def __init__(
-        self, ledger: Ledger, transport: Transport, progress: Progress, alive: Callable[[], None] = lambda: None
+        self,
+        ledger: Ledger,
+        transport: Transport,
+        progress: Progress,
+        alive: Callable[[], None] = lambda: None,
+        other: Ledger | None = None,
     ) -> None:
-        self.ledger, self.transport, self.progress, self.alive = ledger, transport, progress, alive
+        self.ledger, self.transport, self.progress, self.alive, self.other = ledger, transport, progress, alive, other
         self.rows: list[FileRow] = []
         self.status: dict[tuple[int, str, str, str], str] = {}
         self.request_ids: dict[tuple[int, str, str, str], str] = {}
@@ -119,22 +132,25 @@ class Batch:
             The files that must be fetched, in the order asked for.
         """
         items = list(dict.fromkeys(wanted))
-        known = {row.key: row for row in self.ledger.files((item.recnum for item in items), product=product)}
+        known = {_identity(row): row for row in self.ledger.files((item.recnum for item in items), product=product)}
+        elsewhere = self._elsewhere(items, product)
         namer = Namer(self.ledger.paths().get)
         leftovers = self._leftovers()
         changed: list[FileRow] = []
         todo: list[FileRow] = []
         for item in items:
             key = (item.recnum, item.record, item.segment, product)
-            row = known.get(key)
-            if row is None or not _is_inside(row.path):
+            row = known.get(_identity(item))
+            if row is not None and row.record != item.record:
+                self.ledger.rename(row, item.record)
+            if row is None or not (_is_inside(row.path) or self._is_as_indexed(row)):
                 row = FileRow(item.record, item.recnum, item.segment, product, namer.path(key, item.ending, tag=tag))
                 changed.append(row)
             elif row.state in ("failed", "missing"):
                 # planned anew, so that a crash finds it as it would a new one
                 row.state = "planned"
                 changed.append(row)
-            lies = "nothing" if overwrite else self._what_lies_there(row, row.key in known)
+            lies = "nothing" if overwrite else self._what_lies_there(row, _identity(row) in known)
             self.rows.append(row)
             if lies == "ours":
                 if row.state != "done":
@@ -149,6 +165,9 @@ class Batch:
                     f"{self.ledger.directory / row.path} is there already, and is no file that we put there: move it "
                     "away, or pass overwrite=True"
                 )
+            elif (found := elsewhere.get(_identity(row))) and self._borrow(row, found):
+                self.status[key] = "present"
+                changed.append(row)
             else:
                 row.error = None
                 todo.append(row)
@@ -185,6 +204,36 @@ class Batch:
         if looks_like_fits(path) is None:
             return "ours"
         return "cut" if row.product == "fits" else "a stranger"
+
+    def _is_as_indexed(self, row: FileRow) -> bool:
+        """Whether a file of another directory, which was adopted without a copy, is what it was."""
+        path = Path(row.path)
+        return row.state == "done" and path.is_absolute() and self._what_lies_there(row, True) == "ours"
+
+    def _elsewhere(self, items: Sequence[FileKey], product: str) -> dict[object, FileRow]:
+        """Return the files of the other archive."""
+        if self.other is None:
+            return {}
+        rows = self.other.files((item.recnum for item in items), product=product)
+        return {_identity(row): row for row in rows if row.state == "done"}
+
+    def _borrow(self, row: FileRow, found: FileRow) -> bool:
+        """Copy a file of the other archive if it is what that archive says it is."""
+        assert self.other is not None
+        source, target = self.other.directory / found.path, self.ledger.directory / row.path
+        part = target.with_name(target.name + ".part")
+        try:
+            shutil.copyfile(source, part)
+            if _digest(part) != found.sha256:
+                part.unlink()
+                return False
+            part.replace(target)
+        except OSError:  # whatever stands in the way, the server has it too
+            part.unlink(missing_ok=True)
+            return False
+        self._take_over(row)
+        row.url = found.url
+        return True
 
     def _take_over(self, row: FileRow) -> None:
         path = self.ledger.directory / row.path

@@ -110,7 +110,9 @@ class Plan:
     export: Export | None = None
 
 
-def make_plan(queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any) -> Plan:
+def make_plan(
+    queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any, *, listed: bool = False
+) -> Plan:
     """
     Find out what rows are, and which of their files are wanted.
 
@@ -126,6 +128,8 @@ def make_plan(queries: Queries, rows: Any, segments: list[str] | None, protocol:
         ``auto``, ``fits`` or ``as-is``.
     steps : step, iterable of them, or None
         Processing steps.
+    listed : bool
+        The server has just listed these rows: names and numbers need not be compared.
 
     Raises
     ------
@@ -140,7 +144,7 @@ def make_plan(queries: Queries, rows: Any, segments: list[str] | None, protocol:
         raise ValueError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
     if isinstance(rows, Export):
         return Plan(export=rows)
-    found = tuple(targets(queries, rows, segments, protocol, steps))
+    found = tuple(targets(queries, rows, segments, protocol, steps, listed=listed))
     return Plan(found, () if isinstance(rows, str | RecordSet) else tuple(asked(rows)))
 
 
@@ -220,7 +224,9 @@ def record_sets(queries: Queries, target: Target, rows: Iterable[R]) -> Iterator
             yield str(record_set), [row for recnum in found for row in by_record[recnum]]
 
 
-def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any) -> list[Target]:
+def targets(
+    queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any, *, listed: bool = False
+) -> list[Target]:
     """
     Find out which records rows are, and which segments of them are wanted.
 
@@ -236,11 +242,13 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: s
         ``auto``, ``fits`` or ``as-is``.
     steps : step, iterable of them, or None
         Processing steps.
+    listed : bool
+        Whether the server has just listed the rows.
     """
     steps = as_steps(steps)
     if isinstance(rows, str):
         rows = RecordSet.parse(rows)
-    fresh = isinstance(rows, RecordSet)
+    fresh = listed or isinstance(rows, RecordSet)
     if isinstance(rows, RecordSet):
         segments = segments or list(rows.segments or ()) or None
         record_set, rows = rows, queries.query(rows, keywords=queries.prime_keys(rows.series))

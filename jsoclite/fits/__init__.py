@@ -9,11 +9,12 @@ quick look, `gallery` chooses the images, `thumbnails` makes each small, `colors
 """
 
 from .colors import colormap
-from .files import looks_like_fits, units, write_fits
+from .files import datasum, looks_like_fits, units, write_fits
 from .gallery import quicklook
 from .header import header_cards, keyword_names
 from .image import read, stack
 
 __all__ = [
-    "colormap", "header_cards", "keyword_names", "looks_like_fits", "quicklook", "read", "stack", "units", "write_fits",
+    "colormap", "datasum", "header_cards", "keyword_names", "looks_like_fits", "quicklook", "read", "stack", "units",
+    "write_fits",
 ]  # fmt: skip

@@ -215,6 +215,29 @@ def fault(file: BinaryIO) -> str | None:
     return None if size % BLOCK == 0 else f"truncated: {size} bytes is no multiple of {BLOCK}"
 
 
+def datasum(path: str | os.PathLike[str]) -> int:
+    """
+    Return the checksum of the data unit of a file's image, as its card DATASUM would say it.
+
+    Raises
+    ------
+    JsocError
+        If the file is no whole FITS file, or holds no image.
+    """
+    with Path(path).open("rb") as file:
+        try:
+            image = next((unit for unit in units(file) if unit.is_image), None)
+        except BrokenFits as reason:
+            raise JsocError(f"{os.fspath(path)!r} has no DATASUM: {reason}") from None
+        if image is None:
+            raise JsocError(f"{os.fspath(path)!r} holds no image, and so has no DATASUM")
+        file.seek(image.data_start)
+        total = 0
+        for start in range(image.data_start, image.end, _CHUNK):
+            total = fitscard.checksum(file.read(min(_CHUNK, image.end - start)), total)
+        return total
+
+
 def write_fits(
     source: str | os.PathLike[str], target: str | os.PathLike[str], header: Iterable[str] | fits.Header
 ) -> None:

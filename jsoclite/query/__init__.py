@@ -8,9 +8,10 @@ typed array by the definition's types, never by its values (`columns`, `digits`)
 nearest to a time, the newest ones, the HARPs of a region.
 """
 
+from .columns import STRING
 from .find import harps, latest, nearest
 from .parts import SIZE
 from .query import Queries
 from .question import KEYWORD_SETS, segment_columns
 
-__all__ = ["KEYWORD_SETS", "SIZE", "Queries", "harps", "latest", "nearest", "segment_columns"]
+__all__ = ["KEYWORD_SETS", "SIZE", "STRING", "Queries", "harps", "latest", "nearest", "segment_columns"]
