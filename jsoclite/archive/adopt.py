@@ -97,12 +97,13 @@ def look_at(path: Path) -> Found:
         found.reason = "neither its header (DRMS_ID) nor its name (series.….segment.fits) says of which series it is"
         return found
     else:
-        found.series, found.segment = name[1], name[3]
+        # aia's files are called image_lev1.fits where they are stored, and so by {segment}
+        found.series, found.segment = name[1], name[3].removesuffix("_lev1")
         number = cards.get("RECNUM", "")
         found.recnum = int(number) if number.isdecimal() else -1
     if _MADE.search(found.series) or "RequestID" in cards.get("PRIMARYK", ""):
         found.reason = "it was made by processing steps, and does not say by which"
-    elif known and name and name[1].lower() == known[1].lower() and name[3].lower() != known[3].lower():
+    elif known and name and name[1].lower() == known[1].lower() and not name[3].lower().startswith(known[3].lower()):
         found.reason = f"its name says segment {name[3]}, its header {found.segment}"
     found.record = _record(found, cards, name[2] or "" if name else "")
     if not found.reason and found.recnum < 0:

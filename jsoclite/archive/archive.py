@@ -266,4 +266,4 @@ class Archive:
     def last_sync(self) -> dt.datetime | None:
         """Return when a sync ended last, in UTC."""
         found = self.syncs["finished"].max()
-        return None if pd.isna(found) else found.to_pydatetime()
+        return None if pd.isna(found) else found.floor("us").to_pydatetime()
