@@ -11,6 +11,7 @@ a paper, a `Lock` names the exact files, which `bring` fetches again and `diff` 
 from .archive import Archive
 from .citation import cite
 from .lock import Lock, as_lock, bring, diff
+from .state import busy
 from .sync import sync
 
-__all__ = ["Archive", "Lock", "as_lock", "bring", "cite", "diff", "sync"]
+__all__ = ["Archive", "Lock", "as_lock", "bring", "busy", "cite", "diff", "sync"]

@@ -16,7 +16,7 @@ from ..download import FileRow, Ledger, verify
 from ..series import as_list, series_of
 from .adopt import adopt
 from .lock import Lock, checksum
-from .state import Syncs
+from .state import Syncs, opened
 from .table import Table
 
 
@@ -58,12 +58,8 @@ class Archive:
         return sorted(path.name for path in (self.directory / "keywords").glob("*") if path.is_dir())
 
     def _rows(self) -> list[FileRow]:
-        try:
-            ledger = Ledger(self.directory, create=False)
-        except Exception:
-            if (self.directory / ".jsoclite.sqlite").exists():
-                raise
-            return []  # keywords alone, or nothing yet
+        if (ledger := opened(self.directory)) is None:
+            return []
         with ledger:
             return ledger.files()
 
@@ -118,8 +114,8 @@ class Archive:
             Columns ``record_set``, ``segments``, ``process``, ``keywords``, ``finished`` (the last run, UTC), ``said``.
         """
         rows = []
-        if (self.directory / ".jsoclite.sqlite").exists():
-            with Ledger(self.directory, create=False) as ledger:
+        if (ledger := opened(self.directory)) is not None:
+            with ledger:
                 rows = Syncs(ledger).rows()
         names = ["record_set", "segments", "process", "keywords", "finished", "said"]
         frame = pd.DataFrame([[getattr(row, name) for name in names] for row in rows], columns=names)

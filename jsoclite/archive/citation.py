@@ -92,7 +92,7 @@ def cite(rows: Any) -> str:
     Parameters
     ----------
     rows : DataFrame, str, RecordSet, list of str, Lock or Archive
-        Rows of a query, a manifest, a record set, names of records or of series, a lock, an archive.
+        Rows of a query, a manifest, a record set, names of records or of series, a lock, an archive; a list of these.
 
     Returns
     -------
@@ -141,18 +141,27 @@ def _series(rows: Any) -> dict[str, set[str]]:
         rows = files  # of an archive, a lock or a plan
     names: Iterable[str]
     if isinstance(rows, str | RecordSet):
-        names = [element.series for element in RecordSet.parse(str(rows)).elements]
-    elif isinstance(rows, list | tuple) and all(isinstance(one, str) and "[" not in one for one in rows):
-        names = rows
+        names = map(str, RecordSet.parse(str(rows)))
+    elif isinstance(rows, list | tuple) and any(not isinstance(one, str) or "[" not in one for one in rows):
+        return _joined(_series(one) for one in rows)
     else:
         names = (name for chosen in select(rows) for name in chosen.names)
+    return _joined({series_of(name): _wavelengths(name)} for name in names)
+
+
+def _wavelengths(name: str) -> set[str]:
+    """Return the wavelengths in the name of a record of AIA, or of a set."""
+    values = RecordName.parse(name).bare
+    aia = series_of(name).lower().startswith("aia.lev1") and len(values) > 1
+    return {one for one in values[1].split(",") if one in AIA_DOI} if aia else set()
+
+
+def _joined(parts: Iterable[dict[str, set[str]]]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    for name in names:
-        series = series_of(name)
-        values = RecordName.parse(name).bare
-        aia = series.lower().startswith("aia.lev1") and len(values) > 1 and values[1] in AIA_DOI
-        found.setdefault(series, set()).add(values[1] if aia else "")
-    return {series: (waves - {""}) or {""} for series, waves in found.items()}
+    for part in parts:
+        for series, waves in part.items():
+            found.setdefault(series, set()).update(waves - {""})
+    return {series: waves or {""} for series, waves in found.items()}
 
 
 def _mission(series: str) -> str:

@@ -71,6 +71,14 @@ class Lock:
         return cls(server, now, _frame(lines))
 
     @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Lock:
+        """Read a lock file; JsocError if it cannot be read."""
+        try:
+            return cls.parse(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise JsocError(f"cannot read the lock file {os.fspath(path)}: {error}") from error
+
+    @classmethod
     def parse(cls, text: str) -> Lock:
         """
         Read the text of a lock file.
@@ -123,10 +131,7 @@ def as_lock(rows: Any) -> Lock | None:
     if isinstance(rows, str) and rows.startswith(HEADING):
         return Lock.parse(rows)
     if isinstance(rows, str | os.PathLike) and os.fspath(rows).endswith(".lock"):
-        try:
-            return Lock.parse(Path(rows).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise JsocError(f"cannot read the lock file {os.fspath(rows)}: {error}") from error
+        return Lock.read(rows)
     return None
 
 

@@ -8,8 +8,11 @@ undone is new again for the next one.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
+from pathlib import Path
 
 from ..download import FileRow, Ledger
 
@@ -34,6 +37,23 @@ create table if not exists synced (
     primary key (sync, record)
 ) without rowid;
 """
+
+
+def opened(directory: str | os.PathLike[str]) -> Ledger | None:
+    """Open the ledger of a directory; None where there is none, as beside keywords that somebody has copied."""
+    there = (Path(directory).expanduser() / ".jsoclite.sqlite").exists()
+    return Ledger(directory, create=False) if there else None
+
+
+def busy(directory: str | os.PathLike[str]) -> str | None:
+    """Say who is at work in a directory, None if nobody is."""
+    ledger = opened(directory)
+    if ledger is None:
+        return None
+    with ledger:
+        holder = ledger.holder()
+    alive = holder is not None and holder.lives(time.time())
+    return f"process {holder.pid} on {holder.host} is at work there" if holder and alive else None
 
 
 @dataclass

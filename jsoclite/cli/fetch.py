@@ -89,14 +89,23 @@ segments_option = click.option(
     help="auto: straight from SUMS where online, else staged; fits: staged; as-is: without header.  [default: auto]",
 )
 @click.option("--overwrite", is_flag=True, help="Fetch files that are there, too.")
+@click.option("--compare", metavar="DIR", type=click.Path(), help="Copy what this archive has in place of fetching it.")
 @quiet
 @table_options
-def get(what: tuple[str, ...], output: str, segments: str | None, protocol: Any, overwrite: bool, quiet: bool) -> int:
+def get(
+    what: tuple[str, ...],
+    output: str,
+    segments: str | None,
+    protocol: Any,
+    overwrite: bool,
+    compare: str | None,
+    quiet: bool,
+) -> int:
     """
     Download files; run again, it fetches what is missing.
 
-    WHAT is record sets, request ids, or CSV or parquet files of rows that 'jsoclite query' has written, in which rows
-    were chosen ('-' reads CSV from a pipe). Exactly these rows are fetched.
+    WHAT is record sets, request ids, lock files, or CSV or parquet files of rows that 'jsoclite query' has written, in
+    which rows were chosen ('-' reads CSV from a pipe). Exactly these rows are fetched.
     """
     import pandas as pd
 
@@ -105,6 +114,7 @@ def get(what: tuple[str, ...], output: str, segments: str | None, protocol: Any,
     parts: list[Any] = [client.attach(*ids)] if ids else []
     parts += [rows(item) for item in what if not is_request(item)]
     options: dict[str, Any] = {"segments": segments, "protocol": protocol, "overwrite": overwrite}
+    options |= {"compare": compare}
     options |= {"progress": False if quiet else None, "on_error": "ignore"}
     return _tell(pd.concat([client.download(part, output, **options) for part in parts]), output)
 
@@ -277,12 +287,21 @@ def status(what: tuple[str, ...]) -> int:
 def _status_of_directory(directory: str) -> int:
     import pandas as pd
 
+    from ..archive import Archive
     from ..download import Ledger
 
     with Ledger(directory, create=False) as ledger:
         files = Counter(row.state for row in ledger.files())
         requests = ledger.requests()
+    archive = Archive(directory)
     click.echo(f"{directory}: {', '.join(f'{count} {state}' for state, count in files.items()) or 'no files'}")
+    if tables := archive.series:
+        click.echo(f"keywords of {', '.join(tables)}")
+    for row in archive.syncs.to_dict("records"):
+        when = "never" if pd.isna(row["finished"]) else f"{row['finished']:%Y-%m-%d %H:%M} UTC"
+        click.echo(clean(f"synced {when}: {row['record_set']}: {row['said'] or 'was not finished'}"))
+    for reason, count in archive.missing().items():
+        click.echo(clean(f"not here: {count} x {reason}"))
     if requests:
         columns = ["request_id", "state", "record_set", "error"]
         found = [(row.request_id, row.state, row.record_set, row.error) for row in requests]
