@@ -20,7 +20,7 @@ import pandas as pd
 
 from .. import __version__
 from ..download import Manifest, carry_out, make_plan
-from ..errors import JsocError, warn
+from ..errors import JsocError, QueryError, warn
 from ..fits import datasum
 from ..query import Queries
 from ..selection import Selection, to_record_sets
@@ -234,6 +234,8 @@ def _cells(queries: Queries, series: str, recnums: list[int]) -> dict[int, dict[
     sets = Selection(series, (), np.array(recnums, dtype=np.int64)).texts() if recnums else []
     for record_set in sets:
         body = queries.jsoc.records(record_set, ["*recnum*", *queries.info(series).keywords.index])
+        if body.get("status") != 0:
+            raise QueryError(f"the server refused to list {record_set}: {body.get('error')}", record_set=record_set)
         columns = {item["name"]: item["values"] for item in body.get("keywords", ())}
         for values in zip(*columns.values(), strict=True):
             row = dict(zip(columns, values, strict=True))

@@ -186,7 +186,8 @@ class _Run:
             manifest = self._files(frame, changes)
         else:
             manifest = _manifest([])
-        self.syncs.note(key, zip(frame.index, frame["recnum"].tolist(), strict=True), self.row.runs)
+        if not self.same:
+            self.syncs.note(key, zip(frame.index, frame["recnum"].tolist(), strict=True), self.row.runs)
         return manifest
 
     def _files(self, frame: pd.DataFrame, changes: dict[str, str]) -> pd.DataFrame:

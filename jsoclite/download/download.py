@@ -132,7 +132,10 @@ class Batch:
             The files that must be fetched, in the order asked for.
         """
         items = list(dict.fromkeys(wanted))
-        known = {_identity(row): row for row in self.ledger.files((item.recnum for item in items), product=product)}
+        noted = self.ledger.files((item.recnum for item in items), product=product)
+        names = {(item.recnum, item.record, item.segment) for item in items}
+        # of two names of one record, the server's wins
+        known = {_identity(row): row for row in sorted(noted, key=lambda row: row.key[:3] in names)}
         elsewhere = self._elsewhere(items, product)
         namer = Namer(self.ledger.paths().get)
         leftovers = self._leftovers()

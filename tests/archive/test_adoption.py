@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import jsoclite
+from jsoclite.download import FileRow, Ledger
 from jsoclite.sandbox import Sandbox
 
 DAY = "hmi.M_720s[2014.01.02_TAI/2h]{magnetogram}"
@@ -110,6 +111,17 @@ def test_a_sync_takes_adopted_files(sandbox, tmp_path):
     before = len(fetched(sandbox))
     sandbox.client().sync(DAY, tmp_path / "mine")
     assert len(fetched(sandbox)) == before
+
+
+def test_of_two_names_of_one_record_the_servers_wins(sandbox, tmp_path):
+    first = DAY.replace("2h", "12m")
+    files = sandbox.client().download(first, tmp_path)
+    with Ledger(tmp_path) as ledger:
+        (row,) = ledger.files()
+        other = FileRow(f"hmi.M_720s[:#{row.recnum}]", row.recnum, row.segment, row.product, "other.fits")
+        ledger.save_files([other])
+    assert known(sandbox, tmp_path, first) == (["present"], 0)
+    assert sandbox.client().download(first, tmp_path).path.tolist() == files.path.tolist()
 
 
 # -- older files, whose headers say less ------------------------------------------------------------------------------

@@ -162,6 +162,22 @@ def test_steps_are_kept_in_step_too(sandbox, asked, tmp_path):
     assert asked() == ["info"]
 
 
+def test_a_server_that_gives_no_highest_number_is_asked_for_the_list(sandbox, today, tmp_path, monkeypatch):
+    client = sandbox.client()
+    renewed = client._queries.renewed
+
+    def without(series):
+        info = renewed(series)
+        info.interval = {}
+        return info
+
+    monkeypatch.setattr(client._queries, "renewed", without)
+    client.sync(DAY, tmp_path)
+    assert counts(client.sync(DAY, tmp_path)) == {"present": 8}
+    today.set(2014, 3, 25)
+    assert counts(client.sync(DAY, tmp_path)) == {"present": 4, "replaced": 4}
+
+
 def test_two_sets_share_a_directory_and_what_others_brought_is_no_news(sandbox, asked, tmp_path):
     client = sandbox.client()
     client.download(DAY, tmp_path)

@@ -55,7 +55,7 @@ def test_sync_says_one_line_a_run(run, day):
 def test_exit_codes_of_sync(run):
     run.sandbox.add_fault("404", "file", nth=2, times=100)
     code, out, _ = run("sync", SET, "-o", "data", "-q")
-    assert (code, "1 failed" in out) == (3, True)
+    assert (code, "4 failed" in out) == (3, True)
     run.sandbox.clear_faults()
     assert run("sync", SET, "-o", "data", "-q")[0] == 0
     run.sandbox.add_fault("404", "info")
