@@ -104,7 +104,7 @@ class _Run:
         self.queries, self.account, self.claim, self.syncs, self.row = queries, account, claim, syncs, row
         self.segments, self.process, self.progress, self.options = segments, process, progress, options
         self.info: SeriesInfo = queries.renewed(row.record_set)
-        self.with_files = segments != []
+        self.with_files, self.same = segments != [], False
         names = queries.default_keywords(self.info) if keywords is None and not self.with_files else keywords
         self.question = queries.question(row.record_set, names or [], None, None, None)
         self.keywords = self.question.keywords if names else []
@@ -114,14 +114,14 @@ class _Run:
         """Bring everything into step, and return the manifest."""
         row = self.row
         newest = self.info.interval.get("MaxRecnum") if isinstance(self.info.interval, dict) else None
-        same = (
-            row.newest is not None and row.newest == newest and set(self.keywords) <= set(as_list(row.keywords) or ())
-        )
-        if not same:
-            row.runs += 1
+        complete = set(self.keywords) <= set(as_list(row.keywords) or ())
+        self.same = row.newest is not None and row.newest == newest and complete
+        if not self.same:  # whatever this run leaves undone, the next one lists the set, too
+            row.runs, row.newest = row.runs + 1, None
         key = self.syncs.save(row)
         manifests = [
-            self._piece(key, frame, changes) for frame, changes in (self._known(key) if same else self._listed(key))
+            self._piece(key, frame, changes)
+            for frame, changes in (self._known(key) if self.same else self._listed(key))
         ]
         manifests.append(self._gone(key, delete))
         if delete:
@@ -130,7 +130,7 @@ class _Run:
         counts = Counter({"new": 0, "replaced": 0, "gone": 0, "present": 0} | Counter(manifest["status"]))
         if not counts["failed"]:
             row.newest = newest if isinstance(newest, int) else None
-            row.keywords = ",".join(dict.fromkeys([*(as_list(row.keywords) or ()), *self.keywords]))
+        row.keywords = ",".join(dict.fromkeys([*(as_list(row.keywords) or ()), *self.keywords]))
         row.finished = time.time()
         row.said = ", ".join(f"{count} {word}" for word, count in counts.items())
         self.syncs.save(row)

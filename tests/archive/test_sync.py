@@ -247,6 +247,20 @@ def test_another_keyword_is_added_to_all_records(sandbox, tmp_path):
     assert found.notna().all().all()
 
 
+def test_a_run_for_more_keywords_that_fails_leaves_nothing_gone(sandbox, tmp_path, monkeypatch):
+    client = sandbox.client()
+    client.sync(DAY, tmp_path, keywords="DATAMEAN")
+
+    def fails(*_):
+        raise OSError("no space")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("jsoclite.archive.table.Table.add", fails)
+        with pytest.raises(OSError, match="no space"):
+            client.sync(DAY, tmp_path, keywords="DATAMEAN,DATARMS")
+    assert counts(client.sync(DAY, tmp_path, keywords="DATAMEAN")) == {"present": 8}
+
+
 def test_keywords_grow_beside_the_files(sandbox, today, asked, tmp_path):
     client = sandbox.client()
     client.sync(GROWS, tmp_path, keywords="DATAMEAN")
