@@ -820,7 +820,7 @@ class Client:
             `Cutout`, `Rebin`, …
         keywords : str or sequence of str, optional
             Keywords to keep beside the files, as for `query`; `Archive.keywords` reads them (extra ``parquet``). By
-            default none, and those of `query` where no files are wanted.
+            default none, and those of `query` where no files are wanted. What was kept once is kept on.
         delete : bool
             Remove files of versions that were replaced, and of records that are gone. By default they stay, under names
             of their own; their keywords always do, marked.

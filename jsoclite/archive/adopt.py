@@ -59,10 +59,15 @@ def adopt(directory: Path, paths: Sequence[str | os.PathLike[str]], how: str, cl
         for one in found:
             if not one.reason:
                 take_in(ledger, one, how, known, taken)
-    names = ["status", "record", "recnum", "segment", "reason"]
-    rows = [[one.status or "doubtful", one.record, one.recnum, one.segment, one.reason or None] for one in found]
-    frame = pd.DataFrame(rows, columns=names, index=pd.Index([str(one.path) for one in found], name="path"))
-    return frame.astype({"recnum": "Int64"}).astype({name: "str" for name in names if name != "recnum"})
+    cells = {
+        "status": [one.status or "doubtful" for one in found],
+        "record": [one.record or None for one in found],
+        "recnum": [one.recnum if one.recnum > 0 else None for one in found],
+        "segment": [one.segment or None for one in found],
+        "reason": [one.reason or None for one in found],
+    }
+    columns = {name: pd.Series(cell, dtype="Int64" if name == "recnum" else "str") for name, cell in cells.items()}
+    return pd.DataFrame(columns).set_axis(pd.Index([str(one.path) for one in found], name="path", dtype="str"))
 
 
 def walk(paths: Sequence[str | os.PathLike[str]]) -> Iterator[Path]:

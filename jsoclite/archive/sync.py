@@ -106,8 +106,9 @@ class _Run:
         self.info: SeriesInfo = queries.renewed(row.record_set)
         self.with_files, self.same = segments != [], False
         names = queries.default_keywords(self.info) if keywords is None and not self.with_files else keywords
-        self.question = queries.question(row.record_set, names or [], None, None, None)
-        self.keywords = self.question.keywords if names else []
+        names = [*(as_list(row.keywords) or ()), *(names or ())]  # what was kept once is kept on
+        self.keywords = queries.question(row.record_set, names, None, None, None).keywords if names else []
+        self.keywords = list(dict.fromkeys(self.keywords))
         self.table = Table(claim.ledger.directory, self.info.name) if self.keywords else None
 
     def all(self, delete: bool) -> pd.DataFrame:
@@ -130,7 +131,7 @@ class _Run:
         counts = Counter({"new": 0, "replaced": 0, "gone": 0, "present": 0} | Counter(manifest["status"]))
         if not counts["failed"]:
             row.newest = newest if isinstance(newest, int) else None
-        row.keywords = ",".join(dict.fromkeys([*(as_list(row.keywords) or ()), *self.keywords]))
+        row.keywords = ",".join(self.keywords)
         row.finished = time.time()
         row.said = ", ".join(f"{count} {word}" for word, count in counts.items())
         self.syncs.save(row)

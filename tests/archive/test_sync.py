@@ -261,6 +261,18 @@ def test_a_run_for_more_keywords_that_fails_leaves_nothing_gone(sandbox, tmp_pat
     assert counts(client.sync(DAY, tmp_path, keywords="DATAMEAN")) == {"present": 8}
 
 
+def test_keywords_that_were_kept_once_are_kept_on(sandbox, today, tmp_path):
+    client = sandbox.client()
+    first = client.sync(GROWS, tmp_path, keywords="DATAMEAN,DATARMS")
+    today.set(2014, 2, 11)
+    client.sync(GROWS, tmp_path)
+    today.set(2014, 2, 12)
+    client.sync(GROWS, tmp_path, keywords="DATAMEAN")
+    kept = jsoclite.Archive(tmp_path).keywords("hmi.M_720s")
+    assert len(kept) == len(first) + 8
+    assert kept.notna().all().all()
+
+
 def test_keywords_grow_beside_the_files(sandbox, today, asked, tmp_path):
     client = sandbox.client()
     client.sync(GROWS, tmp_path, keywords="DATAMEAN")
