@@ -842,10 +842,10 @@ class Client:
 
         Examples
         --------
-        >>> files = client.sync("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "data", keywords="T_REC,DATAMEAN")
+        >>> files = client.sync("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "kept", keywords="T_REC,DATAMEAN")
         >>> files.status.unique().tolist()
         ['new']
-        >>> client.sync("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "data").status.unique().tolist()
+        >>> client.sync("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "kept").status.unique().tolist()
         ['present']
         """
         shown = choose(progress)
@@ -880,8 +880,8 @@ class Client:
 
         Examples
         --------
-        >>> files = client.download("hmi.M_720s[2014.01.01_TAI]{magnetogram}", "data")
-        >>> len(client.diff(jsoclite.Archive("data").lock()))
+        >>> files = client.download("hmi.M_720s[2014.01.01_TAI]{magnetogram}", "paper")
+        >>> len(client.diff(jsoclite.Archive("paper").lock()))
         0
         """
         found = as_lock(lock)

@@ -226,9 +226,9 @@ class Archive:
         Examples
         --------
         >>> mine = client.export("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}").wait().download("elsewhere")
-        >>> jsoclite.Archive("data").adopt("elsewhere").status.unique().tolist()
+        >>> jsoclite.Archive("mine").adopt("elsewhere").status.unique().tolist()
         ['adopted']
-        >>> client.download("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "data").status.unique().tolist()
+        >>> client.download("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "mine").status.unique().tolist()
         ['present']
         """
         several = isinstance(paths, Iterable) and not isinstance(paths, str | bytes | os.PathLike)

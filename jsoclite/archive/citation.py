@@ -86,7 +86,7 @@ _VECTOR = re.compile(r"hmi\.(b_|me_|sharp|cea_|bharp|.*synoptic_b|bptr)", re.I)
 
 
 def cite(rows: Any) -> str:
-    """
+    r"""
     Return what a paper cites for these data, as BibTeX, with the credit that JSOC asks for.
 
     Parameters
@@ -110,7 +110,7 @@ def cite(rows: Any) -> str:
     >>> print(jsoclite.cite("hmi.M_720s[2014.01.01_TAI/1d]"))
     % Courtesy of NASA/SDO and the AIA and HMI science teams.
     @misc{hmi.M_720s,
-      title = {{SDO/HMI data series hmi.M_720s}},
+      title = {{SDO/HMI data series hmi.M\_720s}},
       author = {{Joint Science Operations Center (JSOC)}},
       howpublished = {Stanford University},
       doi = {10.48322/f9tw-dz15}
