@@ -17,6 +17,7 @@ _HOME = {
     name: room
     for room, names in {
         "client": "Client",
+        "archive": "Archive Lock cite",
         "recordset": "RecordSet",
         "query": "KEYWORD_SETS",
         "sandbox": "Sandbox",
@@ -37,6 +38,7 @@ __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does this lazily
     from . import quality as quality
+    from .archive import Archive as Archive, Lock as Lock, cite as cite
     from .client import Client as Client
     from .download import verify as verify
     from .errors import (

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
+from .archive import Lock, as_lock, bring, diff, synchronize
 from .display import clean
 from .download import Plan, carry_out, make_export, make_plan, make_survey, read_one, report
 from .errors import JsocError
@@ -845,14 +846,16 @@ class Client:
         progress: bool | Progress | None = None,
         on_error: Literal["raise", "ignore"] = "raise",
         executor: Executor | None = None,
+        compare: str | os.PathLike[str] | None = None,
     ) -> pd.DataFrame:
         """
         Fetch the files of exactly these rows. Run again, it fetches only what is not there yet.
 
         Parameters
         ----------
-        rows : DataFrame, Series, RecordSet, str, list of record names, Export, or Plan
-            Whose files. A `Plan` says itself which segments, protocol and steps.
+        rows : DataFrame, Series, RecordSet, str, list of record names, Export, Plan, or Lock
+            Whose files. A `Plan` says itself which segments, protocol and steps. The path of a lock file will do: it
+            ends in ``.lock``.
         directory : path
             Where they go; it is created. Its ledger ``.jsoclite.sqlite`` remembers files and requests.
         segments : str or sequence of str, optional
@@ -872,6 +875,8 @@ class Client:
         executor : concurrent.futures.Executor, optional
             Fetch with its workers, for servers that allow more than one connection. Each keeps a connection of its own;
             a `session` given to the client does not travel to them.
+        compare : path, optional
+            Another archive, whose files are copied in place of fetching them.
 
         Returns
         -------
@@ -903,13 +908,16 @@ class Client:
             raise ValueError(
                 "a plan was made with its own segments, protocol and process: leave them out, or plan anew"
             )
-        made = rows if isinstance(rows, Plan) else None
-        plan = made or make_plan(self._queries, rows, as_list(segments), protocol, process)
+        options: dict[str, Any] = {"overwrite": overwrite, "executor": executor, "compare": compare}
+        lock = as_lock(rows)
         shown = choose(progress)
         try:
-            manifest = carry_out(
-                plan, directory, self._queries, self._account, shown, overwrite=overwrite, executor=executor
-            )
+            if lock:
+                manifest = bring(lock, directory, self._queries, self._account, shown, process=process, **options)
+            else:
+                made = rows if isinstance(rows, Plan) else None
+                plan = made or make_plan(self._queries, rows, as_list(segments), protocol, process)
+                manifest = carry_out(plan, directory, self._queries, self._account, shown, **options)
         finally:
             shown.close()
         report(manifest, on_error)
@@ -950,6 +958,106 @@ class Client:
         (25, 25)
         """
         return read_one(self._queries, self._account, row, segment, process)
+
+    def sync(
+        self,
+        record_set: str | RecordSet,
+        directory: str | os.PathLike[str],
+        *,
+        segments: str | Sequence[str] | None = None,
+        process: Any = None,
+        keywords: str | Sequence[str] | None = None,
+        delete: bool = False,
+        progress: bool | Progress | None = None,
+        on_error: Literal["raise", "ignore"] = "raise",
+        executor: Executor | None = None,
+    ) -> pd.DataFrame:
+        """
+        Keep a record set in step with the server: fetch what is new, and what JSOC has made anew.
+
+        Where nothing was added to the series since the last run, that is one question. Run again after a crash, it
+        goes on where it stopped.
+
+        Parameters
+        ----------
+        record_set : str or RecordSet
+            Of one series. Its end may lie in the future: it grows with the series.
+        directory : path
+            Where files and keywords go.
+        segments : str or sequence of str, optional
+            As for `download`; an empty list keeps keywords alone.
+        process : server step or sequence of them, optional
+            `Cutout`, `Rebin`, …
+        keywords : str or sequence of str, optional
+            Keywords to keep beside the files, as for `query`; `Archive.keywords` reads them (extra ``parquet``). By
+            default none, and those of `query` where no files are wanted. What was kept once is kept on.
+        delete : bool
+            Remove files of versions that were replaced, and of records that are gone. By default they stay, under names
+            of their own; their keywords always do, marked.
+        progress, on_error, executor
+            As for `download`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The manifest, as `download` returns it, with a ``status`` of "new", "replaced", "present", "gone" (here, and
+            no longer at JSOC), "missing" or "failed".
+
+        Raises
+        ------
+        DownloadError
+            If files failed; its ``.manifest`` is what would have been returned.
+        ServerError
+            If the server is away; the text says since when, and what is at hand.
+
+        Examples
+        --------
+        >>> files = client.sync("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "kept", keywords="T_REC,DATAMEAN")
+        >>> files.status.unique().tolist()
+        ['new']
+        >>> client.sync("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "kept").status.unique().tolist()
+        ['present']
+        """
+        shown = choose(progress)
+        options: dict[str, Any] = {"segments": as_list(segments), "keywords": as_list(keywords), "process": process}
+        options |= {"delete": delete, "executor": executor}
+        try:
+            manifest = synchronize(self._queries, self._account, record_set, directory, shown, **options)
+        finally:
+            shown.close()
+        report(manifest, on_error)
+        return manifest
+
+    def diff(self, lock: Lock | str | os.PathLike[str]) -> pd.DataFrame:
+        """
+        Say what JSOC has changed since files were locked, keyword by keyword.
+
+        Parameters
+        ----------
+        lock : Lock, str or path
+            A lock, its text, or the path of a lock file.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index ``record``; columns ``recnum`` (locked), ``now`` (of today's version), ``keyword``, ``was``, ``is``.
+            Empty if nothing has changed. Where a version is there no more, there is no keyword, and ``is`` says so.
+
+        Raises
+        ------
+        JsocError
+            For what is no lock file.
+
+        Examples
+        --------
+        >>> files = client.download("hmi.M_720s[2014.01.01_TAI]{magnetogram}", "paper")
+        >>> len(client.diff(jsoclite.Archive("paper").lock()))
+        0
+        """
+        found = as_lock(lock)
+        if found is None:
+            raise JsocError(f"{lock!r} is no lock: give one, its text, or the path of a file that ends in .lock")
+        return diff(self._queries, found)
 
     @functools.cached_property
     def drms(self) -> Any:

@@ -16,8 +16,6 @@ from pathlib import PurePath
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from .errors import LOGIN, printable
-
 #: Words for how things are, and their colours.
 COLOURS: Final = {
     "downloaded": "#23893f",
@@ -56,6 +54,8 @@ def redact(value: object) -> str:
     >>> redact("notify=me%40inst.edu&ds=hmi.M_720s[/1d@12m]")
     'notify=<e-mail address>&ds=hmi.M_720s[/1d@12m]'
     """
+    from .errors import LOGIN  # which loads drms
+
     bare = LOGIN.sub("://", str(value))
     return _EMAIL.sub(lambda found: found[0] if found[0].lower() == _HELP else "<e-mail address>", bare)
 
@@ -69,6 +69,8 @@ def clean(value: object) -> str:
     >>> clean("written by me@inst.edu\x1b[31m\nin red")
     'written by <e-mail address>�[31m in red'
     """
+    from .errors import printable
+
     return printable(redact(" ".join(str(value).split())))
 
 

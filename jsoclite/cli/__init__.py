@@ -2,7 +2,8 @@
 The command line.
 
 Nothing heavy is imported before a command runs, so that ``--help`` is instant. Results go to stdout, everything else to
-stderr. Exit codes: 0 all is there, 1 it failed, 2 wrong usage, 3 a part of the files is there, 130 interrupted.
+stderr. Exit codes: 0 all is there, 1 it failed, 2 wrong usage, 3 a part of the files is
+there, 4 another run of sync is at work, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import click
 
 from ..display import redact
-from . import ask, fetch  # noqa: F401 - importing a module of commands adds them to the program
+from . import ask, fetch, keep  # noqa: F401 - importing a module of commands adds them to the program
 from .program import PipeClosed, Settings, program
 
 __all__ = ["main"]

@@ -89,6 +89,7 @@ segments_option = click.option(
 )
 @click.option("--overwrite", is_flag=True, help="Fetch files that are there, too.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do: files, bytes, export requests, time.")
+@click.option("--compare", metavar="DIR", type=click.Path(), help="Copy what this archive has in place of fetching it.")
 @quiet
 @table_options
 def get(
@@ -98,13 +99,14 @@ def get(
     protocol: Any,
     overwrite: bool,
     dry_run: bool,
+    compare: str | None,
     quiet: bool,
 ) -> int:
     """
     Download files; run again, it fetches what is missing.
 
-    WHAT is record sets, request ids, or CSV or parquet files of rows that 'jsoclite query' has written, in which rows
-    were chosen ('-' reads CSV from a pipe). Exactly these rows are fetched.
+    WHAT is record sets, request ids, lock files, or CSV or parquet files of rows that 'jsoclite query' has written, in
+    which rows were chosen ('-' reads CSV from a pipe). Exactly these rows are fetched.
     """
     import pandas as pd
 
@@ -120,13 +122,14 @@ def get(
         else:
             click.echo("\n\n".join(map(repr, plans)))
         return 0 if all(len(plan.files) for plan in plans if plan.files is not None) else 1
-    options |= {"overwrite": overwrite, "progress": False if quiet else None, "on_error": "ignore"}
+    options |= {"overwrite": overwrite, "compare": compare}
+    options |= {"progress": False if quiet else None, "on_error": "ignore"}
     return _tell(pd.concat([client.download(part, output, **options) for part in parts]), output)
 
 
 def _tell(manifest: pd.DataFrame, directory: str) -> int:
     """Print a manifest, and what it comes to; return the exit code."""
-    from ..download import reasons
+    from ..download import Manifest
 
     there = manifest["status"].isin(["downloaded", "present"])
     spare = ["request_id", "bytes"]
@@ -153,7 +156,7 @@ def _tell(manifest: pd.DataFrame, directory: str) -> int:
         tell(f"{counts}; {size:.1f} MB written to {directory}", err=True)
         failed = manifest[manifest["status"] == "failed"]
         if len(failed):
-            tell(f"failed: {reasons(failed)}; run the same line again to try these", err=True)
+            tell(f"failed: {Manifest.reasons(failed)}; run the same line again to try these", err=True)
     return _exit_code(int(there.sum()), len(manifest))
 
 
@@ -311,12 +314,21 @@ def status(what: tuple[str, ...]) -> int:
 def _status_of_directory(directory: str) -> int:
     import pandas as pd
 
-    from ..download import Ledger
+    from ..archive import Archive
+    from ..download import ledgers
 
-    with Ledger(directory, create=False) as ledger:
+    with ledgers.Ledger(directory, create=False) as ledger:
         files = Counter(row.state for row in ledger.files())
         requests = ledger.requests()
+    archive = Archive(directory)
     tell(f"{directory}: {', '.join(f'{count} {state}' for state, count in files.items()) or 'no files'}")
+    if tables := archive.series:
+        tell(f"keywords of {', '.join(tables)}")
+    for row in archive.syncs.to_dict("records"):
+        when = "never" if pd.isna(row["finished"]) else f"{row['finished']:%Y-%m-%d %H:%M} UTC"
+        tell(f"synced {when}: {row['record_set']}: {row['said'] or 'was not finished'}")
+    for reason, count in archive.missing().items():
+        tell(f"not here: {count} x {reason}")
     if requests:
         columns = ["request_id", "state", "record_set", "error"]
         found = [(row.request_id, row.state, row.record_set, row.error) for row in requests]

@@ -15,7 +15,6 @@ import click
 from click.shell_completion import get_completion_class
 
 from .. import __version__
-from ..errors import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,6 +171,8 @@ def show(frames: pd.DataFrame | Iterable[pd.DataFrame], spare: Sequence[str] = (
 
 def tell(text: object, *, err: bool = False, bold: bool = False) -> None:
     """Write a line on stdout, or on stderr: all that commands say passes here, and a server may have a part in it."""
+    from ..errors import printable  # which loads drms
+
     click.echo(click.style(printable(text), bold=True) if bold else printable(text), err=err)
 
 

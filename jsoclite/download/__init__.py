@@ -7,16 +7,17 @@ name before anything is fetched. What is there stays; what is online comes strai
 the file there (`cut`); what must be staged comes by way of exports
 (`exported`). One file is fetched with resume, checked, and only then given its final name (`transfer`). The manifest
 says what became of each; `report` warns or raises for what is not there. `verify` holds files against the ledger,
-`Ledger` is what is known about a directory, and `make_export` plans requests alone.
+`ledgers` has what is known about a directory, and `make_export` plans requests alone.
 """
 
-from .download import reasons, report
-from .ledger import Ledger
-from .manifest import verify
+from . import ledger as ledgers
+from .download import report
+from .manifest import Manifest, verify
 from .plan import Plan, make_export, make_plan
 from .retrieval import carry_out, read_one
 from .survey import make_survey
 
 __all__ = [
-    "Ledger", "Plan", "carry_out", "make_export", "make_plan", "make_survey", "read_one", "reasons", "report", "verify",
+    "Manifest", "Plan", "carry_out", "ledgers", "make_export", "make_plan", "make_survey", "read_one", "report",
+    "verify",
 ]  # fmt: skip

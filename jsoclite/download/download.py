@@ -12,6 +12,7 @@ import functools
 import hashlib
 import logging
 import os
+import shutil
 import stat
 import time
 from collections import Counter
@@ -70,6 +71,11 @@ def _is_inside(path: str) -> bool:
     return bool(path) and not os.path.isabs(path) and ".." not in PureWindowsPath(path).parts and ":" not in path[:2]
 
 
+def _identity(file: FileRow | FileKey) -> tuple[object, ...]:
+    """Return what tells a file from others: numbers name the records of a series, and names those without."""
+    return (file.recnum, file.record if file.recnum < 0 else series_of(file.record).lower(), file.segment)
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -95,12 +101,19 @@ class Batch:
         What is told meanwhile.
     alive : callable
         Called often, to show that this download is alive.
+    other : Ledger, optional
+        Of an archive whose files are taken in place of those of the server.
     """
 
     def __init__(
-        self, ledger: Ledger, transport: Transport, progress: Progress, alive: Callable[[], None] = lambda: None
+        self,
+        ledger: Ledger,
+        transport: Transport,
+        progress: Progress,
+        alive: Callable[[], None] = lambda: None,
+        other: Ledger | None = None,
     ) -> None:
-        self.ledger, self.transport, self.progress, self.alive = ledger, transport, progress, alive
+        self.ledger, self.transport, self.progress, self.alive, self.other = ledger, transport, progress, alive, other
         self.rows: list[FileRow] = []
         self.status: dict[tuple[int, str, str, str], str] = {}
         self.request_ids: dict[tuple[int, str, str, str], str] = {}
@@ -130,15 +143,18 @@ class Batch:
             See `_what_lies_there`.
         """
         items = list(dict.fromkeys(wanted))
-        known = {row.key: row for row in self.ledger.files((item.recnum for item in items), product=product)}
+        noted = self.ledger.files((item.recnum for item in items), product=product)
+        names = {(item.recnum, item.record, item.segment) for item in items}
+        # of two names of one record, the server's wins
+        known = {_identity(row): row for row in sorted(noted, key=lambda row: row.key[:3] in names)}
         namer = Namer(self.ledger.paths().get)
         for item in items:
             key = (item.recnum, item.record, item.segment, product)
-            row = known.get(key)
-            new = row is None or not _is_inside(row.path)
+            row = known.get(_identity(item))
+            new = row is None or not (_is_inside(row.path) or self._is_as_indexed(row))
             if row is None or new:
                 row = FileRow(item.record, item.recnum, item.segment, product, namer.path(key, item.ending, tag=tag))
-            yield row, new, "nothing" if overwrite else self._what_lies_there(row, row.key in known)
+            yield row, new, "nothing" if overwrite else self._what_lies_there(row, _identity(row) in known)
 
     def plan(self, wanted: Iterable[FileKey], product: str, *, tag: str = "", overwrite: bool = False) -> list[FileRow]:
         """
@@ -149,10 +165,15 @@ class Batch:
         list of FileRow
             The files that must be fetched, in the order asked for.
         """
+        items = list(dict.fromkeys(wanted))
+        elsewhere = self._elsewhere(items, product)
         leftovers = self._leftovers()
         changed: list[FileRow] = []
         todo: list[FileRow] = []
-        for row, new, lies in self.look(wanted, product, tag=tag, overwrite=overwrite):
+        looked = self.look(items, product, tag=tag, overwrite=overwrite)
+        for item, (row, new, lies) in zip(items, looked, strict=True):
+            if row.record != item.record:
+                self.ledger.rename(row, item.record)
             if row.state in ("failed", "missing"):
                 # planned anew, so that a crash finds it as it would a new one
                 row.state, new = "planned", True
@@ -172,6 +193,9 @@ class Batch:
                     f"{self.ledger.directory / row.path} is there already, and is no file that we put there: move it "
                     "away, or pass overwrite=True"
                 )
+            elif (found := elsewhere.get(_identity(row))) and self._borrow(row, found):
+                self.status[row.key] = "present"
+                changed.append(row)
             else:
                 row.error = None
                 todo.append(row)
@@ -208,6 +232,36 @@ class Batch:
         if looks_like_fits(path, sums=True) is None:
             return "ours"
         return "cut" if row.product == "fits" else "a stranger"
+
+    def _is_as_indexed(self, row: FileRow) -> bool:
+        """Whether a file of another directory, which was adopted without a copy, is what it was."""
+        path = Path(row.path)
+        return row.state == "done" and path.is_absolute() and self._what_lies_there(row, True) == "ours"
+
+    def _elsewhere(self, items: Sequence[FileKey], product: str) -> dict[object, FileRow]:
+        """Return the files of the other archive."""
+        if self.other is None:
+            return {}
+        rows = self.other.files((item.recnum for item in items), product=product)
+        return {_identity(row): row for row in rows if row.state == "done"}
+
+    def _borrow(self, row: FileRow, found: FileRow) -> bool:
+        """Copy a file of the other archive if it is what that archive says it is."""
+        assert self.other is not None
+        source, target = self.other.directory / found.path, self.ledger.directory / row.path
+        part = target.with_name(target.name + ".part")
+        try:
+            shutil.copyfile(source, part)
+            if _digest(part) != found.sha256:
+                part.unlink()
+                return False
+            part.replace(target)
+        except OSError:  # whatever stands in the way, the server has it too
+            part.unlink(missing_ok=True)
+            return False
+        self._take_over(row)
+        row.url = found.url
+        return True
 
     def _take_over(self, row: FileRow) -> None:
         path = self.ledger.directory / row.path
@@ -450,19 +504,10 @@ def report(manifest: pd.DataFrame, on_error: str) -> None:
     missing = manifest[manifest.status == "missing"]
     failed = manifest[manifest.status == "failed"]
     if len(missing):
-        warn(f"{len(missing)} of {len(manifest)} files do not exist at JSOC: {reasons(missing)}")
+        warn(f"{len(missing)} of {len(manifest)} files do not exist at JSOC: {Manifest.reasons(missing)}")
     if len(failed) and on_error == "raise":
         raise DownloadError(
-            f"{len(failed)} of {len(manifest)} files failed: {reasons(failed)}. "
+            f"{len(failed)} of {len(manifest)} files failed: {Manifest.reasons(failed)}. "
             "Run the same line again to try just these; the error's .manifest says which.",
             manifest,
         )
-
-
-def reasons(manifest: pd.DataFrame) -> str:
-    """Say why files are not there, the most common reasons first."""
-    counts = manifest.error.fillna("no reason given").str.rstrip(".").value_counts()
-    listed: Sequence[str] = [
-        f"{reason} ({count} x)" if count > 1 else str(reason) for reason, count in counts[:3].items()
-    ]
-    return "; ".join(listed) + ("; …" if len(counts) > 3 else "")

@@ -225,9 +225,14 @@ class Ledger:
         self.close()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """
         All or nothing, and durable: SQLite's default of syncing at each commit is kept on purpose.
+
+        Yields
+        ------
+        sqlite3.Connection
+            For tables of others; those of this module have methods.
 
         Raises
         ------
@@ -236,12 +241,12 @@ class Ledger:
         """
         with self._asked() as db:
             if db.in_transaction:
-                yield
+                yield db
                 return
             db.execute("begin immediate")
             try:
                 self._check_claim()
-                yield
+                yield db
                 db.execute("commit")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):  # some failures have rolled back already
@@ -327,6 +332,19 @@ class Ledger:
                 f"insert or replace into files ({', '.join(_FILE_COLUMNS)}) values ({marks})",  # noqa: S608
                 [tuple(getattr(row, name) for name in _FILE_COLUMNS) for row in rows],
             )
+
+    def rename(self, row: FileRow, record: str) -> None:
+        """Let a file be of a record of another name; what was adopted has the name that its header gave it."""
+        with self.transaction():
+            self.drop_files([row])
+            row.record = record
+            self.save_files([row])
+
+    def drop_files(self, rows: Iterable[FileRow]) -> None:
+        """Forget files."""
+        with self.transaction():
+            where = "recnum = ? and record = ? and segment = ? and product = ?"
+            self._db.executemany(f"delete from files where {where}", [row.key for row in rows])  # noqa: S608
 
     # -- requests -------------------------------------------------------------------------------------------------
 
@@ -460,8 +478,15 @@ class Claim:
     """
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._ledger, self._clock = ledger, clock
-        self._me = Holder.me()
+        self.ledger = self._ledger = ledger
+        self._clock, self._me = clock, Holder.me()
+
+    @classmethod
+    @contextlib.contextmanager
+    def on(cls, directory: str | os.PathLike[str], clock: Clock) -> Iterator[Claim]:
+        """Open the ledger of a directory, and hold the claim on it meanwhile."""
+        with Ledger(directory) as ledger, (claim := cls(ledger, clock)).held():
+            yield claim
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

@@ -50,6 +50,13 @@ class Manifest(pd.DataFrame):
         # a pickle opens where there is no jsoclite
         return copy.copy, (self.copy(deep=False),)
 
+    @staticmethod
+    def reasons(frame: pd.DataFrame) -> str:
+        """Say why files are not there, the most common reasons first."""
+        counts = frame["error"].fillna("no reason given").str.rstrip(".").value_counts()
+        listed = [f"{reason} ({count} x)" if count > 1 else str(reason) for reason, count in counts[:3].items()]
+        return "; ".join(listed) + ("; …" if len(counts) > 3 else "")
+
     def __repr__(self) -> str:
         if not _shows(self):
             return pd.DataFrame(self).__repr__()

@@ -215,7 +215,14 @@ def _duration(seconds: float) -> str:
 
 
 def make_plan(
-    queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any, *, look: bool = False
+    queries: Queries,
+    rows: Any,
+    segments: list[str] | None,
+    protocol: str,
+    steps: Any,
+    *,
+    look: bool = False,
+    listed: bool = False,
 ) -> Plan:
     """
     Find out what rows are, and which of their files are wanted.
@@ -234,6 +241,8 @@ def make_plan(
         Processing steps.
     look : bool
         Whether the records are listed with what `make_survey` has to know.
+    listed : bool
+        The server has just listed these rows: names and numbers need not be compared.
 
     Raises
     ------
@@ -248,7 +257,7 @@ def make_plan(
         raise ValueError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
     if isinstance(rows, Export):
         return Plan(export=rows)
-    found = tuple(targets(queries, rows, segments, protocol, steps, look=look))
+    found = tuple(targets(queries, rows, segments, protocol, steps, look=look, listed=listed))
     return Plan(found, () if isinstance(rows, str | RecordSet) else tuple(asked(rows)))
 
 
@@ -348,7 +357,14 @@ def record_sets(queries: Queries, target: Target, rows: Iterable[R]) -> Iterator
 
 
 def targets(
-    queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any, *, look: bool = False
+    queries: Queries,
+    rows: Any,
+    segments: list[str] | None,
+    protocol: str,
+    steps: Any,
+    *,
+    look: bool = False,
+    listed: bool = False,
 ) -> list[Target]:
     """
     Find out which records rows are, and which segments of them are wanted.
@@ -367,11 +383,13 @@ def targets(
         Processing steps.
     look : bool
         See `make_plan`.
+    listed : bool
+        Whether the server has just listed the rows.
     """
     steps = as_steps(steps)
     if isinstance(rows, str):
         rows = RecordSet.parse(rows)
-    fresh = isinstance(rows, RecordSet)
+    fresh = listed or isinstance(rows, RecordSet)
     if isinstance(rows, RecordSet):
         segments = segments or list(rows.segments or ()) or None
         record_set, keys = rows, queries.prime_keys(rows.series)
@@ -399,10 +417,10 @@ def targets(
             if not fresh and not look:
                 queries.compare(chosen)
             records = tuple(zip(chosen.names, (int(number) for number in chosen.recnums), strict=True))
-        listed = None
+        looked = None
         if look:
-            listed = rows if fresh else _listing(queries, info, dict(records), *_looked_at(info, named))
-        found.append(Target(info, records, tuple(wanted), product, listed))
+            looked = rows if fresh else _listing(queries, info, dict(records), *_looked_at(info, named))
+        found.append(Target(info, records, tuple(wanted), product, looked))
     return found
 
 

@@ -6,6 +6,7 @@ The ways themselves are in `sums` and `exported`; here is who takes which.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -284,13 +285,14 @@ class Retrieval:
 
 def carry_out(
     plan: Plan,
-    directory: str | os.PathLike[str],
+    directory: str | os.PathLike[str] | Claim,
     queries: Queries,
     account: Account,
     progress: Progress,
     *,
-    overwrite: bool,
-    executor: Executor | None,
+    overwrite: bool = False,
+    executor: Executor | None = None,
+    compare: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:
     """
     Fetch the files of a plan into a directory, and return the manifest; see `Client.download`.
@@ -299,20 +301,25 @@ def carry_out(
     ----------
     plan : Plan
         What to fetch.
-    directory : path
-        Where the files go.
+    directory : path or Claim
+        Where the files go; a claim that is held already.
     queries : Queries
         For what rows and replies do not say themselves.
     account : Account
         Makes the export requests.
     progress : Progress
         What is shown meanwhile.
-    overwrite, executor
+    overwrite, executor, compare
         See `Client.download`.
     """
     transport = queries.jsoc.transport
-    with Ledger(directory) as ledger, (claim := Claim(ledger, transport.clock)).held():
-        batch = Batch(ledger, transport, progress, claim.renew)
+    with contextlib.ExitStack() as open_:
+        if isinstance(directory, Claim):
+            claim = directory
+        else:
+            claim = open_.enter_context(Claim.on(directory, transport.clock))
+        other = None if compare is None else open_.enter_context(Ledger(compare, create=False))
+        batch = Batch(claim.ledger, transport, progress, claim.renew, other)
         batch.run(Retrieval(batch, queries, account).jobs(plan, overwrite=overwrite), executor)
         return batch.manifest(plan.asked)
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from ..errors import JsocError, ServerError
-from ..fits import looks_like_fits, units
+from ..fits import layout, looks_like_fits
 from ..server import Again, Transport, is_transient, repeat
 
 if TYPE_CHECKING:
@@ -443,7 +443,7 @@ def _finish(task: Task, part: Path, target: Path, received: int, before_naming: 
 def has_image(path: Path) -> bool:
     """Whether a FITS file has an image; some segments hold nothing but a header, or tables."""
     with path.open("rb") as file:
-        return any(unit.is_image for unit in units(file))
+        return any(unit.is_image for unit in layout.units(file))
 
 
 def _restart(part: Path, tag: Path) -> None:

@@ -9,15 +9,16 @@ takes some rows out of an image that is elsewhere. For a quick look, `gallery` c
 each small, `colors` says how it is shown, `figure` draws. `calendar` draws counts over time.
 """
 
+from . import files as layout
 from . import header as headers
 from .calendar import draw_calendar
 from .colors import colormap
-from .files import looks_like_fits, units, write_fits
+from .files import looks_like_fits, write_fits
 from .gallery import quicklook
 from .image import read, stack
 from .region import StoredImage
 
 __all__ = [
-    "StoredImage", "colormap", "draw_calendar", "headers", "looks_like_fits", "quicklook", "read", "stack", "units",
+    "StoredImage", "colormap", "draw_calendar", "headers", "layout", "looks_like_fits", "quicklook", "read", "stack",
     "write_fits",
 ]  # fmt: skip

@@ -363,7 +363,7 @@ def _check_sums(file: BinaryIO, unit: Unit) -> None:
         return
     # the sums are of ones' complements, in which 0 and this are the same
     nought = 0xFFFFFFFF
-    data = _sum(_chunks(file, unit.data_start, unit.end))
+    data = datasum(file, unit)
     if told and (told - data) % nought:
         raise BrokenFits(f"damaged: DATASUM in the header at byte {unit.start} says {told}, the data add up to {data}")
     header = _sum(_chunks(file, unit.start, unit.data_start))
@@ -388,6 +388,11 @@ def _sum(chunks: Iterable[bytes]) -> int:
         # units begin and end on blocks of 2880 bytes; only what follows the last one may have any length
         total = fitscard.checksum(chunk.ljust(-(-len(chunk) // 4) * 4, b"\0"), total)
     return total
+
+
+def datasum(file: BinaryIO, unit: Unit) -> int:
+    """Return the sum of a data unit, as its card DATASUM would say it."""
+    return _sum(_chunks(file, unit.data_start, unit.end))
 
 
 def write_fits(

@@ -8,6 +8,7 @@ typed array by the definition's types, never by its values (`columns`, `digits`)
 nearest to a time, the newest ones, the HARPs of a region. `make_coverage` counts what there is against a series' slots.
 """
 
+from .columns import STRING
 from .coverage import Coverage, make_coverage
 from .find import harps, latest, nearest
 from .parts import SIZE
@@ -15,13 +16,6 @@ from .query import Queries
 from .question import KEYWORD_SETS, segment_columns
 
 __all__ = [
-    "KEYWORD_SETS",
-    "SIZE",
-    "Coverage",
-    "Queries",
-    "harps",
-    "latest",
-    "make_coverage",
-    "nearest",
+    "KEYWORD_SETS", "SIZE", "STRING", "Coverage", "Queries", "harps", "latest", "make_coverage", "nearest",
     "segment_columns",
-]
+]  # fmt: skip

@@ -78,6 +78,11 @@ class Queries:
             self._known[name.lower()] = self.jsoc.definition(name)
         return self._known[name.lower()]
 
+    def renewed(self, series: str) -> SeriesInfo:
+        """Return the definition of a series as it is now: its interval says whether records were added."""
+        self._known.pop(series_of(series).lower(), None)
+        return self.info(series)
+
     def prime_keys(self, series: str) -> list[str]:
         """Return the prime keys of a series, in order."""
         return [key for key in self.info(series).primekeys or [] if key]

@@ -61,6 +61,9 @@ class Sandbox:
         Most megabytes of one export.
     max_connections : int
         Connections served at a time; further ones wait.
+    ages : bool
+        Whether the computed catalogue is what there was at the time of `clock`: a record is there a day after its time,
+        and what was made anew is so forty days after it, under a new record number.
     log : callable, optional
         Called with one line of text for each request; addresses are left out.
 
@@ -102,6 +105,7 @@ class Sandbox:
         shadow: bool | None = None,
         size_limit_mb: int = 100_000,
         max_connections: int = 128,
+        ages: bool = False,
         log: Callable[[str], object] | None = None,
     ) -> None:
         from .engine import Engine
@@ -113,7 +117,7 @@ class Sandbox:
         self.addresses = Addresses(addresses, clock)
         self.staging = Staging(clock, staging_s, pending_limit=pending_limit, host_limit=host_limit)
         self._faults = Faults(faults)
-        series = _catalog(catalog)
+        series = _mission(clock) if ages and catalog is None else _catalog(catalog)
         engine = Engine(series, record_limit=record_limit, shadow=shadow)
         sums = storage.Sums(series)
         fetch = Fetch(engine, sums, self.staging, self.addresses, Limits(megabytes=size_limit_mb))
@@ -357,12 +361,12 @@ def _catalog(catalog: str | PathLike[str] | tables.Catalog | None) -> tables.Cat
 
 
 @cache
-def _mission() -> tables.Catalog:
-    """The computed catalogue; it never changes, so all sandboxes of a process share one and what it has worked out."""
+def _mission(now: Callable[[], float] | None = None) -> tables.Catalog:
+    """The computed catalogue; without `now` it never changes: all sandboxes share one and what it has worked out."""
     from .mission import MissionCatalog
     from .sun import segment_file
 
-    return MissionCatalog(segment_file)
+    return MissionCatalog(segment_file, now)
 
 
 _GREETING: Final = """\

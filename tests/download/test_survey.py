@@ -11,8 +11,7 @@ import pytest
 
 import jsoclite
 from jsoclite.cli import main
-from jsoclite.download import Ledger
-from jsoclite.download.ledger import FileRow
+from jsoclite.download.ledger import FileRow, Ledger
 from jsoclite.errors import SelectionError
 from jsoclite.sandbox import Sandbox
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from jsoclite.errors import JsocError
 from jsoclite.fits import cards as fitscard
-from jsoclite.fits import looks_like_fits, read, units, write_fits
-from jsoclite.fits.files import BrokenFits
+from jsoclite.fits import looks_like_fits, read, write_fits
+from jsoclite.fits.files import BrokenFits, units
 
 
 def data_units(path):

@@ -233,7 +233,7 @@ def test_a_password_in_the_server_is_sent_to_it_and_shown_nowhere(guarded, tmp_p
 
 
 def _rows(directory):
-    from jsoclite.download import Ledger
+    from jsoclite.download.ledger import Ledger
 
     with Ledger(directory) as ledger:
         return [*ledger.files(), *ledger.requests()]
@@ -337,7 +337,7 @@ def test_passwords_of_urls_are_taken_out_of_texts(text, left):
 @pytest.mark.skipif(os.name != "posix", reason="rights are other things there")
 @pytest.mark.parametrize("there", [False, True])
 def test_the_ledger_is_for_its_owner_only(tmp_path, there):
-    from jsoclite.download import Ledger
+    from jsoclite.download.ledger import Ledger
 
     path = tmp_path / ".jsoclite.sqlite"
     before = os.umask(0)

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from ..catalog import Segment, tables
+from .ageing import ageing
 from .kinds import Channels, Exposures, Frames, Patches, Table
 from .series import ComputedSeries, Rows, Value, file_name
 from .slots import Grid
@@ -72,14 +73,24 @@ class MissionCatalog(tables.Catalog):
     ----------
     make_file : callable
         Content of a file of one record (`Rows`) and segment, which is the series' own.
+    now : callable, optional
+        Unix time; the catalogue is then what there was at that time (see `ageing`).
     """
 
-    def __init__(self, make_file: FileMaker) -> None:
-        self._make_file = make_file
+    def __init__(self, make_file: FileMaker, now: Callable[[], float] | None = None) -> None:
+        self._make_file, self._now = make_file, now
+        self._ageing: dict[str, ComputedSeries] = {}
         self._made = lru_cache(maxsize=_FILES_KEPT)(self._make)
 
     def __getitem__(self, name: str) -> ComputedSeries:
-        series = _series(name.lower())
+        lower = name.lower()
+        if self._now is None:
+            series = _series(lower)
+        elif lower in self._ageing:
+            series = self._ageing[lower]
+        else:
+            series = self._ageing[lower] = _made(lower, ages=True)
+            series.now = self._now  # type: ignore[attr-defined]
         series.make_file = self._make_file
         return series
 
@@ -139,8 +150,10 @@ def _first_units() -> tuple[list[int], list[str]]:
     return [unit for unit, _ in ranked], [name for _, name in ranked]
 
 
-@cache
-def _series(lower: str) -> ComputedSeries:
+def _made(lower: str, *, ages: bool = False) -> ComputedSeries:
     spec = specs()[lower]
     kind, values = _KINDS[spec.options.get("table", spec.kind)]
-    return kind(spec, values)
+    return (ageing(kind) if ages else kind)(spec, values)
+
+
+_series = cache(_made)

@@ -1,0 +1,259 @@
+"""
+A record set kept in step with the server.
+
+The highest record number of the series says whether anything was added since the last run: one question. If so, the set
+is listed, and each record is held against what is known: *new*, *replaced* (JSOC has made it anew, under another
+number), *present*, or known and no longer listed, *gone*. Keywords and files of what changed are fetched, and only then
+is it noted, a piece of the set at a time: a run that is killed is taken up by the next.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ..download import Manifest, carry_out, ledgers, make_plan
+from ..errors import ServerError
+from ..query import SIZE, Queries
+from ..recordset import RecordSet
+from ..selection import select
+from ..series import SeriesInfo, as_list
+from .state import SyncRow, Syncs
+from .table import Table
+
+if TYPE_CHECKING:
+    from ..export import Account
+    from ..progress import Progress
+
+log = logging.getLogger("jsoclite")
+
+# processed data, not the same records: told, never mixed in
+MIRRORS = (
+    "s3://gov-nasa-hdrl-data1 (HelioCloud)",
+    "https://huggingface.co/datasets/nasa-ibm-ai4science/core-sdo (level 1.5)",
+    "http://jsoc1.stanford.edu/data/aia/synoptic/ (AIA, 1k)",
+    "the sites of the VSO",
+)
+COLUMNS = ["segment", "path", "status", "bytes", "url", "request_id", "error"]
+
+
+def synchronize(
+    queries: Queries,
+    account: Account,
+    record_set: str | RecordSet,
+    directory: str | os.PathLike[str],
+    progress: Progress,
+    *,
+    segments: list[str] | None = None,
+    process: Any = None,
+    keywords: list[str] | None = None,
+    delete: bool = False,
+    **options: Any,
+) -> pd.DataFrame:
+    """Keep a set in step; see `Client.sync`."""
+    with ledgers.Claim.on(directory, queries.jsoc.clock) as claim:
+        text = str(RecordSet.parse(str(record_set)).with_segments(None))
+        if segments is None:
+            segments = list(RecordSet.parse(str(record_set)).segments or ()) or None
+        syncs = Syncs(claim.ledger)
+        steps = "" if process is None else repr(process)
+        row = syncs.row(text, "-" if segments == [] else ",".join(segments or ()), steps)
+        try:
+            return _Run(queries, account, claim, syncs, row, segments, process, keywords, progress, options).all(delete)
+        except ServerError as error:
+            raise _away(error, queries, claim, row) from error
+
+
+def _away(error: ServerError, queries: Queries, claim: ledgers.Claim, row: SyncRow) -> ServerError:
+    since = "never" if row.finished is None else f"{dt.datetime.fromtimestamp(row.finished, dt.UTC):%Y-%m-%d %H:%M} UTC"
+    where = str(claim.ledger.directory)
+    said, name = str(error).rstrip("."), queries.jsoc.server.name
+    return ServerError(
+        f"{said}. {row.record_set} was last in step with {name}: {since}. What is in {where} goes on working: "
+        f"jsoclite.Archive({where!r}).files and .keywords(…). Elsewhere there are processed data, which are not these "
+        f"records: {'; '.join(MIRRORS)}",
+        url=error.url,
+        status=error.status,
+    )
+
+
+class _Run:
+    """One run."""
+
+    def __init__(
+        self,
+        queries: Queries,
+        account: Account,
+        claim: ledgers.Claim,
+        syncs: Syncs,
+        row: SyncRow,
+        segments: list[str] | None,
+        process: Any,
+        keywords: list[str] | None,
+        progress: Progress,
+        options: dict[str, Any],
+    ) -> None:
+        self.queries, self.account, self.claim, self.syncs, self.row = queries, account, claim, syncs, row
+        self.segments, self.process, self.progress, self.options = segments, process, progress, options
+        self.info: SeriesInfo = queries.renewed(row.record_set)
+        self.with_files, self.same = segments != [], False
+        names = queries.default_keywords(self.info) if keywords is None and not self.with_files else keywords
+        names = [*(as_list(row.keywords) or ()), *(names or ())]  # what was kept once is kept on
+        self.keywords = queries.question(row.record_set, names, None, None, None).keywords if names else []
+        self.keywords = list(dict.fromkeys(self.keywords))
+        self.table = Table(claim.ledger.directory, self.info.name) if self.keywords else None
+
+    def all(self, delete: bool) -> pd.DataFrame:
+        """Bring everything into step, and return the manifest."""
+        row = self.row
+        newest = self.info.interval.get("MaxRecnum") if isinstance(self.info.interval, dict) else None
+        complete = set(self.keywords) <= set(as_list(row.keywords) or ())
+        self.same = row.newest is not None and row.newest == newest and complete
+        if not self.same:  # whatever this run leaves undone, the next one lists the set, too
+            row.runs, row.newest = row.runs + 1, None
+        key = self.syncs.save(row)
+        manifests = [
+            self._piece(key, frame, changes)
+            for frame, changes in (self._known(key) if self.same else self._listed(key))
+        ]
+        manifests.append(self._gone(key, delete))
+        if delete:
+            self._remove(self.syncs.superseded(key))
+        manifest = Manifest(pd.concat([one for one in manifests if len(one)] or manifests[-1:]))
+        counts = Counter({"new": 0, "replaced": 0, "gone": 0, "present": 0} | Counter(manifest["status"]))
+        if not counts["failed"]:
+            row.newest = newest if isinstance(newest, int) else None
+        row.keywords = ",".join(self.keywords)
+        row.finished = time.time()
+        row.said = ", ".join(f"{count} {word}" for word, count in counts.items())
+        self.syncs.save(row)
+        log.info("%s: %s: %s", self.claim.ledger.directory, row.record_set, row.said)
+        return manifest
+
+    # -- which records --------------------------------------------------------------------------------------------
+
+    def _known(self, key: int) -> Iterator[tuple[pd.DataFrame, dict[str, str]]]:
+        """Yield the records that the last listing had: nothing was added to the series since."""
+        known = self.syncs.records(key, seen=self.row.runs)
+        names = list(known)
+        for start in range(0, len(names), SIZE):
+            part = names[start : start + SIZE]
+            frame = pd.DataFrame({"recnum": [known[name] for name in part]}, index=pd.Index(part, name="record"))
+            yield frame, dict.fromkeys(part, "present")
+
+    def _listed(self, key: int) -> Iterator[tuple[pd.DataFrame, dict[str, str]]]:
+        """Yield the records that the server lists, with keywords where all are needed, and what each is."""
+        complete = set(self.keywords) <= set(as_list(self.row.keywords) or ())
+        first = not complete or self.row.runs == 1
+        names = self.keywords if first and self.keywords else self.queries.prime_keys(self.info.name)
+        question = self.queries.question(self.row.record_set, names, None, None, None)
+        for frame in self.queries.stream(question, SIZE, progress=False):
+            numbers = dict(zip(frame.index, frame["recnum"].tolist(), strict=True))
+            known = self.syncs.known(key, list(numbers))
+            changes = {
+                name: "new" if name not in known else "present" if known[name] == number else "replaced"
+                for name, number in numbers.items()
+            }
+            if self.table is not None:
+                changed = frame if first else frame[[changes[name] != "present" for name in frame.index]]
+                self._tabulate(changed, complete=first)
+            yield frame, changes
+
+    def _tabulate(self, frame: pd.DataFrame, *, complete: bool) -> None:
+        assert self.table is not None
+        if not complete:
+            sets = [one for chosen in select(frame) for one in chosen.record_sets()] if len(frame) else []
+            found = [self.queries.query(one, keywords=self.keywords) for one in sets]
+            frame = pd.concat(found) if found else frame
+        if len(frame):
+            self.table.add(frame, self.info)
+
+    # -- their files ----------------------------------------------------------------------------------------------
+
+    def _piece(self, key: int, frame: pd.DataFrame, changes: dict[str, str]) -> pd.DataFrame:
+        """Fetch the files of a piece, then note its records."""
+        if not self.with_files:
+            rows: list[tuple[Any, ...]] = [(name, None, None, one, None, None) for name, one in changes.items()]
+            manifest = _manifest(rows)
+        elif len(frame):
+            manifest = self._files(frame, changes)
+        else:
+            manifest = _manifest([])
+        if not self.same:
+            self.syncs.note(key, zip(frame.index, frame["recnum"].tolist(), strict=True), self.row.runs)
+        return manifest
+
+    def _files(self, frame: pd.DataFrame, changes: dict[str, str]) -> pd.DataFrame:
+        rows = frame[["recnum"]]
+        ledger = self.claim.ledger
+        plan = make_plan(self.queries, rows, self.segments, "auto", self.process, listed=True)
+        lacking: list[ledgers.FileRow] = []
+        if all(change == "present" for change in changes.values()):
+            # what JSOC had no file of, it has none of as long as the record is the same
+            by_number: dict[int, list[ledgers.FileRow]] = {}
+            for file in ledger.files(rows["recnum"].tolist(), product=plan.targets[0].product.name):
+                by_number.setdefault(file.recnum, []).append(file)
+            none = {number for number, files in by_number.items() if all(file.state == "missing" for file in files)}
+            lacking = [file for number in none for file in by_number[number]]
+            if none:
+                rows = rows[~rows["recnum"].isin(none)]
+                plan = make_plan(self.queries, rows, self.segments, "auto", self.process, listed=True)
+        found = [_manifest([(one.record, one.segment, None, "missing", None, one.error) for one in lacking])]
+        if len(rows):
+            manifest = pd.DataFrame(
+                carry_out(plan, self.claim, self.queries, self.account, self.progress, **self.options)
+            )
+            change = manifest.index.map(changes)
+            fetched = manifest["status"] == "downloaded"
+            manifest.loc[fetched, "status"] = ["new" if word == "present" else word for word in change[fetched]]
+            at_hand = manifest["status"] == "present"
+            manifest.loc[at_hand, "status"] = change[at_hand]
+            found.append(manifest)
+        return pd.concat([one for one in found if len(one)])
+
+    # -- what is gone ---------------------------------------------------------------------------------------------
+
+    def _gone(self, key: int, delete: bool) -> pd.DataFrame:
+        """Return the files of records that the server no longer lists; remove them if that is wanted."""
+        gone = self.syncs.records(key, unseen=self.row.runs)
+        if self.table is not None:
+            self.table.mark_gone(gone, self.info)
+        ledger = self.claim.ledger
+        files = (
+            [row for row in ledger.files(gone.values()) if row.record in gone and row.state == "done"] if gone else []
+        )
+        rows: list[tuple[Any, ...]] = [
+            (file.record, file.segment, str(ledger.directory / file.path), "gone", file.bytes, None) for file in files
+        ]
+        there = {file.record for file in files}
+        rows += [(name, None, None, "gone", None, None) for name in gone if name not in there]
+        if delete:
+            self._remove(files)
+            self.syncs.forget(key, gone)
+        return _manifest(rows)
+
+    def _remove(self, files: list[ledgers.FileRow]) -> None:
+        """Remove files that we have put here; what was adopted elsewhere stays."""
+        ledger = self.claim.ledger
+        for file in files:
+            if not Path(file.path).is_absolute():
+                (ledger.directory / file.path).unlink(missing_ok=True)
+        ledger.drop_files(files)
+
+
+def _manifest(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    """Make the manifest of (record, segment, path, status, bytes, error)."""
+    record, segment, path, status, size, error = zip(*rows, strict=True) if rows else ((),) * 6
+    cells = {"segment": segment, "path": path, "status": status, "bytes": size, "url": [None] * len(rows)}
+    cells |= {"request_id": [None] * len(rows), "error": error}
+    types = {name: "Int64" if name == "bytes" else "str" for name in COLUMNS}
+    columns = {name: pd.Series(list(values), dtype=types[name]) for name, values in cells.items()}
+    return pd.DataFrame(columns).set_axis(pd.Index(list(record), name="record", dtype="str"))

@@ -1,0 +1,248 @@
+"""
+Keywords at rest: parquet, a file a month, ``keywords/SERIES/2014-01.parquet`` in the directory of an archive.
+
+Whatever reads parquet reads the directory as it is. Types come from the series' definition, units and notes stand in
+the metadata of the fields. All versions of a record that were ever seen are there: ``replaced_by`` is the number of the
+newest one, missing in that one itself; ``gone`` marks what JSOC no longer has. A file is replaced as a whole, so a kill
+leaves the old one or the new one; adding the same rows again changes nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..errors import JsocError, UnknownName
+from ..query import STRING
+from ..series import SeriesInfo, nearest_names
+from ..times import parse_time
+
+FOLDER = "keywords"
+# columns that every table has, beside the keywords
+OWN = ("record", "recnum", "time", "replaced_by", "gone")
+
+
+def arrow() -> Any:
+    """Import pyarrow, with what reads and writes parquet."""
+    try:
+        import pyarrow.compute
+        import pyarrow.dataset
+        import pyarrow.parquet
+    except ImportError as error:
+        raise JsocError("keywords at rest need pyarrow: python -m pip install 'jsoclite[parquet]'") from error
+    return pyarrow
+
+
+class Table:
+    """
+    The keywords of one series.
+
+    Parameters
+    ----------
+    directory : path
+        Of the archive.
+    series : str
+        Its name as the server spells it.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], series: str) -> None:
+        self.series = series
+        self.folder = Path(directory) / FOLDER / series
+
+    @classmethod
+    def find(cls, directory: str | os.PathLike[str], series: str) -> Table:
+        """Return the table of a series, in any case; JsocError where there is none."""
+        folder = Path(directory) / FOLDER
+        known = {path.name.lower(): path.name for path in folder.iterdir()} if folder.is_dir() else {}
+        if series.lower() not in known:
+            there = nearest_names(series, known.values()) or f" There is {', '.join(known.values()) or 'none'}."
+            raise JsocError(f"{folder} holds no keywords of {series}: sync them with keywords=.{there}")
+        return cls(directory, known[series.lower()])
+
+    # -- write ----------------------------------------------------------------------------------------------------
+
+    def path(self, month: str) -> Path:
+        """Return the file of a month."""
+        return self.folder / f"{month}.parquet"
+
+    def add(self, frame: pd.DataFrame, info: SeriesInfo) -> dict[str, Path]:
+        """Add records (index ``record``; ``recnum``, ``time``, keywords); return the file that each is in."""
+        arrow()
+        places: dict[str, Path] = {}
+        for month, part in frame.groupby(_months(frame), sort=False):
+            path = self.path(str(month))
+            new = part.reset_index().assign(replaced_by=pd.array([pd.NA] * len(part), dtype="Int64"), gone=False)
+            if path.exists():
+                old = self._read(path)
+                known = pd.MultiIndex.from_frame(new[["record", "recnum"]])
+                old = old[~pd.MultiIndex.from_frame(old[["record", "recnum"]]).isin(known)]
+                new = pd.concat([old, new], ignore_index=True) if len(old) else new
+            self._write(path, _in_order(new), info)
+            places |= dict.fromkeys(part.index, path)
+        return places
+
+    def mark_gone(self, records: Iterable[str], info: SeriesInfo) -> None:
+        """Mark records that the server no longer has."""
+        gone = set(records)
+        for path in sorted(self.folder.glob("*.parquet")) if gone else ():
+            frame = self._read(path)
+            if (hit := frame["record"].isin(gone) & ~frame["gone"]).any():
+                frame.loc[hit, "gone"] = True
+                self._write(path, frame, info)
+
+    def _read(self, path: Path) -> pd.DataFrame:
+        return _to_pandas(arrow().parquet.read_table(path))
+
+    def _write(self, path: Path, frame: pd.DataFrame, info: SeriesInfo) -> None:
+        pa = arrow()
+        fields, arrays = [], []
+        for name in [*(one for one in OWN if one in frame), *(one for one in frame if one not in OWN)]:
+            array = pa.array(frame[name], from_pandas=True)
+            kind = pa.string() if pa.types.is_large_string(array.type) or pa.types.is_null(array.type) else array.type
+            said = {}
+            if name in info.keywords.index and name not in OWN:
+                row = info.keywords.loc[name]
+                said = {"unit": str(row["units"]), "note": str(row["note"]), "type": str(row["type"])}
+            fields.append(pa.field(name, kind, metadata=said or None))
+            arrays.append(array.cast(kind))
+        schema = pa.schema(fields, metadata={"series": self.series})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        with part.open("wb") as out:
+            pa.parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), out)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
+
+    # -- read -----------------------------------------------------------------------------------------------------
+
+    def read(
+        self, columns: Sequence[str] | None, where: Any, start: Any, end: Any, *, versions: bool = False
+    ) -> pd.DataFrame:
+        """See `Archive.keywords`."""
+        pa = arrow()
+        files = sorted(self.folder.glob("*.parquet"))
+        if not files:
+            raise JsocError(f"{self.folder} holds no keywords yet")
+        # a keyword that came later is missing in the months before
+        schema = pa.unify_schemas([pa.parquet.read_schema(path) for path in files])
+        dataset = pa.dataset.dataset(files, schema=schema)
+        field = pa.compute.field
+        conditions = [] if versions else [field("replaced_by").is_null() & ~field("gone")]
+        for bound, compare in ((start, operator.ge), (end, operator.le)):
+            if bound is not None:
+                if "time" not in schema.names:
+                    raise JsocError(f"{self.series} has no time among its prime keys: leave start and end out")
+                moment = pd.Timestamp(parse_time(bound).datetime64).tz_localize("UTC")
+                conditions.append(compare(field("time"), pa.scalar(moment, schema.field("time").type)))
+        if where is not None:
+            conditions.append(condition(where, schema.names, self.series))
+        own = [name for name in OWN[: 5 if versions else 3] if name in schema.names]
+        asked = [name for name in schema.names if name not in OWN] if columns is None else list(columns)
+        names = list(dict.fromkeys([*own, *(_known(name, schema.names, self.series) for name in asked)]))
+        found = conditions[0] if conditions else None
+        for one in conditions[1:]:
+            found = found & one
+        frame = _to_pandas(dataset.to_table(columns=names, filter=found)).set_index("record")
+        frame.attrs["jsoc"] = {"series": self.series}
+        return frame
+
+
+def _months(frame: pd.DataFrame) -> Any:
+    """Return the month of each record in UTC, ``all`` where the series has no time among its prime keys."""
+    if "time" not in frame:
+        return ["all"] * len(frame)
+    return frame["time"].dt.strftime("%Y-%m").fillna("unknown").to_numpy(dtype=object)
+
+
+def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Sort records by time, and say which versions were replaced."""
+    frame = frame.sort_values([name for name in ("time", "record", "recnum") if name in frame], ignore_index=True)
+    newest = frame.groupby("record", sort=False)["recnum"].transform("max")
+    frame["replaced_by"] = newest.astype("Int64").where(newest > frame["recnum"])
+    frame["gone"] = frame["gone"].astype(bool)
+    return frame
+
+
+def _to_pandas(table: Any) -> pd.DataFrame:
+    """Make a DataFrame with the types that a query gives."""
+    pa = arrow()
+    types = {pa.int64(): pd.Int64Dtype(), pa.string(): STRING}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=types.get)
+    return frame.astype({"recnum": "int64"}) if "recnum" in frame else frame
+
+
+def _known(name: str, known: Sequence[str], series: str) -> str:
+    found = next((one for one in known if one.lower() == name.lower()), None)
+    if found is None:
+        raise UnknownName(f"there is no keyword {name!r} of {series} here.{nearest_names(name, known)}")
+    return found
+
+
+_COMPARE = {
+    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}  # fmt: skip
+
+
+def condition(where: Any, known: Sequence[str], series: str) -> Any:
+    """
+    Return a condition as pyarrow wants it.
+
+    Parameters
+    ----------
+    where : str, mapping or pyarrow.compute.Expression
+        ``"USFLUX > 1e22 and NOAA_AR != 0"``; or keywords with a value, a list of values, or a (low, high) tuple.
+    known : sequence of str
+        Names of the columns.
+    series : str
+        For the text of errors.
+    """
+    field = arrow().compute.field
+    if isinstance(where, Mapping):
+        found = None
+        for name, value in where.items():
+            column = field(_known(str(name), known, series))
+            if isinstance(value, tuple):
+                one = (column >= value[0]) & (column <= value[1])
+            else:
+                one = column.isin(value) if isinstance(value, list) else column == value
+            found = one if found is None else found & one
+        return found
+    if not isinstance(where, str):
+        return where
+
+    def read(node: ast.AST) -> Any:
+        match node:
+            case ast.BoolOp(values=[first, *rest], op=op):
+                result = read(first)
+                for one in map(read, rest):
+                    result = result & one if isinstance(op, ast.And) else result | one
+                return result
+            case ast.UnaryOp(op=ast.Not(), operand=inner):
+                return ~read(inner)
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=value)):
+                return -value  # type: ignore[operator]
+            case ast.Compare(left=left, ops=ops, comparators=right) if all(type(op) in _COMPARE for op in ops):
+                sides = [read(one) for one in (left, *right)]
+                parts = [_COMPARE[type(op)](a, b) for op, a, b in zip(ops, sides, sides[1:], strict=False)]
+                return parts[0] if len(parts) == 1 else parts[0] & parts[1]
+            case ast.Name(id=name):
+                return field(_known(name, known, series))
+            case ast.Constant(value=value):
+                return value
+        raise JsocError(
+            f"where={where!r}: conditions look like 'USFLUX > 1e22 and NOAA_AR != 0', with and, or, not and numbers or "
+            "quoted text; a pyarrow expression says more"
+        )
+
+    try:
+        return read(ast.parse(where, mode="eval").body)
+    except SyntaxError as error:
+        raise JsocError(f"where={where!r} cannot be read: {error.msg}") from None

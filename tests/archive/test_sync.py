@@ -1,0 +1,309 @@
+"""A set kept in step with a sandbox that ages: new, replaced, gone, present; and one question where nothing is new."""
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import jsoclite
+from jsoclite.errors import ServerError
+from jsoclite.fits import looks_like_fits
+
+# eight records; those from 11:27 on are made anew in March
+DAY = "hmi.M_720s[2014.02.06_10:48_TAI-2014.02.06_12:12_TAI]{magnetogram}"
+GROWS = "hmi.M_720s[2014.02.06_10:48_TAI-2014.12.31_TAI@6h]{magnetogram}"
+
+
+def counts(manifest):
+    return dict(manifest.status.value_counts())
+
+
+def fits(directory):
+    return sorted(path.name for path in Path(directory).glob("*.fits"))
+
+
+def test_the_first_run_brings_all_and_the_next_asks_one_question(sandbox, asked, tmp_path):
+    first = sandbox.client().sync(DAY, tmp_path)
+    assert counts(first) == {"new": 8}
+    assert first.columns.tolist() == ["segment", "path", "status", "bytes", "url", "request_id", "error"]
+    asked()
+    again = sandbox.client().sync(DAY, tmp_path)
+    assert counts(again) == {"present": 8}
+    assert again.path.tolist() == first.path.tolist()
+    assert asked() == ["info"]
+
+
+def test_what_was_added_is_new(sandbox, today, asked, tmp_path):
+    client = sandbox.client()
+    first = client.sync(GROWS, tmp_path)
+    today.set(2014, 2, 11)
+    asked()
+    second = client.sync(GROWS, tmp_path)
+    assert counts(second) == {"present": len(first), "new": 4}
+    assert asked().count("file") == 4
+
+
+def test_replaced_files_stay_beside_the_new_ones_under_names_of_their_own(sandbox, today, asked, tmp_path):
+    client = sandbox.client()
+    first = client.sync(DAY, tmp_path)
+    before = {path: Path(path).read_bytes() for path in first.path}
+    today.set(2014, 3, 25)
+    asked()
+    second = client.sync(DAY, tmp_path)
+    replaced = second[second.status == "replaced"]
+    assert counts(second) == {"replaced": 4, "present": 4}
+    assert asked().count("file") == 4
+    assert {path: Path(path).read_bytes() for path in first.path} == before
+    assert len(fits(tmp_path)) == 12
+    assert not set(replaced.path) & set(before)
+    files = jsoclite.Archive(tmp_path).files
+    assert files.state.value_counts().to_dict() == {"current": 8, "replaced": 4}
+    assert set(files.path[files.state == "replaced"]) == set(first.loc[replaced.index].path)
+    # nothing is told twice
+    assert counts(client.sync(DAY, tmp_path)) == {"present": 8}
+    assert len(fits(tmp_path)) == 12
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_delete_removes_what_was_replaced_also_in_an_earlier_run(sandbox, today, tmp_path, later):
+    client = sandbox.client()
+    client.sync(DAY, tmp_path)
+    today.set(2014, 3, 25)
+    if later:
+        client.sync(DAY, tmp_path)
+    client.sync(DAY, tmp_path, delete=True)
+    assert len(fits(tmp_path)) == 8
+    files = jsoclite.Archive(tmp_path).files
+    assert set(files.state) == {"current"}
+    assert sorted(Path(path).name for path in files.path) == fits(tmp_path)
+    assert counts(client.sync(DAY, tmp_path)) == {"present": 8}
+
+
+def test_delete_leaves_other_downloads_alone(sandbox, today, tmp_path):
+    client = sandbox.client()
+    old = client.query("hmi.M_720s[2014.02.06_13:00_TAI/1h]{magnetogram}")
+    mine = client.download(old, tmp_path)
+    today.set(2014, 3, 25)
+    client.sync(DAY, tmp_path, delete=True)
+    client.sync(DAY, tmp_path, delete=True)
+    assert all(Path(path).exists() for path in mine.path)
+
+
+def test_what_is_no_longer_listed_is_gone_and_stays_until_delete(sandbox, today, tmp_path):
+    client = sandbox.client()
+    first = client.sync(GROWS, tmp_path, keywords="T_REC,DATAMEAN")
+    today.set(2014, 2, 9)  # records of the last day are not there yet: for the client they were withdrawn
+    second = client.sync(GROWS, tmp_path, keywords="T_REC,DATAMEAN")
+    gone = second[second.status == "gone"]
+    assert len(gone) == 4
+    assert all(Path(path).exists() for path in gone.path)
+    archive = jsoclite.Archive(tmp_path)
+    assert len(archive.keywords("hmi.M_720s")) == len(first) - 4
+    assert archive.keywords("hmi.M_720s", versions=True).gone.sum() == 4
+    client.sync(GROWS, tmp_path, delete=True)
+    assert not any(Path(path).exists() for path in gone.path)
+    assert "gone" not in counts(client.sync(GROWS, tmp_path))
+    today.set(2014, 2, 10)
+    assert counts(client.sync(GROWS, tmp_path))["new"] == 4
+
+
+def test_a_file_that_was_lost_comes_back(sandbox, asked, tmp_path):
+    client = sandbox.client()
+    first = client.sync(DAY, tmp_path)
+    Path(first.path.iloc[3]).unlink()
+    asked()
+    assert counts(client.sync(DAY, tmp_path)) == {"present": 7, "new": 1}
+    assert asked() == ["info", "query", "file"]
+
+
+def test_verify_with_repair_lets_the_next_run_bring_what_is_damaged(sandbox, tmp_path):
+    client = sandbox.client()
+    first = client.sync(DAY, tmp_path)
+    spoilt = Path(first.path.iloc[2])
+    spoilt.write_bytes(spoilt.read_bytes()[:-2880] + b"x" * 2880)
+    archive = jsoclite.Archive(tmp_path)
+    assert archive.verify().status.value_counts().to_dict() == {"whole": 7, "changed": 1}
+    archive.verify(repair=True)
+    assert spoilt.with_name(spoilt.name + ".damaged").exists()
+    assert counts(client.sync(DAY, tmp_path)) == {"present": 7, "new": 1}
+    assert set(archive.verify().status) == {"whole"}
+
+
+def test_failed_files_are_tried_again_and_records_without_images_are_not(sandbox, asked, tmp_path):
+    client = sandbox.client(retries=0)
+    sandbox.add_fault("404", "file", nth=2)
+    with pytest.raises(jsoclite.DownloadError):
+        client.sync(DAY, tmp_path)
+    sandbox.clear_faults()
+    assert counts(client.sync(DAY, tmp_path)) == {"present": 7, "new": 1}
+
+
+def test_what_has_no_image_is_missing_and_not_asked_for_again(sandbox, asked, tmp_path):
+    client = sandbox.client()
+    dark = "hmi.M_720s[2011.01.11_20:00_TAI/3h]{magnetogram}"
+    with pytest.warns(jsoclite.JsocWarning, match="no image"):
+        first = client.sync(dark, tmp_path)
+    assert counts(first)["missing"] > 0
+    asked()
+    with pytest.warns(jsoclite.JsocWarning, match="no image"):
+        again = client.sync(dark, tmp_path)
+    assert counts(again)["missing"] == counts(first)["missing"]
+    assert asked() == ["info"]
+
+
+def test_steps_are_kept_in_step_too(sandbox, asked, tmp_path):
+    client = sandbox.client()
+    step = jsoclite.Rebin(0.25)
+    first = client.sync(DAY, tmp_path, process=step)
+    assert counts(first) == {"new": 8}
+    asked()
+    assert counts(client.sync(DAY, tmp_path, process=step)) == {"present": 8}
+    assert asked() == ["info"]
+
+
+def test_a_server_that_gives_no_highest_number_is_asked_for_the_list(sandbox, today, tmp_path, monkeypatch):
+    client = sandbox.client()
+    renewed = client._queries.renewed
+
+    def without(series):
+        info = renewed(series)
+        info.interval = {}
+        return info
+
+    monkeypatch.setattr(client._queries, "renewed", without)
+    client.sync(DAY, tmp_path)
+    assert counts(client.sync(DAY, tmp_path)) == {"present": 8}
+    today.set(2014, 3, 25)
+    assert counts(client.sync(DAY, tmp_path)) == {"present": 4, "replaced": 4}
+
+
+def test_two_sets_share_a_directory_and_what_others_brought_is_no_news(sandbox, asked, tmp_path):
+    client = sandbox.client()
+    client.download(DAY, tmp_path)
+    asked()
+    assert counts(client.sync(DAY, tmp_path)) == {"new": 8}  # to this set
+    assert "file" not in asked()
+    assert counts(client.sync("hmi.M_720s[2014.02.07_TAI/24m]{magnetogram}", tmp_path)) == {"new": 2}
+    assert counts(client.sync(DAY, tmp_path)) == {"present": 8}
+    assert jsoclite.Archive(tmp_path).syncs.record_set.tolist() == [
+        DAY.partition("{")[0],
+        "hmi.M_720s[2014.02.07_TAI/24m]",
+    ]
+
+
+def test_an_empty_set_is_no_error(sandbox, today, tmp_path):
+    today.set(2014, 2, 1)
+    client = sandbox.client()
+    assert len(client.sync(DAY, tmp_path, keywords="DATAMEAN")) == 0
+    today.set(2014, 2, 10)
+    assert counts(client.sync(DAY, tmp_path, keywords="DATAMEAN")) == {"new": 8}
+
+
+def test_a_run_logs_one_line_that_says_what_came(sandbox, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "jsoclite"):
+        sandbox.client().sync(DAY, tmp_path)
+    said = [one.message for one in caplog.records if "8 new, 0 replaced, 0 gone, 0 present" in one.message]
+    assert len(said) == 1
+    assert str(tmp_path) in said[0]
+
+
+# -- keywords beside the files ----------------------------------------------------------------------------------------
+
+
+def test_keywords_alone_need_no_files(sandbox, today, asked, tmp_path):
+    client = sandbox.client()
+    first = client.sync(DAY, tmp_path, segments=[], keywords="T_REC,DATAMEAN,DATE")
+    assert counts(first) == {"new": 8}
+    assert "file" not in asked()
+    archive = jsoclite.Archive(tmp_path)
+    before = archive.keywords("hmi.M_720s")
+    today.set(2014, 3, 25)
+    assert counts(client.sync(DAY, tmp_path, segments=[], keywords="T_REC,DATAMEAN,DATE"))["replaced"] == 4
+    after = archive.keywords("HMI.m_720s")
+    assert after.index.equals(before.index)
+    assert (after.recnum != before.recnum).sum() == 4
+    every = archive.keywords("hmi.M_720s", versions=True)
+    assert len(every) == 12
+    old = every[every.replaced_by.notna()]
+    assert set(old.replaced_by) == set(after.recnum[after.recnum != before.recnum])
+    pd.testing.assert_frame_equal(before.loc[old.index, ["recnum", "DATE"]], old[["recnum", "DATE"]], check_dtype=False)
+
+
+def test_the_table_is_what_a_query_gives(sandbox, tmp_path):
+    client = sandbox.client()
+    names = ["T_REC", "QUALITY", "DATAMEAN", "CAMERA", "T_OBS", "HISTORY"]
+    client.sync(DAY, tmp_path, segments=[], keywords=names)
+    asked_for = client.query(DAY.partition("{")[0], keywords=names)
+    pd.testing.assert_frame_equal(jsoclite.Archive(tmp_path).keywords("hmi.M_720s"), asked_for)
+
+
+def test_another_keyword_is_added_to_all_records(sandbox, tmp_path):
+    client = sandbox.client()
+    client.sync(DAY, tmp_path, segments=[], keywords="DATAMEAN")
+    client.sync(DAY, tmp_path, segments=[], keywords="DATAMEAN,DATARMS")
+    found = jsoclite.Archive(tmp_path).keywords("hmi.M_720s")
+    assert found.columns.tolist() == ["recnum", "time", "DATAMEAN", "DATARMS"]
+    assert found.notna().all().all()
+
+
+def test_a_run_for_more_keywords_that_fails_leaves_nothing_gone(sandbox, tmp_path, monkeypatch):
+    client = sandbox.client()
+    client.sync(DAY, tmp_path, keywords="DATAMEAN")
+
+    def fails(*_):
+        raise OSError("no space")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("jsoclite.archive.table.Table.add", fails)
+        with pytest.raises(OSError, match="no space"):
+            client.sync(DAY, tmp_path, keywords="DATAMEAN,DATARMS")
+    assert counts(client.sync(DAY, tmp_path, keywords="DATAMEAN")) == {"present": 8}
+
+
+def test_keywords_that_were_kept_once_are_kept_on(sandbox, today, tmp_path):
+    client = sandbox.client()
+    first = client.sync(GROWS, tmp_path, keywords="DATAMEAN,DATARMS")
+    today.set(2014, 2, 11)
+    client.sync(GROWS, tmp_path)
+    today.set(2014, 2, 12)
+    client.sync(GROWS, tmp_path, keywords="DATAMEAN")
+    kept = jsoclite.Archive(tmp_path).keywords("hmi.M_720s")
+    assert len(kept) == len(first) + 8
+    assert kept.notna().all().all()
+
+
+def test_keywords_grow_beside_the_files(sandbox, today, asked, tmp_path):
+    client = sandbox.client()
+    client.sync(GROWS, tmp_path, keywords="DATAMEAN")
+    today.set(2014, 2, 11)
+    asked()
+    client.sync(GROWS, tmp_path, keywords="DATAMEAN")
+    assert len(jsoclite.Archive(tmp_path).keywords("hmi.M_720s")) == len(fits(tmp_path))
+
+
+# -- when JSOC is away ------------------------------------------------------------------------------------------------
+
+
+def test_while_jsoc_is_away_the_error_says_since_when_and_what_is_at_hand(sandbox, tmp_path):
+    client = sandbox.client(retries=0)
+    client.sync(DAY, tmp_path, keywords="DATAMEAN")
+    sandbox.add_fault("500", "info")
+    with pytest.raises(ServerError) as caught:
+        client.sync(DAY, tmp_path, keywords="DATAMEAN")
+    text = str(caught.value)
+    year = jsoclite.Archive(tmp_path).last_sync().year
+    assert f": {year}-" in text
+    assert "not these records" in text
+    assert "gov-nasa-hdrl-data1" in text
+    archive = jsoclite.Archive(tmp_path)
+    assert len(archive.keywords("hmi.M_720s")) == 8
+    assert [looks_like_fits(path) for path in archive.files.path] == [None] * 8
+    sandbox.clear_faults()
+    assert counts(client.sync(DAY, tmp_path)) == {"present": 8}
+
+
+def test_a_first_run_without_a_server_says_never(sandbox, tmp_path):
+    sandbox.add_fault("500", "info")
+    with pytest.raises(ServerError, match="in step with .*: never"):
+        sandbox.client(retries=0).sync(DAY, tmp_path)
