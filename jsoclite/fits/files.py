@@ -174,12 +174,12 @@ def _columns(unit: Unit) -> dict[str, tuple[int, str]]:
     return columns
 
 
-def _check_tiles(file: BinaryIO, unit: Unit) -> None:
+def _check_tiles(file: BinaryIO, unit: Unit, whole: bool) -> None:
     """
     Hold a compressed image against its table (FITS standard 4.0, section 10.1).
 
     A row for each tile, columns that fill a row, tiles that lie in the heap, none upon another, and no more pixels than
-    their bytes can make.
+    their bytes can make. Where the file is not `whole`, its heap may be absent.
     """
     import numpy as np
 
@@ -198,7 +198,10 @@ def _check_tiles(file: BinaryIO, unit: Unit) -> None:
     columns, packing, packed = _columns(unit), unit.word("ZCMPTYPE"), 0
     pixels = math.prod(map(min, shape, tile))
     file.seek(unit.data_start)
-    table = np.frombuffer(file.read(width * rows), "u1").reshape(rows, width)
+    content = file.read(width * rows)
+    if len(content) < width * rows:
+        raise BrokenFits(f"the file ends inside {where}")
+    table = np.frombuffer(content, "u1").reshape(rows, width)
     for name in {"COMPRESSED_DATA", *columns} & _TILES:
         place, form = columns.get(name, (0, ""))
         if (kind := _LIST.match(form)) is None:
@@ -210,7 +213,7 @@ def _check_tiles(file: BinaryIO, unit: Unit) -> None:
         if rows and (lists.min() < 0 or lists.max() > size or lists.sum(axis=1).max() > size):
             raise BrokenFits(f"{where} has a tile beyond its {size} bytes")
         packed += sum(lengths.tolist())
-        if name.startswith("GZIP") or (name == "COMPRESSED_DATA" and packing.startswith("GZIP")):
+        if whole and (name.startswith("GZIP") or (name == "COMPRESSED_DATA" and packing.startswith("GZIP"))):
             for length, offset in lists[lengths * _EXPANSION > max(8 * pixels, _HARMLESS)].tolist():
                 file.seek(unit.data_start + start + offset)
                 _check_gzip(file.read(length), 8 * pixels, where)
@@ -271,7 +274,8 @@ def units(file: BinaryIO, size: int | None = None) -> Iterator[Unit]:
     BrokenFits
         Where the file stops being FITS, with the reason.
     """
-    size = file.seek(0, os.SEEK_END) if size is None else size
+    there = file.seek(0, os.SEEK_END)
+    size = there if size is None else size
     if not size:
         raise BrokenFits("empty")
     start = blocks = 0
@@ -293,7 +297,7 @@ def units(file: BinaryIO, size: int | None = None) -> Iterator[Unit]:
             promised = str(unit.end) if unit.end < 10**18 else "more than any disk holds"
             raise BrokenFits(f"truncated: {size} bytes, but the header at byte {start} promises {promised}")
         if unit.is_compressed:
-            _check_tiles(file, unit)
+            _check_tiles(file, unit, there >= size)
         yield unit
         start = unit.end
 

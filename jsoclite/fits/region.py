@@ -113,6 +113,11 @@ class StoredImage:
             raise BrokenFits(f"an image of {columns} x {rows} pixels")
         if not packed:
             return cls(unit, first, (rows, columns))
+        # what unpacks to any size is not for here; JSOC packs by Rice
+        if unit.word("ZCMPTYPE") != "RICE_1" or any(
+            "'GZIP_" in card for card in unit.cards if card.startswith("TTYPE")
+        ):
+            raise BrokenFits(f"its image is packed by {unit.word('ZCMPTYPE')}, not by RICE_1 alone")
         wide, high = unit.integer("ZTILE1", columns), unit.integer("ZTILE2", 1)
         width, tiles = unit.integer("NAXIS1"), unit.integer("NAXIS2")
         if wide < 1 or high < 1 or tiles != -(-columns // wide) * -(-rows // high):

@@ -323,7 +323,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(sandbox, guest, tmp_pat
     step = Cutout((-300, 150), 300, t_ref=T)
     whole = guest.download(ONE, tmp_path / "a", process=step)
 
-    def killed(path):
+    def killed(path, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
