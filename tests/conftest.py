@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -12,6 +13,10 @@ import pytest
 from jsoclite.server.retry import Clock
 
 GOLDEN = Path(__file__).parent / "golden"
+
+# a shell starts what runs in the background with SIGINT ignored, and the programs that tests interrupt would inherit that
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
