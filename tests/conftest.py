@@ -14,7 +14,7 @@ from jsoclite.server.retry import Clock
 
 GOLDEN = Path(__file__).parent / "golden"
 
-# a shell starts what runs in the background with SIGINT ignored, and the programs that tests interrupt would inherit that
+# a shell starts what runs in the background with SIGINT ignored; programs that tests interrupt would inherit that
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
