@@ -8,6 +8,7 @@ a definition, with the nearest right one in the error.
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import enum
 import re
@@ -216,6 +217,8 @@ class SeriesInfo:
         The keys that tell its records apart.
     keywords, segments, links : pandas.DataFrame
         One row each, by name.
+    age : datetime.timedelta
+        How long ago the server described it: 0, or up to a day where that was kept from an earlier run.
 
     Examples
     --------
@@ -230,6 +233,7 @@ class SeriesInfo:
     segments: Any
     links: Any
     interval: Mapping[str, Any]
+    age: dt.timedelta = dt.timedelta(0)
 
     def __repr__(self) -> str:
         counts = ", ".join(self._counts())
@@ -276,6 +280,10 @@ class SeriesInfo:
             ("step", ", ".join(steps)),
             ("first record", self.interval.get("FirstRecord")),
             ("last record", self.interval.get("LastRecord")),
+            (
+                "as of",
+                f"{self.age.total_seconds() / 60:.0f} min ago; Client(cache=False) asks anew" if self.age else "",
+            ),
         ]
         return [(name, display.shorten(text, 200)) for name, text in facts if text]
 

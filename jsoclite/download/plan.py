@@ -173,7 +173,8 @@ def make_export(
         info = queries.info(record_set.series)
         text, ratio = processing(queries, process, info, record_set.segments or ())
         if segments_made(text):  # from several of the stored segments: which, is left to the step
-            chosen_segments(list(record_set.segments or ()), info, segments_made(text))
+            asked, made = list(record_set.segments or ()), segments_made(text)
+            queries.checked(record_set.series, lambda info: chosen_segments(asked, info, made))
             record_set = record_set.with_segments(None)
         return account.export([account.request(str(record_set), process=text, size_ratio=ratio, **options)])
     requests: list[ExportRequest] = []
@@ -248,10 +249,15 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: s
             warn(f"no record matches {record_set}")
     found = []
     for chosen in select(rows):
-        info = queries.info(chosen.series)
+        # of an earlier run's definition only names are taken: all segments are all that there are now
+        info = queries.info(chosen.series, anew=not segments or "**ALL**" in segments)
         named = segments or segment_columns(rows, info)
-        product = Product(protocol, *processing(queries, steps, info, named or ()))
-        wanted = chosen_segments(named, info, product.made)
+
+        def choose(info: SeriesInfo, named: list[str] | None = named) -> tuple[SeriesInfo, Product, list[str]]:
+            product = Product(protocol, *processing(queries, steps, info, named or ()))
+            return info, product, chosen_segments(named, info, product.made)
+
+        info, product, wanted = queries.checked(chosen.series, choose)
         if not wanted:
             raise JsocError(f"{info.name} has no segments: its records have no files, all is in the keywords")
         if chosen.recnums is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RecordSetError, warn
 from ..recordset import RecordSet
-from ..series import find_name, prime_time_key, without_time
+from ..series import SeriesInfo, find_name, prime_time_key, without_time
 from ..times import DrmsTime, parse_duration, utc
 
 if TYPE_CHECKING:
@@ -49,7 +49,11 @@ def nearest(
     reach = parse_duration(tolerance)
     if not reach > 0:
         raise RecordSetError(f"tolerance={tolerance!r}: it is a duration above 0, such as '12m'")
-    fixed = {find_name(key, known, "prime key", info.name): value for key, value in prime_keys.items()}
+
+    def named(info: SeriesInfo) -> dict[str, Any]:
+        return {find_name(key, info.primekeys, "prime key", info.name): value for key, value in prime_keys.items()}
+
+    fixed = queries.checked(series, named)
     rows = _around(
         queries, info.name, [time.seconds for time in asked], reach, time_key, known, keywords, segments, fixed
     )

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..display import clean
-from ..errors import UNFIT, JsocError, QueryError, SelectionError, ServerError, UnknownSeries, warn
+from ..errors import UNFIT, JsocError, QueryError, SelectionError, ServerError, UnknownName, UnknownSeries, warn
 from ..recordset import RecordSet, refuse
 from ..selection import Selection, to_record_sets
 from ..series import (
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..server import Jsoc
 
+T = TypeVar("T")
 
 # From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
 SUSPICIOUS = 20_000
@@ -67,12 +68,23 @@ class Queries:
             )
         return list(reply.get("names", []))
 
-    def info(self, series: str) -> SeriesInfo:
-        """Return the definition of a series, or of the series of a record set."""
+    def info(self, series: str, *, anew: bool = False) -> SeriesInfo:
+        """Return the definition of a series, or of the series of a record set; `anew`: none of an earlier run."""
         name = series_of(series)
-        if name.lower() not in self._known:
-            self._known[name.lower()] = self.jsoc.definition(name)
-        return self._known[name.lower()]
+        known = self._known.get(name.lower())
+        if known is None or (anew and known.age):
+            known = self._known[name.lower()] = self.jsoc.definition(name, anew=anew)
+        return known
+
+    def checked(self, series: str, names: Callable[[SeriesInfo], T]) -> T:
+        """Hold names against a definition; where one of an earlier run lacks some, against what the server says now."""
+        info = self.info(series)
+        try:
+            return names(info)
+        except UnknownName:
+            if not info.age:
+                raise
+            return names(self.info(series, anew=True))
 
     def prime_keys(self, series: str) -> list[str]:
         """Return the prime keys of a series, in order."""
@@ -82,7 +94,7 @@ class Queries:
 
     def fitted(self, record_set: RecordSet) -> RecordSet:
         """Return a set that was built from arguments with all names checked, in the order of its series."""
-        return record_set.for_series(self.info(record_set.series))
+        return self.checked(record_set.series, record_set.for_series)
 
     def query(
         self,
@@ -115,23 +127,23 @@ class Queries:
     ) -> Question:
         """Return what is asked, all names checked."""
         rs = one_series(record_set)
-        info = self.info(rs.series)
-        refuse(rs.elements, info)
-        asked = as_list(keywords)
-        if asked is not None:  # the column is there in any case
-            asked = [name for name in asked if name.lower() != "recnum" or name in info.keywords.index]
-        named = as_list(segments)
-        question = Question(
-            rs,
-            info,
-            self.default_keywords(info)
-            if asked is None
-            else check_names(expand_sets(asked, list(info.keywords.index)), info.keywords.index, "keyword", info.name),
-            self._names(list(rs.segments or ()) if named is None else named, info, "segment"),
-            self._names(as_list(links) or [], info, "link"),
-            times,
-        )
-        warn_of_problems(rs, info)
+        asked, linked = as_list(keywords), as_list(links) or []
+        named = list(rs.segments or ()) if segments is None else as_list(segments) or []
+        # all that there are now, not all that there were
+        refuse(rs.elements, self.info(rs.series, anew="**ALL**" in (*(asked or ()), *named, *linked)))
+
+        def checked(info: SeriesInfo) -> Question:
+            known = list(info.keywords.index)
+            if asked is None:
+                keys = self.default_keywords(info)
+            else:  # the column recnum is there in any case
+                keys = [name for name in asked if name.lower() != "recnum" or name in known]
+                keys = check_names(expand_sets(keys, known), known, "keyword", info.name)
+            segs, links = self._names(named, info, "segment"), self._names(linked, info, "link")
+            return Question(rs, info, keys, segs, links, times)
+
+        question = self.checked(rs.series, checked)
+        warn_of_problems(rs, question.info)
         return question
 
     def _fetch(

@@ -53,10 +53,12 @@ class Reply:
         The URL without its query, so that it can be shown.
     content : bytearray
         The body.
+    server : str
+        What the server calls itself.
     """
 
-    def __init__(self, url: str, content: bytearray) -> None:
-        self.url, self.content = url, content
+    def __init__(self, url: str, content: bytearray, server: str = "") -> None:
+        self.url, self.content, self.server = url, content, server
 
     @property
     def data(self) -> Any:
@@ -332,7 +334,7 @@ class Transport:
             final = ServerError(self.why(url, error, retries if worth else None) + place, url=url)
             raise Again(final, told=self.why(url, error) + place, worth=worth) from None
         if status == 200:
-            return Reply(url, content)
+            return Reply(url, content, headers.get("Server", ""))
         # 429 and 503 say that the request was turned away at the door, so even an exp_request may come again
         worth = status in TRANSIENT_STATUS if not once else status in (429, 503)
         kind = AmbiguousRequest if once and status in TRANSIENT_STATUS and not worth else ServerError
