@@ -24,6 +24,7 @@ _HOME = {
         "export.steps": "Cutout Rebin Resize MapProject AIAScale VectorToPtr",
         "fits": "read stack quicklook colormap",
         "download": "verify",
+        "quality": "quality",
         "times": "tai utc parse_time is_time",
         "errors": "JsocError RecordSetError ServerError QueryError UnknownSeries UnknownName EmailError ExportError "
         "ExportTooLarge ExportFailed ExportExpired ExportLimit ExportOffline StagingTimeout DownloadError "
@@ -35,6 +36,7 @@ _HOME = {
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does this lazily
+    from . import quality as quality
     from .client import Client as Client
     from .download import verify as verify
     from .errors import (
@@ -77,7 +79,8 @@ def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{home}", __name__), name)
+    module = importlib.import_module(f".{home}", __name__)
+    value = module if name == home else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
-from .download import carry_out, make_export, make_plan, report
+from .display import clean
+from .download import Plan, carry_out, make_export, make_plan, report, survey
 from .errors import JsocError
-from .export import Account, Export
+from .export import Account, Export, ExportRequest
 from .progress import Progress, choose
-from .query import SIZE, Queries, harps, latest, nearest
+from .query import SIZE, Coverage, Queries, coverage, harps, latest, nearest
 from .recordset import RecordSet
 from .series import SeriesInfo, as_list
 from .server import REQUEST_ID, Clock, Jsoc, ServerConfig, Transport, resolve_server
@@ -33,11 +34,12 @@ class Client:
     server : str or drms.ServerConfig, optional
         A server registered with drms ("jsoc", "kis"), a base URL such as ``http://jsoc.stanford.edu/``, or "sandbox"
         for the embedded one, which starts on first use and ends with the process. Default: ``$JSOCLITE_SERVER``, else
-        "jsoc".
+        "jsoc". User and password of a URL, ``http://user:password@host/``, are sent to that server and shown nowhere.
     email : str, optional
         The address registered with JSOC; only exports need it. Default: ``$JSOC_EMAIL``.
     timeout : float
-        Longest silence, in seconds, on connecting and while reading; there is no limit on the total time.
+        Longest silence, in seconds, on connecting and while reading. An answer begins within twice this time, and a
+        question ends, with all its tries, within sixty times; files may take longer, at a KiB a second at least.
     retries : int
         How often what failed for the moment is tried again.
     connections : int
@@ -79,13 +81,16 @@ class Client:
             "connections": connections,
             "session": session,
         }
+        #: Called once with each `ExportRequest` that keeps JSOC from taking ours (status 7: it takes one of an
+        #: address); if it returns True, JSOC is asked to forget that one. By default all are waited for, up to an hour.
+        self.on_blocked: Callable[[ExportRequest], bool] | None = None
         self._clock, self._cache = Clock(), cache and not self._is_sandbox()
         if not self._is_sandbox():
             resolve_server(self._server)  # a misspelt server should not wait for the first query
 
     def __repr__(self) -> str:
         name = self._server if isinstance(self._server, str) else self._server.name
-        return f"<jsoclite.Client {name}>"
+        return f"<jsoclite.Client {clean(name)}>"
 
     def __enter__(self) -> Client:
         return self
@@ -122,7 +127,7 @@ class Client:
             sandbox = _shared_sandbox()
             server = sandbox.url
             self._email = self._email or sandbox.email
-        return Transport(resolve_server(server), clock=self._clock, **self._options)
+        return Transport(server, clock=self._clock, **self._options)
 
     def _is_sandbox(self) -> bool:
         return isinstance(self._server, str) and self._server.lower() == "sandbox"
@@ -138,7 +143,7 @@ class Client:
     @functools.cached_property
     def _account(self) -> Account:
         jsoc = self._jsoc  # first: the sandbox brings its own address
-        return Account(jsoc, self._email)
+        return Account(jsoc, self._email, lambda request: self.on_blocked is not None and self.on_blocked(request))
 
     # -- series ---------------------------------------------------------------------------------------------------
 
@@ -469,7 +474,10 @@ class Client:
         times: Any,
         tolerance: Any,
         *,
-        good: bool = True,
+        on: str | None = None,
+        good: bool | str | int = True,
+        keep: bool = False,
+        wavelength: Any = None,
         keywords: str | Sequence[str] | None = None,
         segments: str | Sequence[str] | None = None,
         **prime_keys: Any,
@@ -484,15 +492,20 @@ class Client:
         series : str
             Name of the series.
         times : time or sequence of times
-            As for `search`; UTC without a zone.
+            As for `search`; UTC without a zone. None at all gives a DataFrame without rows.
         tolerance : str, number, timedelta or Quantity
             Longest distance, such as "30m" or seconds.
-        good : bool
-            Pass over records without an image (QUALITY bit 31).
+        on : str, optional
+            The keyword that is compared, such as "T_OBS", the middle of the observation; by default the slot.
+        good : bool, {"image", "usable", "clean"} or int
+            Pass over records that are not so good, see `jsoclite.quality`: True is "image", False takes all. An int is
+            a mask. HMI's records of 06:00 and 18:00 TAI are flagged every day: "clean" takes their neighbours.
+        keep : bool
+            Give a time without a record, and one that is missing (NaT, None), a row of NA, so that each has a row.
+        wavelength, **prime_keys
+            As for `search`.
         keywords, segments
             As for `query`.
-        **prime_keys
-            As for `search`.
 
         Returns
         -------
@@ -517,13 +530,16 @@ class Client:
             series,
             times,
             tolerance,
+            on=on,
             good=good,
+            keep=keep,
+            wavelength=wavelength,
             keywords=as_list(keywords),
             segments=as_list(segments),
             prime_keys=prime_keys,
         )
 
-    def latest(self, series: str, n: int = 1, **options: Any) -> pd.DataFrame:
+    def latest(self, series: str, n: int = 1, *, good: bool | str | int = False, **options: Any) -> pd.DataFrame:
         """
         Return the `n` newest records of a series; `options` as for `query`.
 
@@ -535,6 +551,9 @@ class Client:
             Name of the series.
         n : int
             How many.
+        good : bool, {"image", "usable", "clean"} or int
+            Go back to records that are so good, see `nearest`; by default all are taken. Of a series that is sorted by
+            another key, those of the newest time only.
         **options
             `keywords`, `segments`, `links` and `times`, as for `query`.
 
@@ -556,7 +575,62 @@ class Client:
         >>> len(newest), newest.time.is_monotonic_increasing
         (3, True)
         """
-        return latest(self._queries, series, n, **options)
+        return latest(self._queries, series, n, good, **options)
+
+    def coverage(
+        self,
+        series: str,
+        start: Any,
+        end: Any,
+        *,
+        step: Any = None,
+        good: str | int = "clean",
+        wavelength: Any = None,
+        **prime_keys: Any,
+    ) -> Coverage:
+        """
+        Count what there is of a series over time, against the slots that its definition promises.
+
+        Parameters
+        ----------
+        series : str
+            Name of the series.
+        start, end : time
+            As for `search`, rounded to the nearest slot; the end is not included.
+        step : str, number, timedelta or Quantity, optional
+            What is counted together, from `start` on, by the clock that this is written on: "1d", "6h". Default: an
+            hour in ranges up to three days, else a day.
+        good : {"image", "usable", "clean"} or int
+            What is good and not flagged, see `jsoclite.quality`; an int is a mask.
+        wavelength, **prime_keys
+            As for `search`. Where a key is left open and has several values at a time (channels, HARPs), each has rows
+            of its own.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a step; index ``time`` (UTC, its start), behind keys that were left open; columns, Int64: ``good``;
+            ``flagged`` (an image that is not good); ``no_image`` (QUALITY bit 31); ``offline`` (an image, on tape);
+            ``absent``, slots without a record, NA where a series has no even slots. A record counts once, no image
+            before offline before flagged. Its ``plot()`` draws all as a calendar.
+
+        Raises
+        ------
+        UnknownSeries, UnknownName
+            For a series or prime key that does not exist, or a series without times.
+        RecordSetError
+            For an empty range, or steps below the slots.
+
+        Examples
+        --------
+        >>> days = client.coverage("hmi.M_720s", "2014.03.10_TAI", "2014.03.13_TAI", step="1d")
+        >>> days.sum(axis=1).tolist()
+        [120, 120, 120]
+        >>> days.loc["2014-03-10 23:59:25"].to_dict()
+        {'good': ..., 'flagged': ..., 'no_image': ..., 'offline': ..., 'absent': 0}
+        """
+        options: dict[str, Any] = {"wavelength": wavelength, "prime_keys": prime_keys}
+        return coverage(self._queries, series, start, end, step=step, good=good, **options)
 
     def harps(
         self,
@@ -713,6 +787,59 @@ class Client:
 
     # -- files ----------------------------------------------------------------------------------------------------
 
+    def plan(
+        self,
+        rows: Any,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        segments: str | Sequence[str] | None = None,
+        protocol: Literal["auto", "fits", "as-is"] = "auto",
+        process: Any = None,
+    ) -> Plan:
+        """
+        Find out what a download comes to: files, their routes and bytes, export requests, and time.
+
+        No file is fetched and no e-mail address is needed. The server is asked once for 10,000 rows; a little more
+        often where rows are scattered over a long time, where exports of scattered rows can be made fewer, and for
+        the sizes of files that lie in another series.
+
+        Parameters
+        ----------
+        rows, segments, protocol, process
+            As for `download`.
+        directory : path, optional
+            Where the files would go: what is there already is found, and times that its ledger has measured are used.
+
+        Returns
+        -------
+        Plan
+            ``files``: a DataFrame, a row a file; index ``record``; columns ``segment``, ``route`` ("here", "sums",
+            "export", "none"), ``bytes``, ``reason``. ``requests``: the record sets that would be exported. ``bytes``
+            to fetch, ``seconds``, ``limits`` that are hit; ``sources`` says how they are known. It shows itself, and
+            `download` carries it out.
+
+        Raises
+        ------
+        SelectionError
+            If the rows do not say which records they stand for.
+        ProcessingError
+            For a step that JSOC cannot run on this series.
+
+        Examples
+        --------
+        >>> plan = client.plan("hmi.M_720s[2014.02.01_TAI/1h]{magnetogram}", "planned")
+        >>> plan.files.route.tolist(), len(plan.requests)
+        (['sums', 'sums', 'sums', 'sums', 'sums'], 0)
+        >>> plan
+        5 files: 5 straight from SUMS; 0 export requests, 604.8 kB to fetch, about 0 s
+        ...
+        >>> files = client.download(plan, "planned")
+        >>> bool(files.bytes.sum() == plan.bytes)
+        True
+        """
+        made = make_plan(self._queries, rows, as_list(segments), protocol, process, look=True)
+        return survey(made, directory, self._queries)
+
     def download(
         self,
         rows: Any,
@@ -731,8 +858,8 @@ class Client:
 
         Parameters
         ----------
-        rows : DataFrame, Series, RecordSet, str, list of record names, or Export
-            Whose files.
+        rows : DataFrame, Series, RecordSet, str, list of record names, Export, or Plan
+            Whose files. A `Plan` says itself which segments, protocol and steps.
         directory : path
             Where they go; it is created. Its ledger ``.jsoclite.sqlite`` remembers files and requests.
         segments : str or sequence of str, optional
@@ -778,7 +905,12 @@ class Client:
         >>> client.download(df, "data").status.unique().tolist()        # nothing is fetched twice
         ['present']
         """
-        plan = make_plan(self._queries, rows, as_list(segments), protocol, process)
+        if isinstance(rows, Plan) and (segments, protocol, process) != (None, "auto", None):
+            raise ValueError(
+                "a plan was made with its own segments, protocol and process: leave them out, or plan anew"
+            )
+        made = rows if isinstance(rows, Plan) else None
+        plan = made or make_plan(self._queries, rows, as_list(segments), protocol, process)
         shown = choose(progress)
         try:
             manifest = carry_out(

@@ -1,9 +1,9 @@
 """
 Building blocks of what objects show of themselves: plain text for terminals, HTML for notebooks. Pure text, no I/O.
 
-The server is not trusted: whatever is shown goes through `clean`, and in HTML through `html.escape`. There are no
-scripts and no style sheets; the inline styles take their colours from the page, or have a contrast above 4 both on
-white and on black.
+The server is not trusted: whatever is shown goes through `printable`, in tables and progress by way of `clean`, in
+HTML through `html.escape` as well; errors, warnings and the command line do so, too. There are no scripts and no style
+sheets; the inline styles take their colours from the page, or have a contrast above 4 both on white and on black.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ COLOURS: Final = {
 # user@host.tld, also percent-encoded once or twice; a cadence such as 1h@12m is none
 # bounded, so that long words without an address take no longer than their length
 _EMAIL = re.compile(r"[\w.%+-]{1,64}(?:@|%40|%2540)(?:[\w-]{1,63}\.)+[A-Za-z]{2,}")
+# user and password of a URL
+_LOGIN = re.compile(r"://[^\s/?#]{0,500}@")
 _HELP = "jsoc@sun.stanford.edu"  # JSOC's own, in the remedies of errors
 
 _LINE = "1px solid rgba(128,128,128,.35)"
@@ -47,14 +49,30 @@ class Html(str):
 
 def redact(value: object) -> str:
     """
-    Return a text with every e-mail address replaced, but for JSOC's own.
+    Return a text with every e-mail address replaced, but for JSOC's own, and without the passwords of URLs.
 
     Examples
     --------
     >>> redact("notify=me%40inst.edu&ds=hmi.M_720s[/1d@12m]")
     'notify=<e-mail address>&ds=hmi.M_720s[/1d@12m]'
     """
-    return _EMAIL.sub(lambda found: found[0] if found[0].lower() == _HELP else "<e-mail address>", str(value))
+    bare = _LOGIN.sub("://", str(value))
+    return _EMAIL.sub(lambda found: found[0] if found[0].lower() == _HELP else "<e-mail address>", bare)
+
+
+def printable(value: object) -> str:
+    r"""
+    Return text as a terminal may get it: in lines, without control characters and the passwords of URLs.
+
+    Examples
+    --------
+    >>> printable("http://me:secret@host/\x1b[31m\nin red")
+    'http://host/�[31m\nin red'
+    """
+    text = _LOGIN.sub("://", str(value))
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
 
 
 def clean(value: object) -> str:
@@ -66,8 +84,7 @@ def clean(value: object) -> str:
     >>> clean("written by me@inst.edu\x1b[31m\nin red")
     'written by <e-mail address>�[31m in red'
     """
-    text = redact(" ".join(str(value).split()))
-    return text if text.isprintable() else "".join(char if char.isprintable() else "�" for char in text)
+    return printable(redact(" ".join(str(value).split())))
 
 
 def escape(value: object) -> Html:

@@ -31,6 +31,8 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .display import printable
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -77,6 +79,14 @@ class JsocError(_DrmsError):
     ...     print(f"{type(error).__name__}: {error}")
     UnknownSeries: there is no series hmi.M_72s. Did you mean hmi.M_720s or ...?
     """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*_shown(arguments))
+
+
+def _shown(arguments: tuple[Any, ...]) -> list[Any]:
+    """Return what an error says as a terminal may get it: it may quote a server."""
+    return [printable(one) if isinstance(one, str) else one for one in arguments]
 
 
 class RecordSetError(JsocError, ValueError):
@@ -170,7 +180,7 @@ class ServerError(JsocError):
 
     def __init__(self, message: str, *, url: str | None = None, status: int | None = None) -> None:
         super().__init__(message)
-        self.url, self.status = url, status
+        self.url, self.status = url and printable(url), status
 
 
 class QueryError(JsocError, _DrmsQueryError):
@@ -446,6 +456,9 @@ class JsocWarning(UserWarning):
     ...         print(warning)
     [2014-01-01T00:00:00-2014-01-02T00:00:00]: the server takes -2014 for a time zone, ... a duration behind a slash
     """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*_shown(arguments))
 
 
 #: How Python says that a value is not what it should be: what a server sends is not trusted to be.

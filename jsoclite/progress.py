@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .display import clean, printable
+
 log = logging.getLogger("jsoclite")
 
 # The speed shown is that of the last half minute: long enough to be steady, short enough to follow the network.
@@ -221,7 +223,7 @@ def _bar(name: str, unit: str, total: int) -> Any:
             return {**super().format_dict, "words": self.words}
 
         def say(self, words: str) -> None:
-            self.words = words
+            self.words = clean(words)
             self.refresh()
 
     return Bar(
@@ -252,7 +254,8 @@ def records(total: int) -> Any:
 
 
 def say(text: str) -> None:
-    """Write a line to stderr, above the bars if there are some."""
+    """Write lines to stderr, above the bars if there are some."""
+    text = printable(text)
     tqdm = sys.modules.get("tqdm")
     if tqdm is None:
         print(text, file=sys.stderr)

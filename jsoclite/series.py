@@ -280,10 +280,7 @@ class SeriesInfo:
             ("step", ", ".join(steps)),
             ("first record", self.interval.get("FirstRecord")),
             ("last record", self.interval.get("LastRecord")),
-            (
-                "as of",
-                f"{self.age.total_seconds() / 60:.0f} min ago; Client(cache=False) asks anew" if self.age else "",
-            ),
+            ("as of", f"{self.age.seconds // 60} minutes ago; Client(cache=False) asks anew" if self.age else ""),
         ]
         return [(name, display.shorten(text, 200)) for name, text in facts if text]
 

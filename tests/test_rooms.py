@@ -12,8 +12,8 @@ import jsoclite
 
 # lowest floor first: a room may use the rooms of the floors below
 FLOORS = (
-    "errors display", "times", "series quality", "recordset", "server", "fits selection", "progress", "query", "export",
-    "download", "archive", "sandbox", "client", "check", "cli", "__init__ __main__",
+    "display", "errors", "times", "series quality", "recordset", "server", "fits selection", "progress", "query",
+    "export", "download", "archive", "sandbox", "client", "check", "cli", "__init__ __main__",
 )  # fmt: skip
 # the sandbox plays the server: of the client's rooms it may use these only, and its own by the same rule; what stands
 # in none of them is its face

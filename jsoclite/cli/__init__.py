@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from ..display import clean
+from ..display import redact
 from . import ask, fetch  # noqa: F401 - importing a module of commands adds them to the program
 from .program import PipeClosed, Settings, program
 
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _say(text: str) -> None:
     from ..progress import say  # it needs tqdm
 
-    say("\n".join(clean(line) for line in text.splitlines()))
+    say(redact(text))
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -1,4 +1,4 @@
-"""The commands that ask: series, info, query, count."""
+"""The commands that ask: series, info, query, count, coverage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from .complete import keywords as complete_keywords
 from .complete import series as complete_series
-from .program import command, connect, form, show, table_options
+from .program import command, connect, form, show, table_options, tell
 
 
 @command("series", "List series by regular expression.", r"series 'aia\.lev1'")
@@ -26,7 +26,7 @@ def series(pattern: str | None) -> int:
     found["primekeys"] = [", ".join(keys) for keys in found["primekeys"]]
     show(found)
     if found.empty:
-        click.echo(f"no series matches {pattern}", err=True)
+        tell(f"no series matches {pattern}", err=True)
     return 0 if len(found) else 1
 
 
@@ -49,8 +49,8 @@ def info(name: str, what: Literal["keywords", "segments", "links"] | None) -> in
         # columns that say nothing are nothing for people
         show(rows if form() else rows.dropna(axis="columns", how="all"), ["linkinfo", "recscope", "defval"])
         return 0
-    click.echo(str(described))
-    click.echo("\n--keywords lists the keywords", err=True)
+    tell(str(described))
+    tell("\n--keywords lists the keywords", err=True)
     return 0
 
 
@@ -96,7 +96,7 @@ def query(
         else iter([client.query(record_set, **asked, limit=limit)])  # type: ignore[arg-type]
     )
     if not show(frames, ["time", "recnum"]):
-        click.echo("no record matches", err=True)
+        tell("no record matches", err=True)
     return 0
 
 
@@ -104,5 +104,53 @@ def query(
 @click.argument("record_set", shell_complete=complete_series)
 def count(record_set: str) -> int:
     """Count the records of a record set."""
-    click.echo(connect().count(record_set))
+    tell(connect().count(record_set))
+    return 0
+
+
+@command(
+    "coverage",
+    "Count what there is of a series, slot by slot.",
+    "coverage hmi.M_720s 2014-03-01 2014-04-01 --plot march.png",
+)
+@click.argument("name", metavar="SERIES", shell_complete=complete_series)
+@click.argument("start")
+@click.argument("end")
+@click.option(
+    "--step", metavar="STEP", help="What is counted together, such as 6h.  [default: 1h up to 3 days, else 1d]"
+)
+@click.option(
+    "--good", default="clean", metavar="LEVEL", help="image, usable, clean, or a mask such as 0x600.  [default: clean]"
+)
+@click.option("--wavelength", type=int, multiple=True, metavar="ANGSTROM", help="May be given several times.")
+@click.option("--key", "keys", multiple=True, metavar="NAME=VALUE", help="Of another prime key, such as HARPNUM=377.")
+@click.option(
+    "--plot", "picture", type=click.Path(), metavar="FILE", help="Draw it as a calendar, too: a PNG, PDF or SVG."
+)
+@table_options
+def coverage(
+    name: str,
+    start: str,
+    end: str,
+    step: str | None,
+    good: str,
+    wavelength: tuple[int, ...],
+    keys: tuple[str, ...],
+    picture: str | None,
+) -> int:
+    """
+    Count what there is of a series over time: good, flagged, without image, offline, absent.
+
+    START and END are times such as 2014-03-01 or 2014.03.01_TAI; the end is not included. Steps begin by the clock of
+    START.
+    """
+    for key in keys:
+        if not all(key.partition("=")):
+            raise click.UsageError(f"--key {key}: write NAME=VALUE, as in HARPNUM=377")
+    prime = {key.partition("=")[0]: key.partition("=")[2] for key in keys}
+    options = {"step": step, "good": good, "wavelength": list(wavelength) or None}
+    counted = connect().coverage(name, start, end, **options, **prime)  # type: ignore[arg-type]
+    if picture is not None:
+        counted.plot(picture)
+    show(counted.reset_index())
     return 0

@@ -1,4 +1,4 @@
-"""The commands that bring files: get, export, attach, status, verify."""
+"""The commands that bring files: get, export, attach, cancel, status, verify."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..display import clean
 from .complete import file_or_series
-from .program import command, connect, form, show, table_options
+from .program import command, connect, form, show, table_options, tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,9 +88,18 @@ segments_option = click.option(
     help="auto: straight from SUMS where online, else staged; fits: staged; as-is: without header.  [default: auto]",
 )
 @click.option("--overwrite", is_flag=True, help="Fetch files that are there, too.")
+@click.option("--dry-run", is_flag=True, help="Only say what there is to do: files, bytes, export requests, time.")
 @quiet
 @table_options
-def get(what: tuple[str, ...], output: str, segments: str | None, protocol: Any, overwrite: bool, quiet: bool) -> int:
+def get(
+    what: tuple[str, ...],
+    output: str,
+    segments: str | None,
+    protocol: Any,
+    overwrite: bool,
+    dry_run: bool,
+    quiet: bool,
+) -> int:
     """
     Download files; run again, it fetches what is missing.
 
@@ -104,8 +112,15 @@ def get(what: tuple[str, ...], output: str, segments: str | None, protocol: Any,
     ids = [item for item in what if is_request(item)]
     parts: list[Any] = [client.attach(*ids)] if ids else []
     parts += [rows(item) for item in what if not is_request(item)]
-    options: dict[str, Any] = {"segments": segments, "protocol": protocol, "overwrite": overwrite}
-    options |= {"progress": False if quiet else None, "on_error": "ignore"}
+    options: dict[str, Any] = {"segments": segments, "protocol": protocol}
+    if dry_run:
+        plans = [client.plan(part, output, **options) for part in parts]
+        if form():
+            show(pd.concat([plan.files for plan in plans]), ["reason"])
+        else:
+            click.echo("\n\n".join(map(repr, plans)))
+        return 0 if all(len(plan.files) for plan in plans if plan.files is not None) else 1
+    options |= {"overwrite": overwrite, "progress": False if quiet else None, "on_error": "ignore"}
     return _tell(pd.concat([client.download(part, output, **options) for part in parts]), output)
 
 
@@ -128,17 +143,17 @@ def _tell(manifest: pd.DataFrame, directory: str) -> int:
         columns.insert(0, "file", names)
         show(columns.reset_index(drop=True), spare)
     if not len(manifest):
-        click.echo("no record matches, nothing to download", err=True)
+        tell("no record matches, nothing to download", err=True)
         return 1
     if (manifest["status"] == "present").all():
-        click.echo(f"all {len(manifest)} files were there already; nothing was transferred", err=True)
+        tell(f"all {len(manifest)} files were there already; nothing was transferred", err=True)
     else:
         counts = ", ".join(f"{count} {status}" for status, count in manifest["status"].value_counts().items())
         size = manifest.loc[manifest["status"] == "downloaded", "bytes"].sum() / 1e6
-        click.echo(f"{counts}; {size:.1f} MB written to {directory}", err=True)
+        tell(f"{counts}; {size:.1f} MB written to {directory}", err=True)
         failed = manifest[manifest["status"] == "failed"]
         if len(failed):
-            click.echo(f"failed: {clean(reasons(failed))}; run the same line again to try these", err=True)
+            tell(f"failed: {reasons(failed)}; run the same line again to try these", err=True)
     return _exit_code(int(there.sum()), len(manifest))
 
 
@@ -171,7 +186,7 @@ def export(what: str, segments: str | None, method: str, protocol: str, wait: bo
     """
     made = connect().export(rows(what), segments=segments, method=method, protocol=protocol)
     if not len(made):
-        click.echo("no record matches, nothing to export", err=True)
+        tell("no record matches, nothing to export", err=True)
         return 1
     return _follow(made, wait=wait, quiet=quiet)
 
@@ -183,7 +198,7 @@ def _follow(made: Export, *, wait: bool, quiet: bool) -> int:
     progress = False if quiet else None
     try:
         if wait:
-            click.echo(f"waiting for {', '.join(made.ids)}", err=True)
+            tell(f"waiting for {', '.join(made.ids)}", err=True)
             made.wait(progress=progress)
         else:
             made.submit(progress=progress)
@@ -191,7 +206,7 @@ def _follow(made: Export, *, wait: bool, quiet: bool) -> int:
         pass  # each request says below what became of it
     except BaseException:
         if made.ids:
-            click.echo(f"JSOC goes on: jsoclite attach {' '.join(made.ids)}", err=True)
+            tell(f"JSOC goes on: jsoclite attach {' '.join(made.ids)}", err=True)
         raise
     _tell_errors(made)
     good = sum(request.error is None for request in made)
@@ -201,14 +216,14 @@ def _follow(made: Export, *, wait: bool, quiet: bool) -> int:
         _tell_requests(made)
     else:  # nothing but the ids, so that $(jsoclite export …) is what attach takes
         for request_id in made.ids:
-            click.echo(request_id)
+            tell(request_id)
     return _exit_code(good, len(made))
 
 
 def _tell_errors(made: Export) -> None:
     for request in made:
         if request.error:
-            click.echo(f"jsoclite: {clean(request.error)}", err=True)
+            tell(f"jsoclite: {request.error}", err=True)
 
 
 def _tell_requests(made: Export) -> None:
@@ -223,16 +238,12 @@ def _tell_requests(made: Export) -> None:
 
 def _tell_files(made: Export) -> None:
     """Print URLs, a line each, so that other programs can fetch them; or a table."""
-    import pandas as pd
-
     archives = [request.tar_url for request in made if request.tar_url]
     if form() is None:
         for url in archives or made.urls:
-            click.echo(url)
+            tell(url)
         return
-    columns = ["record", "segment", "url"]
-    found = [(file.record, file.segment, file.url) for file in made.files]
-    show(pd.DataFrame(found, columns=columns).set_index("record"))
+    show(made.files[["segment", "url"]])
 
 
 @command("attach", "Take up export requests by their ids.", "attach JSOC_20141117_001 -o data")
@@ -251,6 +262,27 @@ def attach(ids: tuple[str, ...], output: str | None, quiet: bool) -> int:
     if output is None:
         return _follow(made, wait=True, quiet=quiet)
     return _tell(client.download(made, output, progress=False if quiet else None, on_error="ignore"), output)
+
+
+@command("cancel", "Make JSOC forget pending requests.", "cancel JSOC_20141117_001")
+@click.argument("ids", nargs=-1, required=True, metavar="REQUEST_ID...")
+def cancel(ids: tuple[str, ...]) -> int:
+    """
+    Make JSOC forget requests that pend for your address, so that it takes another one.
+
+    JSOC takes one request of an address at a time; one that has failed may be in the way for an hour. Work that has
+    begun goes on.
+    """
+    done = 0
+    for request in connect().attach(*ids):
+        if request.cancel():
+            done += 1
+            tell(f"{request.id} is cancelled")
+            continue
+        pending = request.pending_at_server()
+        said = "the server does not say what pends" if pending is None else f"{', '.join(pending) or 'nothing'} pends"
+        tell(f"jsoclite: {request.id} is not cancelled: {said} for this address", err=True)
+    return _exit_code(done, len(ids))
 
 
 @command("status", "Show how far requests or downloads are.", "status data")
@@ -282,7 +314,7 @@ def _status_of_directory(directory: str) -> int:
     with Ledger(directory, create=False) as ledger:
         files = Counter(row.state for row in ledger.files())
         requests = ledger.requests()
-    click.echo(f"{directory}: {', '.join(f'{count} {state}' for state, count in files.items()) or 'no files'}")
+    tell(f"{directory}: {', '.join(f'{count} {state}' for state, count in files.items()) or 'no files'}")
     if requests:
         columns = ["request_id", "state", "record_set", "error"]
         found = [(row.request_id, row.state, row.record_set, row.error) for row in requests]
@@ -305,5 +337,5 @@ def verify(directory: str) -> int:
     checked = check(directory)
     wrong = checked[checked["status"] != "whole"]
     show(checked if form() else wrong, ["recnum", "segment"])
-    click.echo(f"{len(checked) - len(wrong)} of {len(checked)} files are whole", err=True)
+    tell(f"{len(checked) - len(wrong)} of {len(checked)} files are whole", err=True)
     return _exit_code(len(checked) - len(wrong), len(checked))

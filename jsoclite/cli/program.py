@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,11 +15,13 @@ import click
 from click.shell_completion import get_completion_class
 
 from .. import __version__
+from ..display import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..client import Client
+    from ..export import ExportRequest
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -167,12 +170,25 @@ def show(frames: pd.DataFrame | Iterable[pd.DataFrame], spare: Sequence[str] = (
     return write([frames] if isinstance(frames, pd.DataFrame) else frames, form(), spare)
 
 
+def tell(text: object, *, err: bool = False, bold: bool = False) -> None:
+    """Write a line on stdout, or on stderr: all that commands say passes here, and a server may have a part in it."""
+    click.echo(click.style(printable(text), bold=True) if bold else printable(text), err=err)
+
+
 def connect() -> Client:
     """Return a client for the server that was asked for."""
     from ..client import Client
 
     settings = click.get_current_context().ensure_object(Settings)
-    return Client(settings.server, email=settings.email)
+    client = Client(settings.server, email=settings.email)
+    if sys.stdin is not None and sys.stderr is not None and sys.stdin.isatty() and sys.stderr.isatty():
+        client.on_blocked = _ask_to_cancel
+    return client
+
+
+def _ask_to_cancel(request: ExportRequest) -> bool:
+    tell(f"\nJSOC takes one request of an address, and {request.id} is in the way; else it is waited for.", err=True)
+    return click.confirm("Cancel that one?", err=True)
 
 
 SHELLS = ("bash", "zsh", "fish")

@@ -16,7 +16,7 @@ from typing import IO, Any
 import click
 import pandas as pd
 
-from ..display import clean
+from ..display import clean, printable
 
 #: The cells of each column, and whether they line up on the right.
 Cells = dict[str, tuple[list[str], bool]]
@@ -67,7 +67,8 @@ def _named(frame: pd.DataFrame) -> bool:
 
 def _write_csv(frames: Iterable[pd.DataFrame]) -> None:
     for number, frame in enumerate(frames):
-        frame.to_csv(sys.stdout, index=_named(frame), header=number == 0)
+        text = frame.to_csv(index=_named(frame), header=number == 0)
+        sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
 
 
 def _write_json(frames: Iterable[pd.DataFrame]) -> None:
@@ -149,7 +150,7 @@ def _write_text(frames: Iterator[pd.DataFrame], width: int | None, spare: Sequen
         whole = frame.reset_index() if _named(frame) else frame
         if not len(whole):
             continue
-        cells = {str(name): _texts(whole[name]) for name in whole.columns}
+        cells = {clean(name): _texts(whole[name]) for name in whole.columns}
         if layout is None:
             layout = _lay_out(cells, width, spare, alone=len(begun) == 1)
             _write_head(layout, cells, width)

@@ -109,6 +109,32 @@ class Batch:
 
     # -- plan -----------------------------------------------------------------------------------------------------
 
+    def look(
+        self, wanted: Iterable[FileKey], product: str, *, tag: str = "", overwrite: bool = False
+    ) -> Iterator[tuple[FileRow, bool, Literal["nothing", "ours", "cut", "a stranger"]]]:
+        """
+        Give each wanted file its path, and say what lies there; nothing is changed.
+
+        Yields
+        ------
+        row : FileRow
+            The file's.
+        new : bool
+            Whether the ledger does not have it.
+        lies : str
+            See `_what_lies_there`.
+        """
+        items = list(dict.fromkeys(wanted))
+        known = {row.key: row for row in self.ledger.files((item.recnum for item in items), product=product)}
+        namer = Namer(self.ledger.paths().get)
+        for item in items:
+            key = (item.recnum, item.record, item.segment, product)
+            row = known.get(key)
+            new = row is None or not _is_inside(row.path)
+            if row is None or new:
+                row = FileRow(item.record, item.recnum, item.segment, product, namer.path(key, item.ending, tag=tag))
+            yield row, new, "nothing" if overwrite else self._what_lies_there(row, row.key in known)
+
     def plan(self, wanted: Iterable[FileKey], product: str, *, tag: str = "", overwrite: bool = False) -> list[FileRow]:
         """
         Give each wanted file its path, and say which are there already.
@@ -118,33 +144,25 @@ class Batch:
         list of FileRow
             The files that must be fetched, in the order asked for.
         """
-        items = list(dict.fromkeys(wanted))
-        known = {row.key: row for row in self.ledger.files((item.recnum for item in items), product=product)}
-        namer = Namer(self.ledger.paths().get)
         leftovers = self._leftovers()
         changed: list[FileRow] = []
         todo: list[FileRow] = []
-        for item in items:
-            key = (item.recnum, item.record, item.segment, product)
-            row = known.get(key)
-            if row is None or not _is_inside(row.path):
-                row = FileRow(item.record, item.recnum, item.segment, product, namer.path(key, item.ending, tag=tag))
-                changed.append(row)
-            elif row.state in ("failed", "missing"):
+        for row, new, lies in self.look(wanted, product, tag=tag, overwrite=overwrite):
+            if row.state in ("failed", "missing"):
                 # planned anew, so that a crash finds it as it would a new one
-                row.state = "planned"
+                row.state, new = "planned", True
+            if new:
                 changed.append(row)
-            lies = "nothing" if overwrite else self._what_lies_there(row, row.key in known)
             self.rows.append(row)
             if lies == "ours":
                 if row.state != "done":
                     self._take_over(row)
                     changed.append(row)
-                self.status[key] = "present"
+                self.status[row.key] = "present"
                 self._tidy(row, leftovers)
             elif lies == "a stranger":
                 # the ledger goes on saying what we have put there once
-                self.status[key] = "failed"
+                self.status[row.key] = "failed"
                 row.error = (
                     f"{self.ledger.directory / row.path} is there already, and is no file that we put there: move it "
                     "away, or pass overwrite=True"
@@ -301,7 +319,9 @@ class Batch:
             self.request_ids[job.row.key] = job.request_id
         target = str(self.ledger.directory.absolute() / job.row.path)
         header = None if job.header is None else tuple(job.header())
-        return Task(job.url, target, job.fits, header, self.transport.timeout, self.transport.retries)
+        transport = self.transport
+        login = transport.login_for(job.url)
+        return Task(job.url, target, job.fits, header, transport.timeout, transport.retries, login)
 
     def _note(self, row: FileRow, url: str, outcome: Outcome) -> None:
         """

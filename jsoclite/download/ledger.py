@@ -162,6 +162,8 @@ class Ledger:
         It is created if needed.
     create : bool
         If False, a directory without a ledger is an error.
+    write : bool
+        If False, nothing is written, and a directory without a ledger, or none at all, is one without files.
 
     Raises
     ------
@@ -169,20 +171,31 @@ class Ledger:
         If the directory cannot be written, or the ledger is damaged or newer than this version of jsoclite.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], *, create: bool = True) -> None:
+    def __init__(self, directory: str | os.PathLike[str], *, create: bool = True, write: bool = True) -> None:
         self.directory = Path(directory).expanduser()
         self.path = self.directory / NAME
         if not create and not self.path.is_file():
             raise JsocError(f"{self.directory} holds no ledger ({NAME}): nothing was downloaded there by jsoclite")
+        ours = write or not self.path.is_file()
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            source = str(self.path) if write else ":memory:"
+            if write:
+                self.directory.mkdir(parents=True, exist_ok=True)
+                # addresses of files and ids of requests are nobody else's business; sqlite makes its journal likewise
+                os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+                if os.name == "posix" and self.path.stat().st_uid == os.geteuid():
+                    self.path.chmod(0o600)
+            elif not ours:
+                source = f"{self.path.absolute().as_uri()}?mode=ro"
             # one connection for all threads, behind a lock; other processes wait their turn up to 60 s
-            self._db = sqlite3.connect(self.path, timeout=60.0, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                source, timeout=60.0, isolation_level=None, check_same_thread=False, uri=not write
+            )
             self._lock = threading.RLock()
             self._token: str | None = None
             _open.add(self)
             self._db.execute("pragma foreign_keys = on")
-            with self.transaction():
+            with self.transaction() if ours else contextlib.nullcontext():
                 (version,) = self._db.execute("pragma user_version").fetchone()
                 if version > VERSION:
                     raise JsocError(f"{self.path} was written by a newer jsoclite (format {version}); update jsoclite")

@@ -11,24 +11,32 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from .. import display
 from ..errors import JsocError, ProcessingError, warn
 from ..export import Account, Export, ExportRequest
 from ..export.steps import chain, segments_made
 from ..query import Queries, segment_columns
-from ..recordset import RecordSet, numbers_in
+from ..recordset import RecordSet, numbers_in, refuse
 from ..selection import Selection, asked, select, to_record_sets
-from ..series import FileKey, SeriesInfo, check_names, prime_time_key
+from ..series import FileKey, SeriesInfo, check_names, prime_time_key, series_of
 from ..times import parse_time
 from .ledger import FileRow
 from .sums import endings
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # The record number in the server's file names tells which record a file belongs to, whatever else the reply says.
 FILENAME_FORMAT = "{seriesname}.{recnum:%lld}.{segment}"
+
+# records that one question is to tell of, and how many it may list with others between them, in how many ranges; a
+# larger answer would be held against a count
+LISTED, MOST_LISTED, MOST_RANGES = 10_000, 19_000, 100
 
 # jsoc_export_manage.c; anything else is accepted first and fails later
 METHODS = ("url", "url_quick", "url-tar", "ftp", "ftp-tar")
@@ -81,6 +89,8 @@ class Target:
     records: tuple[tuple[str, int], ...]
     segments: tuple[str, ...]
     product: Product
+    #: What the server lists of the records, where a plan was asked for.
+    listing: pd.DataFrame | None = field(default=None, compare=False, repr=False)
 
     def wanted(self) -> Iterator[FileKey]:
         """Yield the files."""
@@ -90,10 +100,10 @@ class Target:
                 yield FileKey(record, recnum, segment, ending[segment])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """
-    What a download is to bring.
+    What a download is to bring, and, made by `Client.plan`, what that comes to.
 
     Attributes
     ----------
@@ -103,14 +113,99 @@ class Plan:
         Name and record number of each row that was asked for, in order and as often as it was.
     export : Export or None
         Requests that were made before, in place of targets: their files.
+    files : DataFrame or None
+        A row a file; index ``record``; ``segment``, ``route`` ("here", "sums", "export", "none"), ``bytes`` (Int64; NA
+        where nobody knows), ``reason``. None where nobody asked for a plan.
+    requests : tuple of str
+        The record sets that would be exported.
+    seconds : float
+        How long all takes: what exports wait, and what the line brings.
+    limits : tuple of str
+        What stands in the way, in words.
+    sources : mapping
+        How ``bytes`` and ``seconds`` are known.
     """
 
     targets: tuple[Target, ...] = ()
     asked: tuple[tuple[str, int | None], ...] = ()
     export: Export | None = None
+    files: pd.DataFrame | None = None
+    requests: tuple[str, ...] = ()
+    seconds: float = 0.0
+    limits: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that would be fetched."""
+        if self.files is None:
+            return 0
+        return int(self.files.loc[self.files.route.isin(["sums", "export"]), "bytes"].sum())
+
+    def __repr__(self) -> str:
+        if self.files is None:
+            return f"<Plan of {display.number_of(sum(len(one.records) for one in self.targets), 'record')}>"
+        lines = [self._head()]
+        rows = [[text, *cells] for text, *cells in self._groups()]
+        lines += (
+            [display.text_table(["series", "segment", "route", "files", "size"], rows, right=[3, 4])] if rows else []
+        )
+        lines += [f"{name}: {text}" for name, text in self.sources.items() if text]
+        lines += [f"request: {display.shorten(text, 110)}" for text in self.requests[:3]]
+        lines += [f"… {len(self.requests) - 3} more"] if len(self.requests) > 3 else []
+        return "\n".join([*lines, *(display.wrapped(text, 110) for text in (*self._reasons(), *self.limits))])
+
+    def _repr_html_(self) -> str:
+        if self.files is None:
+            return display.block(repr(self))
+        told = [f"{name}: {text}" for name, text in self.sources.items() if text]
+        return display.block(
+            display.join(display.Html("<b>Plan</b> "), self._head()),
+            display.table(["series", "segment", "route", "files", "size"], self._groups(), right=[3, 4]),
+            *(display.muted(text) for text in told),
+            display.bullets([*self._reasons(), *self.limits]) if self._reasons() or self.limits else "",
+            display.details(
+                display.number_of(len(self.requests), "export request"),
+                display.table(["record set"], [[display.mono(text)] for text in self.requests]),
+            )
+            if self.requests
+            else "",
+        )
+
+    def _head(self) -> str:
+        assert self.files is not None
+        words = {"here": "here", "sums": "straight from SUMS", "export": "by export", "none": "not to be had"}
+        counts = self.files.route.value_counts()
+        parts = [f"{counts[route]:,} {word}" for route, word in words.items() if route in counts.index]
+        made = display.number_of(len(self.requests), "export request")
+        total = f"{display.number_of(len(self.files), 'file')}: {', '.join(parts)}" if len(self.files) else "no files"
+        return f"{total}; {made}, {display.size(self.bytes)} to fetch, about {_duration(self.seconds)}"
+
+    def _groups(self) -> list[list[str]]:
+        assert self.files is not None
+        series = [series_of(record) for record in self.files.index]
+        grouped = self.files.groupby([series, "segment", "route"], sort=False)["bytes"]
+        return [
+            [*map(str, keys), f"{len(sizes):,}", display.size(sizes.sum()) if sizes.notna().any() else "-"]
+            for keys, sizes in grouped
+        ]
+
+    def _reasons(self) -> list[str]:
+        assert self.files is not None
+        told = self.files.loc[self.files.route == "none", "reason"].value_counts()
+        return [f"{count:,} not to be had: {reason}" for reason, count in told[:3].items()]
 
 
-def make_plan(queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any) -> Plan:
+def _duration(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def make_plan(
+    queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any, *, look: bool = False
+) -> Plan:
     """
     Find out what rows are, and which of their files are wanted.
 
@@ -126,6 +221,8 @@ def make_plan(queries: Queries, rows: Any, segments: list[str] | None, protocol:
         ``auto``, ``fits`` or ``as-is``.
     steps : step, iterable of them, or None
         Processing steps.
+    look : bool
+        Whether the records are listed with what `survey` has to know.
 
     Raises
     ------
@@ -140,7 +237,7 @@ def make_plan(queries: Queries, rows: Any, segments: list[str] | None, protocol:
         raise ValueError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
     if isinstance(rows, Export):
         return Plan(export=rows)
-    found = tuple(targets(queries, rows, segments, protocol, steps))
+    found = tuple(targets(queries, rows, segments, protocol, steps, look=look))
     return Plan(found, () if isinstance(rows, str | RecordSet) else tuple(asked(rows)))
 
 
@@ -171,6 +268,7 @@ def make_export(
     if isinstance(rows, str | RecordSet):
         (record_set,) = to_record_sets(rows, segments=segments)
         info = queries.info(record_set.series)
+        refuse(record_set.elements, info)
         text, ratio = processing(queries, process, info, record_set.segments or ())
         if segments_made(text):  # from several of the stored segments: which, is left to the step
             asked, made = list(record_set.segments or ()), segments_made(text)
@@ -221,7 +319,9 @@ def record_sets(queries: Queries, target: Target, rows: Iterable[R]) -> Iterator
             yield str(record_set), [row for recnum in found for row in by_record[recnum]]
 
 
-def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any) -> list[Target]:
+def targets(
+    queries: Queries, rows: Any, segments: list[str] | None, protocol: str, steps: Any, *, look: bool = False
+) -> list[Target]:
     """
     Find out which records rows are, and which segments of them are wanted.
 
@@ -237,6 +337,8 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: s
         ``auto``, ``fits`` or ``as-is``.
     steps : step, iterable of them, or None
         Processing steps.
+    look : bool
+        See `make_plan`.
     """
     steps = as_steps(steps)
     if isinstance(rows, str):
@@ -244,7 +346,9 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: s
     fresh = isinstance(rows, RecordSet)
     if isinstance(rows, RecordSet):
         segments = segments or list(rows.segments or ()) or None
-        record_set, rows = rows, queries.query(rows, keywords=queries.prime_keys(rows.series))
+        record_set, keys = rows, queries.prime_keys(rows.series)
+        more = _looked_at(queries.info(rows.series, anew=not segments), segments) if look else ([], None)
+        rows = queries.query(rows, keywords=[*keys, *more[0]], segments=more[1])
         if not len(rows):
             warn(f"no record matches {record_set}")
     found = []
@@ -263,11 +367,44 @@ def targets(queries: Queries, rows: Any, segments: list[str] | None, protocol: s
         if chosen.recnums is None:
             records = queries.numbers(chosen.names)
         else:
-            if not fresh:
+            if not fresh and not look:
                 queries.compare(chosen)
             records = tuple(zip(chosen.names, (int(number) for number in chosen.recnums), strict=True))
-        found.append(Target(info, records, tuple(wanted), product))
+        listed = None
+        if look:
+            listed = rows if fresh else _listing(queries, info, dict(records), *_looked_at(info, named))
+        found.append(Target(info, records, tuple(wanted), product, listed))
     return found
+
+
+def _looked_at(info: SeriesInfo, segments: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Return the keywords and segments that tell whether there is an image, how large it is, and where."""
+    stored = [name for name in info.segments.index if not segments or name in segments or "**ALL**" in segments]
+    keywords = ["QUALITY"] if "QUALITY" in info.keywords.index else []
+    return [*keywords, "*size*"], stored or list(info.segments.index[:1])
+
+
+def _listing(
+    queries: Queries, info: SeriesInfo, records: Mapping[str, int], keywords: list[str], segments: list[str]
+) -> pd.DataFrame:
+    """List records, with one question for so many of them where it does not list too many others between them."""
+    import pandas as pd
+
+    wanted = np.unique(np.fromiter(records.values(), dtype=np.int64))
+    frames = []
+    for start in range(0, len(wanted), LISTED):
+        part = wanted[start : start + LISTED]
+        texts = Selection(info.name, (), part).texts()
+        if len(texts) > 1:
+            breaks = np.sort(np.argsort(np.diff(part))[1 - MOST_RANGES :])
+            firsts, lasts = part[np.append(0, breaks + 1)], part[np.append(breaks, len(part) - 1)]
+            if (lasts - firsts + 1).sum() < MOST_LISTED:
+                ranges = (f"#{first}-#{last}" for first, last in zip(firsts, lasts, strict=True))
+                texts = [f"{info.name}[:{','.join(ranges)}]"]
+        frames += [queries.query(text, keywords=keywords, segments=segments) for text in texts]
+    listed: pd.DataFrame = pd.concat(frames)
+    queries.compare(Selection(info.name, tuple(records), np.fromiter(records.values(), dtype=np.int64)), listed)
+    return listed[listed["recnum"].isin(wanted)]
 
 
 def chosen_segments(asked: list[str] | None, info: SeriesInfo, made: Sequence[str] = ()) -> list[str]:

@@ -14,15 +14,14 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
 
-from ..errors import JsocError
+from ..errors import JsocError, ServerError
 from ..fits import looks_like_fits, units
 from ..server import Again, Transport, is_transient, repeat
 
@@ -32,6 +31,11 @@ if TYPE_CHECKING:
 
 # A file that was just staged may not be on the web server yet; one that is really gone should not hold up the rest.
 NOT_THERE_TRIES = 2
+
+# What servers answer to headers that they do not like, where they should send the whole file.
+_NO_RANGES = (400, 412, 431, 501)
+# a strong ETag, or a date
+_VALIDATOR = re.compile(r'"[!#-~]{0,200}"|[A-Z][ -~]{10,60}(?<!")')
 
 # what a bare number does not tell
 _MEANING = {
@@ -65,6 +69,8 @@ class Task:
         Longest silence, in seconds.
     retries : int
         Tries without any progress before giving up.
+    login : tuple of str or None
+        User and password of the server.
     """
 
     url: str
@@ -73,6 +79,7 @@ class Task:
     header: tuple[str, ...] | None = None
     timeout: float = 60.0
     retries: int = 4
+    login: tuple[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +179,16 @@ def fetch(
         raise _local(error, target) from error
 
 
+def measure(url: str, transport: Transport) -> float | None:
+    """Return how many bytes a file has, by its headers alone; None where nobody says."""
+    try:
+        response = transport.session.head(url, headers={"Accept-Encoding": "identity"}, timeout=transport.timeout)
+    except (requests.exceptions.RequestException, ConnectionError, TimeoutError):
+        return None
+    length = response.headers.get("Content-Length", "")
+    return float(length) if response.status_code == 200 and re.fullmatch(r"[0-9]{1,18}", length) else None
+
+
 def _clear_the_way(target: Path) -> None:
     """Remove links, pipes and the like under the names that are ours while a file arrives: nothing is followed out."""
     for ending in (".part", ".part.etag", ".header.part"):
@@ -185,24 +202,22 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
     """Bring `part` to its full length."""
     tag = part.with_name(part.name + ".etag")
     have = _size(part)
-    validator = _read_text(tag) if have else ""
+    validator = _read_validator(tag) if have else ""
     # identity: with a content coding, lengths and ranges would count something else than the file's bytes
     headers = {"Accept-Encoding": "identity"}
     if have and validator:
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
-    try:
-        response = transport.session.get(task.url, headers=headers, timeout=task.timeout, stream=True)
-    except (requests.exceptions.RequestException, ConnectionError, TimeoutError) as error:
-        passing = is_transient(error)
-        raise _Broken(transport.why(task.url, error), again=passing, away=passing) from None
-    with closing(response):
+    with _asking(task, transport, headers) as response:
         status = response.status_code
         if status == 416 and have:
-            total = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", "").strip())
+            total = re.fullmatch(r"bytes \*/([0-9]{1,18})", response.headers.get("Content-Range", "").strip())
             if total and int(total[1]) == have:
                 return  # it was complete, and was only not renamed any more
             _restart(part, tag)
             raise _Broken("the part on disk is longer than the file")
+        if "Range" in headers and status in _NO_RANGES:
+            _restart(part, tag)
+            raise _Broken(f"HTTP {status}: the server refuses to send the rest of a file")
         if status not in (200, 206):
             raise _Broken(
                 f"HTTP {status}{_MEANING.get(status, '')}",
@@ -214,40 +229,55 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
             # the rest may be that of another version (RFC 9110, 15.3.7)
             _restart(part, tag)
             raise _Broken("the server sent the rest of a file without saying that it is the same file")
-        total_length = _expected(response.headers, status, have)
+        try:
+            total_length = _expected(response.headers, status, have)
+        except _Broken:
+            _restart(part, tag)
+            raise
         if status == 200:
             _restart(part, tag)
             have = 0
             _refuse_pages(task, response.headers)
             if strong := _validator(response.headers):
                 tag.write_text(strong)
-        try:
-            with part.open("ab") as file:
-                for piece in transport.body(response, decode=False):
-                    arrived(0)  # a claim on the directory that is lost is found before anything is written
-                    file.write(piece)
-                    have += len(piece)
-                    arrived(len(piece))
-        except OSError as error:
-            if error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
-                raise
-            raise _Broken(transport.why(task.url, error)) from None
-        except Exception as error:
-            if is_transient(error):
-                raise _Broken(transport.why(task.url, error)) from None
-            raise
+        with part.open("ab") as file:
+            for piece in transport.body(response, decode=False):
+                arrived(0)  # a claim on the directory that is lost is found before anything is written
+                file.write(piece)
+                have += len(piece)
+                arrived(len(piece))
     if total_length is not None and have != total_length:
         if have > total_length:
             _restart(part, tag)
         raise _Broken(f"{have} of {total_length} bytes arrived")
 
 
+@contextlib.contextmanager
+def _asking(task: Task, transport: Transport, headers: Mapping[str, str]) -> Iterator[requests.Response]:
+    """Ask for a file; tell what the network and the server do wrong from what the disk does."""
+    answered = False
+    try:
+        with transport.open(task.url, headers=headers, login=task.login) as response:
+            answered = True
+            yield response
+    except ServerError as error:
+        raise _Broken(str(error), again=is_transient(error), away=not answered and is_transient(error)) from None
+    except Exception as error:
+        passing = is_transient(error)
+        on_disk = isinstance(error, OSError) and error.errno is not None
+        mine = isinstance(error, requests.exceptions.RequestException | ConnectionError | TimeoutError)
+        if not mine and (on_disk or not passing):
+            raise
+        raise _Broken(transport.why(task.url, error), again=passing, away=passing and not answered) from None
+
+
 def _expected(headers: Mapping[str, str], status: int, have: int) -> int | None:
     """Return the full length of the file, as far as the server says."""
     if status == 206:
-        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", "").strip())
+        about = headers.get("Content-Range", "").strip()
+        match = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", about)
         if not match or int(match[1]) != have:
-            raise _Broken(f"asked for bytes from {have} on, got Content-Range {headers.get('Content-Range')!r}")
+            raise _Broken(f"asked for bytes from {have} on, got Content-Range {about[:80]!r}")
         return None if match[2] == "*" else int(match[2])
     length = headers.get("Content-Length", "").strip()
     return int(length) if re.fullmatch("[0-9]{1,18}", length) else None
@@ -255,10 +285,8 @@ def _expected(headers: Mapping[str, str], status: int, have: int) -> int | None:
 
 def _validator(headers: Mapping[str, str]) -> str:
     """Return what If-Range accepts (RFC 9110, 13.1.5): a strong ETag, else a date."""
-    etag = headers.get("ETag", "").strip()
-    if etag and not etag.startswith("W/"):
-        return etag
-    return headers.get("Last-Modified", "").strip() if not etag else ""
+    found = (headers.get("ETag", "") or headers.get("Last-Modified", "")).strip()
+    return found if _VALIDATOR.fullmatch(found) else ""
 
 
 def _refuse_pages(task: Task, headers: Mapping[str, str]) -> None:
@@ -315,11 +343,14 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _read_text(path: Path) -> str:
+def _read_validator(path: Path) -> str:
+    """Read what `_validator` has found; empty if it is anything else by now, and the file is fetched anew."""
     try:
-        return path.read_text()
+        with path.open("rb") as file:
+            found = file.read(1000).decode()
     except (FileNotFoundError, UnicodeDecodeError):
         return ""
+    return found if _VALIDATOR.fullmatch(found) else ""
 
 
 def _local(error: OSError, target: Path) -> LocalError:
@@ -342,7 +373,7 @@ def fetch_alone(task: Task) -> Outcome:
     """`fetch` for a worker in another thread, process or machine, which keeps a connection of its own."""
     transport: Any = getattr(_workers, "transport", None)
     if transport is None:
-        from ..server import Clock, Transport, resolve_server
+        from ..server import Clock, Transport
 
-        transport = _workers.transport = Transport(resolve_server("jsoc"), timeout=task.timeout, clock=Clock())
+        transport = _workers.transport = Transport("jsoc", timeout=task.timeout, clock=Clock())
     return fetch(task, transport)

@@ -13,7 +13,7 @@ from ..series import FileKey
 from ..server import Clock, Jsoc
 from .describe import export_html, export_text
 from .queue import Turns
-from .reply import ExportFile, ExportStatus
+from .reply import ExportStatus
 from .request import ExportRequest
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Export(Sequence[ExportRequest]):
         Makes an `ExportRequest` of an id that JSOC names as being in the way.
     wanted : sequence of FileKey
         The files that the requests are to bring, in the order of the rows, where that is known.
+    give_up : callable, optional
+        See `Client.on_blocked`.
 
     Examples
     --------
@@ -56,12 +58,13 @@ class Export(Sequence[ExportRequest]):
         clock: Clock,
         adopt: Callable[[str], ExportRequest],
         wanted: Sequence[FileKey] = (),
+        give_up: Callable[[ExportRequest], bool] | None = None,
     ) -> None:
         self.requests, self.wanted = tuple(requests), tuple(wanted)
         self._clock = clock
         #: what `download` calls; `Client` sets it
         self.on_download: Callable[..., pd.DataFrame] | None = None
-        self._turns = Turns(self.requests, clock, adopt)
+        self._turns = Turns(self.requests, clock, adopt, give_up)
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -139,17 +142,22 @@ class Export(Sequence[ExportRequest]):
         return self._turns.held_up
 
     @property
-    def files(self) -> list[ExportFile]:
+    def files(self) -> pd.DataFrame:
         """
-        Files of the finished requests.
+        Files of the finished requests: index ``record``; columns ``segment``, ``url`` (NA for none), ``filename``.
 
         Examples
         --------
         >>> export = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}").wait()
-        >>> [file.record for file in export.files]
-        ['hmi.M_720s[2014.01.01_00:00:00_TAI][3]']
+        >>> export.files.index.tolist(), export.files.filename.iloc[0]
+        (['hmi.M_720s[2014.01.01_00:00:00_TAI][3]'], 'hmi.M_720s....magnetogram.fits')
         """
-        return [file for request in self.requests for file in request.files]
+        import pandas as pd
+
+        found = [file for request in self.requests for file in request.files]
+        columns = {name: [getattr(file, name) for file in found] for name in ("segment", "url", "filename")}
+        index = pd.Index([file.record for file in found], dtype="str", name="record")
+        return pd.DataFrame(columns, index=index, dtype="str")
 
     @property
     def urls(self) -> list[str]:
@@ -161,7 +169,7 @@ class Export(Sequence[ExportRequest]):
         >>> client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}").wait().urls
         ['http://127.0.0.1:.../SUM.../hmi.M_720s....magnetogram.fits']
         """
-        return [file.url for file in self.files if file.url]
+        return [file.url for request in self.requests for file in request.files if file.url]
 
     def refresh(self) -> Export:
         """
@@ -396,10 +404,12 @@ class Account:
         How to ask.
     email : str or None
         The address. It never appears in an error or a log.
+    give_up : callable, optional
+        See `Client.on_blocked`.
     """
 
-    def __init__(self, jsoc: Jsoc, email: str | None) -> None:
-        self._jsoc, self._email = jsoc, email
+    def __init__(self, jsoc: Jsoc, email: str | None, give_up: Callable[[ExportRequest], bool] | None = None) -> None:
+        self._jsoc, self._email, self._give_up = jsoc, email, give_up
         self._registered = False
 
     def is_registered(self, address: str) -> bool:
@@ -433,4 +443,5 @@ class Account:
 
     def export(self, requests: Sequence[ExportRequest], wanted: Sequence[FileKey] = ()) -> Export:
         """Queue requests."""
-        return Export(requests, clock=self._jsoc.clock, adopt=self.attached, wanted=wanted)
+        clock = self._jsoc.clock
+        return Export(requests, clock=clock, adopt=self.attached, wanted=wanted, give_up=self._give_up)

@@ -18,8 +18,8 @@ from .request import OUTAGE_PATIENCE_S, SUBMIT_TRIES, ExportRequest
 # long. jsoc_fetch.c stops counting a pending request after 60 minutes.
 BLOCKED_RETRY_S = 60.0
 FOREIGN_RETRY_S = 300.0
-# by then nothing that JSOC counts as pending can be in the way any more
-BLOCKED_PATIENCE_S = 2 * 3600.0
+# by then what JSOC has named, or has not, cannot be what it counts as pending any more
+BLOCKED_PATIENCE_S = 3600.0
 
 
 class Turns:
@@ -34,16 +34,25 @@ class Turns:
         Where the time comes from.
     adopt : callable
         Makes an `ExportRequest` of an id that JSOC names as being in the way.
+    give_up : callable, optional
+        Asked once for each of these, whether it is to be cancelled.
     """
 
-    def __init__(self, requests: Sequence[ExportRequest], clock: Clock, adopt: Callable[[str], ExportRequest]) -> None:
-        self.requests, self._clock, self._adopt = requests, clock, adopt
+    def __init__(
+        self,
+        requests: Sequence[ExportRequest],
+        clock: Clock,
+        adopt: Callable[[str], ExportRequest],
+        give_up: Callable[[ExportRequest], bool] | None = None,
+    ) -> None:
+        self.requests, self._clock, self._adopt, self._give_up = requests, clock, adopt, give_up
         self._foreign: list[ExportRequest] = []
         self._adopted: dict[str, ExportRequest] = {}
         self._not_before = 0.0
         self._offered = (
             self._blocked
         ) = -math.inf  # when the last offer was refused with status 7, and the first of a row
+        self._named: set[str] = set()  # ids that were in the way
         self._offers: dict[ExportRequest, int] = {}
         self._outage: float | None = None
 
@@ -109,18 +118,23 @@ class Turns:
             self._blocked = -math.inf
         if reply.status is ExportStatus.LIMIT:
             self._offered = self._clock.now()
-            self._blocked = self._offered if self._blocked == -math.inf else self._blocked
+            if self._blocked == -math.inf or not self._named.issuperset(reply.pending_ids):
+                self._blocked = self._offered  # others have their turn, and go on
             if self._offered - self._blocked > BLOCKED_PATIENCE_S:
                 request.fail(reply_error(reply, request.record_set))
                 self._blocked = -math.inf
                 return
-            own = {other.id for other in self.requests}
+            own = {other.id: other for other in self.requests}
             for request_id in reply.pending_ids:
                 if request_id not in own and request_id not in self._adopted:
                     self._adopted[request_id] = self._adopt(request_id)
+                named = own.get(request_id) or self._adopted[request_id]
+                if request_id not in self._named and self._give_up and self._give_up(named):
+                    named.cancel()
+                self._named.add(request_id)
             # one that has ended is not asked for again, though JSOC may go on naming it
-            named = [self._adopted[one] for one in reply.pending_ids if one in self._adopted]
-            self._foreign = [one for one in named if one.pending]
+            foreign = [self._adopted[one] for one in reply.pending_ids if one in self._adopted]
+            self._foreign = [one for one in foreign if one.pending]
             self._not_before = self._clock.now() + (FOREIGN_RETRY_S if self._foreign else BLOCKED_RETRY_S)
         elif reply.transient:
             offers = self._offers[request] = self._offers.get(request, 0) + 1

@@ -193,7 +193,7 @@ def read_reply(body: Any, base_url: str) -> ExportReply:
         body = {"status": -1, "error": f"unexpected answer {str(body)[:100]!r}"}
     try:
         status = ExportStatus(int(body.get("status", -1)))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         status = ExportStatus.UNKNOWN_ERROR
         body = {**body, "error": f"unknown status {body.get('status')!r}: {body.get('error') or 'no message'}"}
     raw_error = body.get("error")

@@ -272,14 +272,15 @@ class ExportRequest:
 
     def cancel(self) -> bool:
         """
-        Ask JSOC to forget the pending request of this address, so that another one may be made.
+        Ask JSOC to forget this request, so that another one of the same address may be made.
 
-        manage-request.sh removes the entry in the table of pending requests; work that has begun goes on.
+        manage-request.sh removes the address's entry in the table of pending requests; work that has begun goes on.
+        Entries of requests that have failed may stay there for an hour. Other requests are left alone.
 
         Returns
         -------
         bool
-            Whether JSOC has cancelled it.
+            Whether JSOC has cancelled it; not so if it pends no more, or a server has no such program.
 
         Examples
         --------
@@ -292,7 +293,8 @@ class ExportRequest:
         if self.planned:
             self.fail(ExportError("cancelled before it was submitted", record_set=self.record_set))
             return True
-        cancelled = self._jsoc.cancel(self._email())
+        # the program knows the address only, and would cancel whatever pends
+        cancelled = self.id in (self.pending_at_server() or ()) and self._jsoc.cancel(self._email())
         if cancelled and self.pending:
             self.fail(ExportError(f"export {self.id} was cancelled", request_id=self.id, record_set=self.record_set))
         return cancelled

@@ -101,9 +101,9 @@ def _fetch(url: str) -> bytes:
 @functools.cache
 def _connection() -> Transport:
     """Return the connection that files are fetched with, whatever server they are on."""
-    from ..server import Transport, resolve_server  # requests is loaded when it is needed
+    from ..server import Transport  # requests is loaded when it is needed
 
-    return Transport(resolve_server("jsoc"))
+    return Transport("jsoc")
 
 
 def _locate(source: Any) -> str:

@@ -240,9 +240,16 @@ class Queries:
         columns = reply.get("keywords") or [{"values": []}]
         return [int(number) for number in columns[0]["values"]]
 
-    def compare(self, chosen: Selection) -> None:
+    def compare(self, chosen: Selection, listed: pd.DataFrame | None = None) -> None:
         """
         Check that the names and the record numbers of rows stand for the same records.
+
+        Parameters
+        ----------
+        chosen : Selection
+            The rows.
+        listed : DataFrame, optional
+            What the server lists of them, where it was asked already; there may be other records, too.
 
         Raises
         ------
@@ -252,10 +259,11 @@ class Queries:
         if chosen.recnums is None:
             return
         said = dict(zip(chosen.recnums.tolist(), chosen.names, strict=True))
-        for record_set in chosen.record_sets():
-            found = self.query(record_set, keywords=self.prime_keys(chosen.series)[:1])
+        keys = self.prime_keys(chosen.series)[:1]
+        parts = (self.query(one, keywords=keys) for one in chosen.record_sets()) if listed is None else (listed,)
+        for found in parts:
             for name, number in zip(found.index, found.recnum, strict=True):
-                row = said[int(number)]
+                row = said.get(int(number), "[:#")
                 if "[:#" not in row and RecordName.parse(row).bare != RecordName.parse(name).bare:
                     raise SelectionError(
                         f"record number {number} is {name}, and the row with this number is called {row}: one of the "

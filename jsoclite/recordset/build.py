@@ -110,6 +110,8 @@ def time_filter(start: Any, end: Any, cadence: Any, duration: Any) -> str | None
         For what the server would answer with nothing, or die of: reversed ranges, cadences without a range, lengths
         below 0.
     """
+    if end is None and hasattr(start, "start") and hasattr(start, "end"):  # such as sunpy's TimeRange
+        start = (start.start, start.end)
     if end is not None and duration is not None:
         raise RecordSetError("a range has an end or a duration, not both: leave one out")
     step = ""
@@ -176,6 +178,8 @@ def key_filter(name: str, value: Any) -> str | None:
     if value is None:
         return None
     time = is_time_key(name)
+    if hasattr(value, "start") and hasattr(value, "end"):  # such as sunpy's TimeRange
+        value = (value.start, value.end)
     if isinstance(value, slice):
         return _range(name, value.start, value.stop, value.step, time)
     if isinstance(value, tuple):

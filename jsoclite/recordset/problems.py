@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ..errors import RecordSetError
 from ..series import Kind, SeriesInfo, Slots, keyword_type
-from ..times import parse_time, words
+from ..times import DrmsTime, words
 from .build import time_like
 from .filters import Mark, filter_name, read_filter, read_marked
 from .grammar import (
@@ -30,6 +30,7 @@ from .grammar import (
     Single,
     Span,
 )
+from .where import way_out
 
 #: Characters up to which a record set survives everything: a fits export adds 32 of its own to at most 4,095.
 EXPORT_LIMIT: Final = 4000
@@ -58,7 +59,7 @@ def problems(elements: Sequence[Element], length: int, info: SeriesInfo | None =
 
 def refuse(elements: Sequence[Element], info: SeriesInfo) -> None:
     """
-    Refuse a set that would end the server program, as far as only the types of the prime keys can tell.
+    Refuse a set that would end the server program, as far as only the types of the prime keys can tell, or select all.
 
     Parameters
     ----------
@@ -69,6 +70,8 @@ def refuse(elements: Sequence[Element], info: SeriesInfo) -> None:
 
     Raises
     ------
+    RecordSetError
+        For a condition that leaves its parentheses, as ``[? QUALITY=0) or (1=1 ?]`` does.
     FatalSetError
         For a value that ends the program instead of being refused: the client would see an empty HTTP 500.
     """
@@ -76,6 +79,8 @@ def refuse(elements: Sequence[Element], info: SeriesInfo) -> None:
     for element in elements:
         position = 0
         for raw in element.filters:
+            if raw.kind in (FilterKind.SQL, FilterKind.SQL_ALL) and (reason := way_out(raw.text[1:-1])):
+                raise RecordSetError(f"[{raw.text}] is not sent: {reason}")
             if raw.kind not in (FilterKind.KEY, FilterKind.EMPTY):
                 continue
             name = filter_name(raw)
@@ -186,9 +191,11 @@ def _sql(raw: RawFilter, rows: dict[str, dict[str, Any]] | None) -> Iterator[str
             f"{text}: the server cuts a record set at its first brace, also inside quotes; use like with _ in its place"
         )
         return
+    if reason := way_out(raw.text[1:-1]):
+        yield f"{text}: {reason}"
     for time in _MACRO.findall(raw.text):
         try:
-            parse_time(time)
+            DrmsTime.parse(time)
         except RecordSetError as error:
             yield f"{text}: {reason_of(error)}"
     bare = _MACRO.sub(" ", _QUOTED.sub("''", raw.text))
@@ -357,7 +364,7 @@ def _times(text: str, body: str, found: KeyFilter, marks: tuple[Mark, ...], key:
             )
             return
         try:
-            parse_time(mark.text)
+            DrmsTime.parse(mark.text)
         except RecordSetError as error:
             yield f"{text}: {reason_of(error)}"
             continue

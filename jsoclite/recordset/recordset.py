@@ -22,7 +22,7 @@ from .filters import read_recnums, read_sql
 from .grammar import Element, ElementKind, FilterKind, RawFilter
 from .problems import problems
 from .scan import scan_set
-from .where import sql_filter
+from .where import names_in, sql_filter, where_text
 
 
 class RecordSet:
@@ -361,7 +361,8 @@ class RecordSet:
         Raises
         ------
         UnknownName
-            For a prime key or segment that the series does not have, and for times of a series without any.
+            For a prime key, segment or keyword in a condition that the series does not have, and for times of a series
+            without any.
 
         Examples
         --------
@@ -390,6 +391,9 @@ class RecordSet:
         if names is not None:
             stored = [str(name) for name in info.segments.index]
             names = stored if "**ALL**" in names else check_names(names, stored, "segment", info.name)
+        if condition := where_text(given["where"]):
+            slots = [f"{key}_index" for key in known]
+            check_names(names_in(condition), [*map(str, info.keywords.index), *slots], "keyword", info.name)
         given = {name: value for name, value in given.items() if name in _ARGUMENTS}
         changes = {"series": info.name, "segments": names, "order": known, "time_key": time_key or TIME_KEYS[0]}
         return RecordSet(**{**given, **changes, **values})

@@ -18,6 +18,29 @@ from .scan import scan_set
 _HEX = re.compile(r"\b0[xX]([0-9a-fA-F]+)\b")
 _QUOTED = re.compile(r"('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
 _COLUMN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*")
+_WORDS = re.compile(
+    r"""(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
+    |(?P<time>\$\([^)]*\))
+    |(?P<number>(?:0[xX][0-9a-fA-F]+|[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)
+    |(?P<name>[A-Za-z_]\w*)
+    |(?P<mark>--|/\*|\$\w*\$|::|\S)""",
+    re.VERBOSE | re.DOTALL,
+)
+# what PostgreSQL knows and no series has: words of its language, types, and parts of times
+_SQL = frozenset(
+    """
+    and any array as asymmetric at between both by case cast collate current_date current_time current_timestamp
+    current_user day distinct dow doy else end epoch escape exists extract false for from hour ilike in interval is
+    isnull leading like localtime localtimestamp minute month not notnull null or overlay overlaps placing position
+    precision quarter row second similar some substring symmetric then time timestamp timestamptz timezone to trailing
+    trim true unknown using varying when with without week year zone bigint bit boolean char character date decimal
+    double float float4 float8 int int2 int4 int8 integer name numeric real smallint text varchar
+    """.split()  # noqa: SIM905 - a hundred quoted words say less
+)
+# columns of every series that are no keywords (drms_series.c)
+_COLUMNS = re.compile(
+    r"(?i)recnum|sunum|slotnum|sessionid|sessionns|sg_\d{3}_\w+|ln_\w+|cparms_sg\d{3}|\w+_(bzero|bscale)"
+)
 _OPERATORS = ("=", "!=", "<>", "<", "<=", ">", ">=", "like", "not like", "ilike", "~", "!~", "in", "not in", "between")
 
 
@@ -62,6 +85,59 @@ def sql_filter(where: Any, all_versions: bool = False) -> str | None:
     return text
 
 
+def way_out(condition: str) -> str | None:
+    """
+    Say how a condition would leave the parentheses that the server puts it into; None if it does not.
+
+    ``QUALITY=0) or (1=1`` does, and selects all records of the series. The server's scanner and PostgreSQL must read
+    its quotes alike, too: the scanner takes a backslash before a quote for a part of the text, and turns double quotes
+    into single ones.
+    """
+    depth = 0
+    for word in _WORDS.finditer(condition):
+        text = word[0]
+        if word["quoted"]:
+            inner = text[1:-1].replace("\\\\", "")
+            if "\\'" in inner or '\\"' in inner or (text[0] == '"' and "'" in inner.replace("''", "")):
+                return f"{text} is text that the server and its database read differently: write '…', with '' for a '"
+        elif text in "'\"":
+            return f"the quote {text} is never closed"
+        elif text in ("--", "/*", ";") or (word["mark"] and re.fullmatch(r"\$\w*\$", text)):
+            return f"{text} has no place in it: it begins a comment, another statement or another kind of text"
+        elif text in "()":
+            depth += 1 if text == "(" else -1
+            if depth < 0:
+                return "a ) closes more than was opened, and what follows would hold for the whole series"
+    return "a ( is never closed" if depth else None
+
+
+def names_in(condition: str) -> list[str]:
+    """
+    Return the names in a condition that have to be keywords.
+
+    Neither words of SQL, functions and types are among them, nor what stands in quotes, behind a point or in ``$(…)``;
+    none at all of conditions with a ``select`` of their own, which may have other tables.
+    """
+    words = list(_WORDS.finditer(condition))
+    if any(word[0].lower() == "select" for word in words):
+        return []
+    found = []
+    around = [None, *words, None]
+    for before, word, after in zip(around, words, around[2:], strict=False):
+        name = word[0]
+        ahead, behind = before[0].lower() if before else "", after[0] if after else ""
+        if (
+            word["name"]
+            and name.lower() not in _SQL
+            and not _COLUMNS.fullmatch(name)
+            and ahead not in ("::", ".", "as")
+            and behind not in ("(", ".")
+            and not (after and after["quoted"] and after.start() == word.end())  # E'…'
+        ):
+            found.append(name)
+    return list(dict.fromkeys(found))
+
+
 def where_text(where: Any) -> str | None:
     """
     Text of an SQL filter, without its brackets.
@@ -80,7 +156,7 @@ def where_text(where: Any) -> str | None:
     Raises
     ------
     RecordSetError
-        For operators and values that SQL has not.
+        For operators and values that SQL has not, and for what would reach beyond the condition (see `way_out`).
     """
     if where is None:
         return None
@@ -126,6 +202,8 @@ def sql_text(sql: str) -> str:
         raise RecordSetError(
             f"{sql!r}: the server cuts a record set at its first brace, so a condition cannot have one"
         )
+    if reason := way_out(text):
+        raise RecordSetError(f"the condition {sql!r} cannot be sent: {reason}")
     pieces = _QUOTED.split(text)
     pieces[::2] = [_HEX.sub(_signed, piece) for piece in pieces[::2]]
     return "".join(pieces)

@@ -10,14 +10,14 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from .. import quality
 from ..errors import SelectionError, UnknownName
 from ..recordset import RecordSet
+from ..series import series_of
 from ..times import to_datetime
+from .identify import identify
 from .packing import Numbers
 from .selection import select, to_record_sets
-
-# bit 31: there is no image (jsoc_fetch.c adds drms.image_exists(quality), which tests it)
-NO_IMAGE = 0x80000000
 
 
 @pd.api.extensions.register_dataframe_accessor("jsoc")
@@ -143,19 +143,23 @@ class JsocAccessor:
         cells = ["" if missing else str(cell) for cell, missing in zip(column, column.isna(), strict=True)]
         found = pd.Series(to_datetime(cells, scale=scale), index=column.index, name=column.name)
         if scale == "utc":
-            return found.dt.tz_localize("UTC")
+            aware: pd.Series = found.dt.tz_localize("UTC")
+            return aware
         found.attrs["jsoc"] = {"tai": [found.name]}
         return found
 
-    def good(self, any_bit: bool = False) -> pd.Series:
+    def good(self, level: str | int = "image", any_bit: bool = False) -> pd.Series:
         """
-        Tell the rows that have a usable image.
+        Tell the rows that have a good image.
 
         Parameters
         ----------
+        level : {"image", "usable", "clean"} or int
+            "image": there is one; JSOC leaves other records out of every export (QUALITY bit 31). "usable": nothing
+            spoils it; `jsoclite.quality` says what does, for each family of series, and why. "clean": no bit is set.
+            An int is a mask: an image with none of these bits.
         any_bit : bool
-            Whether any bit of ``QUALITY`` makes a row bad. By default only bit 31 does: no image exists, and JSOC
-            leaves the record out of every export.
+            The same as "clean".
 
         Returns
         -------
@@ -165,17 +169,68 @@ class JsocAccessor:
         Raises
         ------
         UnknownName
-            If there is no column ``QUALITY``.
+            If there is no column ``QUALITY``, or nobody knows what spoils an image of this series.
+        ValueError
+            For a level that there is not.
 
         Examples
         --------
         >>> df = client.query("hmi.M_720s[2011.01.11_21:00:00_TAI/24m]")
-        >>> df.jsoc.good().tolist()
-        [False, ...]
+        >>> df.jsoc.good().tolist(), df.jsoc.good("clean").tolist()
+        ([False, ...], [False, ...])
         """
-        quality = self._column("QUALITY").astype("Int64")
-        bad = quality != 0 if any_bit else (quality & NO_IMAGE) != 0
-        return (~bad).fillna(False).astype(bool)
+        column = self._column("QUALITY")
+        level = "clean" if any_bit else level
+        if level != "usable":  # the others mean the same for all series
+            return quality.good("", column, level)
+        found = np.zeros(len(column), dtype=bool)
+        for series, places in self._rows_of_series():
+            found[places] = quality.good(series, column.iloc[places], level)
+        return pd.Series(found, index=column.index, name=column.name)
+
+    def quality(self, keyword: str = "QUALITY") -> pd.Series:
+        """
+        Say what the bits of QUALITY mean, row by row; see `jsoclite.quality.explain`.
+
+        Parameters
+        ----------
+        keyword : {"QUALITY", "QUALLEV0", "QUALLEV1", "QUAL_S"}
+            Which word.
+
+        Returns
+        -------
+        pandas.Series
+            Text; empty where no bit is set, NA where the value is missing.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such column, or its bits are not known for this series.
+
+        Examples
+        --------
+        >>> df = client.query("hmi.M_720s[2011.01.11_21:00:00_TAI/12m]")
+        >>> df.jsoc.quality().iloc[0]
+        '0x80000000: no image was made, the record is empty...'
+        """
+        column = self._column(keyword)
+        texts = np.full(len(column), None, dtype=object)
+        for series, places in self._rows_of_series():
+            values, kinds = pd.factorize(column.iloc[places])
+            known = ["; ".join(quality.explain(series, one, keyword=keyword)) for one in kinds]
+            texts[places] = np.array([*known, None], dtype=object)[values]  # -1 where the value is missing
+        return pd.Series(texts, index=column.index, name=column.name, dtype="str")
+
+    def _rows_of_series(self) -> list[tuple[str, Numbers]]:
+        """Return each series, and the places of its rows."""
+        series = self._frame.attrs.get("jsoc", {}).get("series")
+        try:
+            names = np.array([series_of(name) for name in identify(self._frame)[0]], dtype=object)
+        except SelectionError:  # a query's own rows, by time or the like
+            if series is None:
+                raise
+            return [(str(series), np.arange(len(self._frame)))]
+        return [(name, np.flatnonzero(names == name)) for name in dict.fromkeys(names)]
 
     def _column(self, keyword: str) -> pd.Series:
         frame = self._frame

@@ -26,6 +26,7 @@ from urllib.parse import quote, quote_plus, urljoin
 
 from ..errors import UNFIT, QueryError, ServerError, UnknownSeries
 from ..series import SeriesInfo, nearest_names, series_of
+from . import limits
 from ._drms import definition
 from .definitions import Definitions
 
@@ -87,15 +88,16 @@ class Jsoc:
         with ``^ns\\.`` is taken for a namespace there, and ends the program; ``[.]`` means the same and does not.
         """
         if pattern is None:
-            return self.transport.request(self.server.url_show_series, "").checked(_series)
+            return self.transport.request(self.server.url_show_series, "", most=limits.SERIES).checked(_series)
         if pattern.startswith("^"):
             pattern = pattern.replace("\\.", "[.]")
-        reply = self.transport.request(self.server.url_show_series, "filter=" + quote(pattern, safe=""))
+        query = "filter=" + quote(pattern, safe="")
+        reply = self.transport.request(self.server.url_show_series, query, most=limits.SERIES)
         return reply.checked(_series)
 
     def series_struct(self, series: str) -> Any:
         """Return the definition of a series."""
-        return self._info({"op": "series_struct", "ds": series}).checked(_object)
+        return self._struct(series).checked(_object)
 
     def definition(self, name: str, *, anew: bool = False) -> SeriesInfo:
         """
@@ -122,7 +124,7 @@ class Jsoc:
                 known = shape(found[0])
                 known.age = dt.timedelta(seconds=found[1])
                 return known
-        answer = self._info({"op": "series_struct", "ds": name})
+        answer = self._struct(name)
         reply = answer.checked(_object)
         if reply.get("status") != 0:
             said = str(reply.get("error") or "").strip()
@@ -134,6 +136,9 @@ class Jsoc:
             self._kept.write(name, reply)
         return made
 
+    def _struct(self, series: str) -> Reply:
+        return self._info({"op": "series_struct", "ds": series}, most=limits.DEFINITION)
+
     def _similar(self, name: str) -> str:
         namespace = re.escape(name.partition(".")[0])
         try:
@@ -144,7 +149,7 @@ class Jsoc:
 
     def rs_summary(self, record_set: str) -> Any:
         """Return the number of records of a set."""
-        return self._info({"op": "rs_summary", "ds": record_set}).checked(_count)
+        return self._info({"op": "rs_summary", "ds": record_set}, most=limits.SMALL).checked(_count)
 
     def rs_list(
         self,
@@ -182,7 +187,11 @@ class Jsoc:
         params |= {"R": "1"} if names else {}
         params |= {"M": "1"} if full else {}
         params |= {} if limit is None else {"n": str(int(limit))}
-        return self._info(params, retries=retries)
+        # limit=0 is all
+        values = abs(limit or 0) * (len(keywords) + len(segments) + len(links) + 1)
+        wide = {"**ALL**", "**NONE**"}.intersection(keywords, segments, links)
+        most = limits.SMALL + limits.VALUE * values if values and not wide else limits.LARGEST_REPLY
+        return self._info(params, retries=retries, most=min(most, limits.LARGEST_REPLY))
 
     def records(
         self, record_set: str, keywords: Sequence[str], segments: Sequence[str] = (), *, full: bool = False
@@ -190,8 +199,10 @@ class Jsoc:
         """List records as `rs_list` does, decoded: ``keywords`` and ``segments`` are columns of one length."""
         return self.rs_list(record_set, keywords, segments, full=full).checked(_records)
 
-    def _info(self, params: Mapping[str, str], *, retries: int | None = None) -> Reply:
-        return self.transport.ask(self.server.url_jsoc_info, params, retries=retries)
+    def _info(
+        self, params: Mapping[str, str], *, retries: int | None = None, most: int = limits.LARGEST_REPLY
+    ) -> Reply:
+        return self.transport.ask(self.server.url_jsoc_info, params, retries=retries, most=most)
 
     # -- exports --------------------------------------------------------------------------------------------------
 
@@ -205,18 +216,18 @@ class Jsoc:
             If nobody can say whether the server has taken it.
         """
         params = {"op": "exp_request", "format": "json", **params}
-        return self.transport.ask(self.server.url_jsoc_fetch, params, private=True, once=True).data
+        return self.transport.ask(self.server.url_jsoc_fetch, params, private=True, once=True, most=limits.EXPORT).data
 
     def exp_status(self, request_id: str) -> Any:
         """Return what became of a request."""
         params = {"op": "exp_status", "requestid": request_id}
-        return self.transport.ask(self.server.url_jsoc_fetch, params).data
+        return self.transport.ask(self.server.url_jsoc_fetch, params, most=limits.EXPORT).data
 
     def check_address(self, address: str) -> Any:
         """Return whether an e-mail address is registered; ``checkonly`` keeps the program from registering it."""
         # the program decodes the address once more (checkAddress.sh)
         params = {"address": quote_plus(address), "checkonly": "1"}
-        return self.transport.ask(self.server.url_check_address, params, private=True).data
+        return self.transport.ask(self.server.url_check_address, params, private=True, most=limits.SMALL).data
 
     def pending(self, address: str) -> list[str] | None:
         """
@@ -237,7 +248,8 @@ class Jsoc:
     def _manage(self, address: str, operation: str) -> tuple[str, str]:
         url = urljoin(self.server.url_jsoc_fetch, "manage-request.sh")
         try:
-            body = self.transport.ask(url, {"address": address, "operation": operation}, private=True).data
+            params = {"address": address, "operation": operation}
+            body = self.transport.ask(url, params, private=True, most=limits.SMALL).data
         except ServerError:
             return "", ""
         return (str(body.get("status")), str(body.get("msg"))) if isinstance(body, dict) else ("", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import re
 import time
@@ -14,17 +15,14 @@ from typing import TypeVar
 import requests
 import urllib3
 
+from .limits import FLOOR_BYTES_PER_S, FLOOR_WINDOW_S, LONGEST_WAIT_S, SlowAnswer
+
 T = TypeVar("T")
 
 log = logging.getLogger("jsoclite")
 
 # 429 and 5xx speak of the moment, not of the request; 404 and 403 are final for queries.
 TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
-
-# A server that has nothing to send falls silent and meets the time-out. One that sends less than this is as good as
-# silent, but would keep a script waiting for days: 1 KiB/s means 4.5 hours for one 4096 x 4096 image.
-FLOOR_BYTES_PER_S = 1024
-FLOOR_WINDOW_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,6 @@ class Clock:
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
-
-
-class SlowAnswer(requests.exceptions.Timeout):
-    """Bytes trickle in below the floor on speed."""
 
 
 @dataclass
@@ -116,7 +110,7 @@ class Again(Exception):
         self.wait = retry_after(headers or {}) or 0.0
 
 
-def repeat(attempt: Callable[[], T], tries: int, clock: Clock, name: str = "") -> T:
+def repeat(attempt: Callable[[], T], tries: int, clock: Clock, name: str = "", *, until: float = math.inf) -> T:
     """
     Call until it does not raise `Again`.
 
@@ -130,6 +124,8 @@ def repeat(attempt: Callable[[], T], tries: int, clock: Clock, name: str = "") -
         Where the time comes from.
     name : str
         What the log calls it.
+    until : float
+        When no other try begins any more.
 
     Raises
     ------
@@ -144,9 +140,9 @@ def repeat(attempt: Callable[[], T], tries: int, clock: Clock, name: str = "") -
             if again.moved:
                 waits = backoff(tries, clock)
             wait = next(waits, None) if again.worth else None
-            if wait is None:
+            wait = None if wait is None else max(wait, again.wait)
+            if wait is None or clock.now() + wait >= until:
                 raise again.error from None
-            wait = max(wait, again.wait)
             log.info("%s%s; next try in %.1f s", f"{name}: " if name else "", again, wait)
             clock.sleep(wait)
 
@@ -158,7 +154,7 @@ def backoff(tries: int, clock: Clock, *, base: float = 0.5, ceiling: float = 60.
 
 
 def retry_after(
-    headers: Mapping[str, str], now: Callable[[], float] = time.time, *, ceiling: float = 300.0
+    headers: Mapping[str, str], now: Callable[[], float] = time.time, *, ceiling: float = LONGEST_WAIT_S
 ) -> float | None:
     """Return the seconds a server asks to wait (RFC 9110: number or date), at most `ceiling`; None if it is silent."""
     value = headers.get("Retry-After", "").strip()
@@ -168,7 +164,7 @@ def retry_after(
         return min(float(value), ceiling)
     try:
         return min(max(0.0, parsedate_to_datetime(value).timestamp() - now()), ceiling)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
 
 
@@ -180,7 +176,8 @@ def is_transient(error: BaseException | int) -> bool:
         return False
     return isinstance(
         error,
-        requests.exceptions.ConnectionError
+        SlowAnswer
+        | requests.exceptions.ConnectionError
         | requests.exceptions.Timeout
         | requests.exceptions.ChunkedEncodingError
         | requests.exceptions.ContentDecodingError

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any, Final, overload
@@ -23,8 +24,15 @@ from .scale import BEGINS, BEGINS_UTC
 from .server import format_time, scan_duration
 
 _EPOCH = dt.datetime(1977, 1, 1)
+_JD_1977 = 2443144.5
 _SINCE_1970 = 220_924_800_000_000  # microseconds from 1970 to 1977, counted without leap seconds
 _LAST = 9_223_372_036_854_775  # microseconds that datetime64[ns] reaches from 1970 either way
+# dates of other programs: sunpy reads these, DRMS something else or nothing
+_OTHER_DATES = re.compile(
+    r"(?:(?P<year>[0-9]{4})(?:/(?P<month>[0-9]{1,2})/(?P<day>[0-9]{1,2})|:(?P<day_of_year>[0-9]{3}))"
+    r"|(?P<day2>[0-9]{1,2})-(?P<month2>[A-Za-z]{3,9})-(?P<year2>[0-9]{4}))(?:[T _:](?P<clock>.+))?"
+    r"|(?P<digits>[0-9]{14}(?:\.[0-9]+)?)"
+)
 _EPOCH64 = np.datetime64("1977-01-01T00:00:00", "us")
 
 
@@ -50,6 +58,18 @@ class DrmsTime:
 
     seconds: float
     scale: str = field(default="tai", compare=False)
+
+    @classmethod
+    def parse(cls, text: str, scale: str = "utc") -> DrmsTime:
+        """
+        Read a string in a form of DRMS itself, which can stand in a record set as it is.
+
+        Raises
+        ------
+        RecordSetError
+            For every other.
+        """
+        return cls(*read_time_string(text, scale))
 
     def __str__(self) -> str:
         return self.tai
@@ -88,6 +108,17 @@ class DrmsTime:
         seconds = self.seconds - _leaps(self.seconds)
         return _EPOCH.replace(tzinfo=dt.UTC) + dt.timedelta(microseconds=round(seconds * 1e6))
 
+    def to_astropy(self) -> Any:
+        """
+        Return an `astropy.time.Time`, leap seconds and all, in the scale in which this one was written.
+
+        Examples
+        --------
+        >>> tai("2014-01-01").to_astropy()
+        <Time object: scale='tai' format='isot' value=2014-01-01T00:00:00.000>
+        """
+        return Times([self]).to_astropy()[0]
+
     @staticmethod
     def _count(seconds: float) -> dt.datetime | None:
         """Date of a count of seconds; None where Python's calendar is not the server's."""
@@ -116,6 +147,30 @@ class DrmsTime:
         return NotImplemented
 
 
+class Times(list[DrmsTime]):
+    """
+    Several times; `numpy`, `pandas` and `astropy.time.Time` take them as UTC.
+
+    Examples
+    --------
+    >>> tai("2014-01-01", "2014-01-02").to_astropy()
+    <Time object: scale='tai' format='isot' value=['2014-01-01T00:00:00.000' '2014-01-02T00:00:00.000']>
+    """
+
+    def to_astropy(self) -> Any:
+        """Return an array-valued `astropy.time.Time`, in TAI unless all were written in UTC; with leap seconds."""
+        from astropy.time import Time
+
+        days = np.array([one.seconds for one in self]) / 86400.0
+        moments = Time(_JD_1977, days, format="jd", scale="tai")
+        moments.format = "isot"
+        return moments.utc if {one.scale for one in self} == {"utc"} else moments
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """UTC as ``datetime64[ns]``; a leap second is the first second of the next day."""
+        return np.array([one.datetime64 for one in self], dtype=dtype or "datetime64[ns]")
+
+
 def parse_time(value: Any, scale: str = "utc") -> DrmsTime:
     """
     Read one time.
@@ -124,7 +179,9 @@ def parse_time(value: Any, scale: str = "utc") -> DrmsTime:
     ----------
     value : str, datetime, date, pandas.Timestamp, numpy.datetime64, astropy.time.Time or DrmsTime
         Strings in any form that DRMS reads: ``2014.01.01_00:00:00_TAI``, parts of it, ``2014-01-01T00:00:00Z``, day of
-        the year, named and Roman months, fractional days, ``JD_…``, ``MJD_…``. An aware datetime keeps its instant.
+        the year, named and Roman months, fractional days, ``JD_…``, ``MJD_…``; and those that sunpy reads besides:
+        ``2014/01/01 12:00``, ``01-Jan-2014``, ``2014:001:12:00:00``, ``20140101120000``. An aware datetime keeps its
+        instant.
     scale : {"utc", "tai"}
         What input without a zone is meant in. UTC is what DRMS and sunpy take it for; JD and MJD without a zone are TT
         in DRMS, and here where `scale` is "utc".
@@ -148,8 +205,7 @@ def parse_time(value: Any, scale: str = "utc") -> DrmsTime:
     if scale not in ("utc", "tai"):
         raise RecordSetError(f"the scale of a time is 'utc' or 'tai', not {scale!r}")
     if isinstance(value, str):
-        seconds, written = read_time_string(value, scale)
-        return DrmsTime(seconds, written)
+        return DrmsTime.parse(_as_drms(value), scale)
     if isinstance(value, bytes):
         return parse_time(value.decode("latin-1"), scale)
     if isinstance(value, np.datetime64):
@@ -166,7 +222,22 @@ def parse_time(value: Any, scale: str = "utc") -> DrmsTime:
     )
 
 
-def tai(value: Any) -> Any:
+def _as_drms(text: str) -> str:
+    """Write the dates of other programs as DRMS does; the day comes first only where the month is a word."""
+    match = _OTHER_DATES.fullmatch(text.strip())
+    if match is None:
+        return text
+    found = {name: value for name, value in match.groupdict().items() if value}
+    date = ".".join(
+        found[name] for name in ("year", "year2", "month", "month2", "day", "day2", "day_of_year") if name in found
+    )
+    if "digits" in found:
+        digits = found["digits"]
+        return f"{digits[:4]}.{digits[4:6]}.{digits[6:8]}_{digits[8:10]}:{digits[10:12]}:{digits[12:]}"
+    return f"{date}_{found['clock']}" if "clock" in found else date
+
+
+def tai(value: Any, *more: Any) -> Any:
     """
     Read one or several times; what has no zone is TAI.
 
@@ -174,11 +245,13 @@ def tai(value: Any) -> Any:
     ----------
     value : time or sequence of times
         See `parse_time`.
+    *more : time
+        Others: ``tai(first, last)`` is a list of both.
 
     Returns
     -------
-    DrmsTime or list of DrmsTime
-        A list where `value` is a list, an array, a Series or an array-valued `Time`.
+    DrmsTime or Times
+        `Times` (a list of `DrmsTime`) where `value` is a list, an array, a Series or an array-valued `Time`.
 
     Raises
     ------
@@ -190,10 +263,10 @@ def tai(value: Any) -> Any:
     >>> str(tai("2015-08-27T06:00:00"))
     '2015.08.27_06:00:00_TAI'
     """
-    return _one_or_many(value, "tai")
+    return _one_or_many([value, *more] if more else value, "tai")
 
 
-def utc(value: Any) -> Any:
+def utc(value: Any, *more: Any) -> Any:
     """
     Read one or several times; what has no zone is UTC, but for columns of ``times="tai"``. Everything else is as for
     `tai`.
@@ -202,11 +275,13 @@ def utc(value: Any) -> Any:
     ----------
     value : time or sequence of times
         See `parse_time`.
+    *more : time
+        Others.
 
     Returns
     -------
-    DrmsTime or list of DrmsTime
-        A list where `value` is a list, an array, a Series or an array-valued `Time`.
+    DrmsTime or Times
+        `Times` (a list of `DrmsTime`) where `value` is a list, an array, a Series or an array-valued `Time`.
 
     Raises
     ------
@@ -218,21 +293,32 @@ def utc(value: Any) -> Any:
     >>> str(utc("2015-08-27T06:00:00"))
     '2015.08.27_06:00:36_TAI'
     """
-    return _one_or_many(value, "utc")
+    return _one_or_many([value, *more] if more else value, "utc")
 
 
-def is_time(value: Any) -> bool:
+def is_time(value: Any, format: str | None = None) -> bool:
     """
     Whether `parse_time` reads it.
+
+    Parameters
+    ----------
+    value : object
+        What may be a time.
+    format : str, optional
+        Whether it is a string in this form of `datetime.datetime.strptime`, too.
 
     Examples
     --------
     >>> is_time("2014.01.01_TAI"), is_time("2014.13.01"), is_time("2014-01-01T00:00:00+01:00")
     (True, False, False)
+    >>> is_time("2014-01-01", "%Y-%m-%d"), is_time("2014-01-01", "%d.%m.%Y")
+    (True, False)
     """
     try:
+        if format is not None:
+            dt.datetime.strptime(value, format)
         parse_time(value)
-    except RecordSetError:
+    except (RecordSetError, ValueError, TypeError):
         return False
     return True
 
@@ -275,7 +361,7 @@ def _one_or_many(value: Any, scale: str) -> Any:
     except TypeError:
         return parse_time(value, scale)
     scale = _scale_of(value, scale)
-    return [parse_time(one, scale) for one in several]
+    return Times(parse_time(one, scale) for one in several)
 
 
 def _of_datetime(value: dt.datetime, scale: str) -> DrmsTime:
@@ -303,7 +389,7 @@ def _of_count(seconds: int, fraction: float, scale: str) -> DrmsTime:
 
 def _of_astropy(value: Any) -> DrmsTime:
     moment = value.tai
-    days, rest = float(moment.jd1) - 2443144.5, float(moment.jd2)
+    days, rest = float(moment.jd1) - _JD_1977, float(moment.jd2)
     seconds = round(days * 86400.0 + rest * 86400.0, 6)
     if not math.isfinite(seconds):
         raise RecordSetError(f"{value!r} is masked: drop rows without a time first")

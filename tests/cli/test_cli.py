@@ -168,7 +168,10 @@ def test_an_interrupt_is_exit_code_130(monkeypatch, capsys):
 
 def examples():
     """Return the example of each command, in an order in which they can be run."""
-    order = ["series", "info", "query", "count", "get", "export", "attach", "status", "verify", "completion"]
+    order = [
+        *("series", "info", "query", "count", "coverage", "get", "export", "attach", "cancel", "status", "verify"),
+        "completion",
+    ]
     assert {*order, "sandbox"} == set(program.commands)
     for name in order:
         with click.Context(program) as context:
@@ -487,3 +490,54 @@ def test_sandbox_until_interrupted():
         _, err = process.communicate(timeout=30)
     assert process.returncode == 0
     assert err == ""
+
+
+@pytest.fixture
+def slow(monkeypatch, hand_clock):
+    """A sandbox that stages for an hour, and clients whose waiting costs no time."""
+    monkeypatch.setattr("jsoclite.client.Clock", lambda: hand_clock.clock)
+    with Sandbox(staging_s=3600) as made:
+        yield made
+
+
+class Terminal(io.StringIO):
+    """A person who types."""
+
+    def isatty(self):
+        return True
+
+
+def test_cancel(slow, capsys):
+    shared = ["--server", slow.url, "--email", slow.email]
+    assert main([*shared, "export", "hmi.M_720s[2014.01.01_TAI]{magnetogram}"]) == 0
+    name = capsys.readouterr().out.strip()
+    assert main([*shared, "cancel", "JSOC_20140101_001", name]) == 3
+    out, err = capsys.readouterr()
+    assert out == f"{name} is cancelled\n"
+    assert f"JSOC_20140101_001 is not cancelled: {name} pends for this address" in err
+    assert main([*shared, "cancel", name]) == 1
+    assert "nothing pends for this address" in capsys.readouterr().err
+    assert slow.email not in err
+    assert main([*shared, "cancel", "../x"]) == 1
+
+
+@pytest.mark.parametrize("answer", ["y", "n", None])
+def test_on_a_terminal_a_request_in_the_way_can_be_cancelled(slow, capsys, monkeypatch, answer, hand_clock):
+    shared = ["--server", slow.url, "--email", slow.email]
+    main([*shared, "export", "hmi.M_720s[2014.01.01_TAI]{magnetogram}"])
+    name = capsys.readouterr().out.strip()
+    if answer:
+        monkeypatch.setattr(sys, "stdin", Terminal(f"{answer}\n"))
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    began = hand_clock.time
+    code = main([*shared, "export", "-q", "hmi.M_720s[2014.01.02_TAI]{magnetogram}"])
+    out, err = capsys.readouterr()
+    assert (f"{name} is in the way" in err) == bool(answer)
+    if answer == "y":
+        assert code == 0
+        assert out.strip() != name
+        assert hand_clock.time - began < 90
+    else:  # an hour later it is told
+        assert code == 1
+        assert "status 7" in err
+        assert name in err

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from itertools import pairwise
 from urllib.parse import parse_qs
 
@@ -39,7 +40,8 @@ class Answers:
         mock.add_callback(responses.POST, MANAGE, self._manage)
         mock.post(CHECK, json={"status": 2, "msg": "Email address is valid and registered."})
         transport = Transport(resolve_server(BASE), clock=hand_clock.clock, retries=1)
-        self.orders = Account(Jsoc(transport), ADDRESS)
+        self.jsoc = Jsoc(transport)
+        self.orders = Account(self.jsoc, ADDRESS)
 
     def export(self, *sets) -> Export:
         return self.orders.export([self.orders.request(one) for one in sets])
@@ -338,13 +340,62 @@ def test_timeout_keeps_the_id(jsoc):
     assert isinstance(caught.value, TimeoutError)
 
 
+def pends(request_id):
+    """What manage-request.sh says."""
+    about = f"[ request_id={request_id}, start_time=2026-01-01 00:00:00 ]"
+    return {"status": "2", "msg": f"existing export request for export user {ADDRESS} {about}"}
+
+
+@pytest.mark.parametrize(
+    "answer", [pends("JSOC_20260101_888"), {"status": "1", "msg": "none"}, {"status": "-1"}, {"status": "2"}, 404]
+)
+def test_what_does_not_pend_is_not_cancelled(jsoc, answer):
+    """The program knows the address only: cancelling would hit whatever pends."""
+    jsoc.on_manage = [answer]
+    request = jsoc.orders.attached("JSOC_20260101_777")
+    assert not request.cancel()
+    assert jsoc.managed == ["check"]
+    assert request.pending
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_is_in_the_way_can_be_cancelled(jsoc, hand_clock, own):
+    """Also a request of ours that has failed, and that JSOC goes on naming (fact 1)."""
+    name = "JSOC_20260101_001" if own else "JSOC_20260101_777"
+    first = [{"status": 2, "requestid": name, "wait": 10}] if own else []
+    jsoc.on_submit = [*first, {"status": 7, "error": f"pending export requests ({name})"}]
+    jsoc.on_poll[name] = [{"status": 4, "requestid": name, "error": "it failed"} if own else pending(name)]
+    jsoc.on_manage = [pends(name), {"status": "3", "msg": "cancelled"}]
+    asked = []
+    jsoc.orders = Account(jsoc.jsoc, ADDRESS, lambda request: asked.append(request.id) or True)
+    export = jsoc.export(*["s.a[1]"] * own, SET)
+    began = hand_clock.time
+    while (delay := export.advance()) is not None:
+        hand_clock.sleep(delay)
+    assert asked == [name]
+    assert jsoc.managed == ["check", "cancel"]
+    assert export[-1].status is ExportStatus.DONE
+    assert hand_clock.time - began < 90
+
+
+def test_each_is_asked_about_once(jsoc, hand_clock):
+    asked = []
+    jsoc.orders = Account(jsoc.jsoc, ADDRESS, lambda request: bool(asked.append(request.id)))
+    jsoc.on_submit = [{"status": 7, "error": "pending export requests (JSOC_20260101_777, JSOC_20260101_778)"}] * 100
+    export = jsoc.export(SET)
+    while (delay := export.advance()) is not None:
+        hand_clock.sleep(delay)
+    assert asked == ["JSOC_20260101_777", "JSOC_20260101_778"]
+    assert jsoc.managed == []
+
+
 def test_cancel(jsoc):
     jsoc.on_poll["JSOC_20260101_001"] = [pending("JSOC_20260101_001")]
-    jsoc.on_manage = [{"status": "3", "msg": "cancelled"}]
+    jsoc.on_manage = [pends("JSOC_20260101_001"), {"status": "3", "msg": "cancelled"}]
     export = jsoc.export("s.a[1]", "s.a[2]")
     export.advance()
     assert export.cancel()
-    assert jsoc.managed == ["cancel"]
+    assert jsoc.managed == ["check", "cancel"]
     assert export.done
     assert len(jsoc.submitted) == 1
 
@@ -403,7 +454,7 @@ def test_a_movie_is_asked_for_with_its_arguments_and_read(jsoc, kind):
     jsoc.on_poll[key] = [{"status": "0", "reqid": key, "dir": "/SUM1/D1/S00000", "data": rows}]
     export = jsoc.orders.export([jsoc.orders.request(SET, protocol=protocol)]).wait()
     assert jsoc.submitted[0]["protocol"] == protocol
-    assert [(file.record, file.segment) for file in export.files] == [
+    assert list(zip(export.files.index, export.files.segment, strict=True)) == [
         (key, "movie"),
         ("hmi.M_720s[2014.01.01_00:00:00_TAI][3]", "magnetogram"),
     ]
@@ -456,3 +507,114 @@ def test_what_is_in_the_way_for_ever_makes_no_hot_loop(jsoc, hand_clock, state, 
     assert export.done
     assert "status 7" in str(export[0].error)
     assert names.partition(",")[0] in str(export[0].error)
+
+
+@pytest.fixture
+def calls(monkeypatch, hand_clock):
+    """When what was asked, as it left."""
+    found = []
+    send = requests.Session.request
+
+    def spy(self, method, url, **options):
+        operation = re.search(r"op=(\w+)", f"{url}&{options.get('data')}")
+        found.append((hand_clock.time, operation[1] if operation else url))
+        return send(self, method, url, **options)
+
+    monkeypatch.setattr(requests.Session, "request", spy)
+    return found
+
+
+def _most_in(times, seconds):
+    """The most calls in any stretch of so many seconds."""
+    return max((sum(begin <= time < begin + seconds for time in times) for begin in times), default=0)
+
+
+@pytest.mark.parametrize("names", ["JSOC_20260101_777", "JSOC_20260101_777, JSOC_20260101_778", "", "own"])
+@pytest.mark.parametrize("state", IN_THE_WAY)
+def test_calls_per_hour_for_all_that_status_7_can_name(jsoc, hand_clock, calls, state, names):
+    """All calls that leave the machine, whatever they are about: the transport counts them, not who asks."""
+    first = []
+    if names == "own":  # the request before has ended here, and JSOC goes on naming it
+        names, first = "JSOC_20260101_001", [{"status": 2, "requestid": "JSOC_20260101_001", "wait": 10}]
+    blocked = {"status": 7, "error": f"User has pending export requests ({names}); please wait"}
+    jsoc.on_submit = first + [blocked] * 1000
+    jsoc.on_poll["JSOC_20260101_777"] = [IN_THE_WAY[state]]
+    jsoc.on_poll["JSOC_20260101_778"] = [pending("JSOC_20260101_778")]
+    export = jsoc.export(*["s.a[1]"] * len(first), SET)
+    began = hand_clock.time
+    while (delay := export.advance()) is not None:
+        hand_clock.sleep(delay)
+    offers = [time for time, what in calls if what == "exp_request"]
+    # a minute between two refused offers; after an hour the reason and the id
+    assert all(later - earlier >= 60 for earlier, later in pairwise(offers[len(first) :]))
+    assert 3600 <= hand_clock.time - began <= 3600 + 700
+    assert "status 7" in str(export[-1].error)
+    assert names.partition(",")[0] in str(export[-1].error)
+    times = [time for time, _ in calls]
+    assert _most_in(times, 60) <= 24
+    assert _most_in(times, 3600) <= 61 + 2 * 160
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_others_that_go_on_are_waited_for(jsoc, hand_clock, new):
+    """An hour is for one that blocks; a colleague's long chain under the same address has a new id each time."""
+    ids = [f"JSOC_20260101_{number if new else 500}" for number in range(500, 700)]
+    jsoc.on_submit = [{"status": 7, "error": f"User has pending export requests ({one})"} for one in ids]
+    for one in ids:
+        jsoc.on_poll[one] = [pending(one)] * 20 + [done(one)]
+    export = jsoc.export(SET)
+    began = hand_clock.time
+    while (delay := export.advance()) is not None and hand_clock.time - began < 3 * 3600:
+        hand_clock.sleep(delay)
+    assert export.done is not new
+
+
+def test_many_requests_are_polled_no_faster_than_one_client_may(jsoc, calls):
+    ids = [f"JSOC_20260101_{number}" for number in range(100, 150)]
+    jsoc.on_poll = {one: [pending(one)] for one in ids}
+    export = jsoc.orders.export([jsoc.orders.attached(one) for one in ids])
+    with pytest.raises(errors.StagingTimeout):
+        export.wait(timeout=1800)
+    times = [time for time, _ in calls]
+    assert _most_in(times, 60) <= 24
+    assert {what for _, what in calls} == {"exp_status"}
+    assert len({key for _, key in jsoc.polled}) == 50  # each has its turn
+
+
+def test_the_transport_spaces_whatever_asks(jsoc, calls):
+    request = jsoc.orders.attached("JSOC_20260101_777")
+    jsoc.on_poll["JSOC_20260101_777"] = [pending("JSOC_20260101_777")]
+    jsoc.on_manage = [{"status": "1", "msg": ""}] * 100
+    jsoc.on_submit = [{"status": 7, "error": "pending"}] * 100
+    other = jsoc.orders.request(SET)
+    for _ in range(100):
+        request.refresh()
+        request.pending_at_server()
+        other.submit()
+    times = [time for time, what in calls if "checkAddress" not in what]
+    assert len(times) == 300
+    assert _most_in(times, 60) <= 24
+    assert _most_in(times, 1) <= 12
+
+
+@pytest.mark.parametrize("status", [503, 429])
+def test_tries_of_a_busy_server_count_too(jsoc, calls, status):
+    jsoc.on_poll["JSOC_20260101_777"] = [status]
+    export = jsoc.orders.export([jsoc.orders.attached("JSOC_20260101_777")])
+    with pytest.raises(errors.ServerError):
+        export.wait()
+    assert _most_in([time for time, _ in calls], 60) <= 24
+
+
+def test_questions_of_other_kinds_do_not_wait(hand_clock):
+    with responses.RequestsMock() as mock:
+        mock.get(BASE + "cgi-bin/ajax/jsoc_info", json={"status": 0, "count": 1})
+        jsoc = Jsoc(Transport(BASE, clock=hand_clock.clock))
+        for _ in range(100):
+            jsoc.rs_summary(SET)
+    assert hand_clock.slept == []
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), "1e999", 1e300, [], "²"])
+def test_a_status_that_is_no_number(value):
+    assert read_reply({"status": value}, BASE).status is ExportStatus.UNKNOWN_ERROR

@@ -197,7 +197,7 @@ def _export(client: jsoclite.Client, _: Path) -> str:
         export.wait(timeout=4 * 3600, progress=False)
     finally:
         text += _shown(export, export[0], *[request.error for request in export if isinstance(request.error, str)])
-    export.urls, export.files, export.ids
+    export.urls, export.files.url.tolist(), export.ids
     return text
 
 

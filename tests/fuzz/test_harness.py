@@ -23,10 +23,12 @@ def raising(error):
         (raising(jsoclite.ServerError("no answer")), None),
         (raising(KeyError("name")), "KeyError"),
         (raising(ValueError("no number")), "ValueError"),
-        (raising(jsoclite.ServerError("\x1b[31m")), "ControlCharacter"),
+        (raising(ValueError("\x1b[31m")), "ValueError"),
+        (raising(jsoclite.ServerError("\x1b[31m")), None),  # errors and warnings take these out
+        (lambda: "\x1b[31m", "ControlCharacter"),
         (raising(jsoclite.ServerError("me@example.org")), "Secret"),
         (lambda: "\ud800", "Surrogate"),
-        (lambda: jsoclite.errors.warn("\x07"), "ControlCharacter"),
+        (lambda: jsoclite.errors.warn("\x07"), None),
         (lambda: BusyClock(longest=5).sleep(6), "Hang"),
     ],
 )

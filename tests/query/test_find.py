@@ -60,6 +60,94 @@ def test_nearest_has_a_row_for_each_channel(client):
     assert len(one) == 1
 
 
+def flagged(client, series="hmi.M_720s", day="2011.01.11_TAI"):
+    """Return a day of records that some bits are set in, as the sandbox makes them."""
+    return client.query(f"{series}[{day}/30d]", keywords="T_REC,QUALITY,T_OBS")
+
+
+@pytest.mark.parametrize("level", ["image", "usable", "clean", 0x10000])
+def test_nearest_and_latest_take_records_of_a_level(client, level):
+    every = flagged(client)
+    bad = every[~every.jsoc.good(level)]
+    fine = every[every.jsoc.good(level)]
+    assert len(bad)
+    df = client.nearest("hmi.M_720s", bad.time, "30d", good=level, keywords="T_REC")
+    for stamp, time in zip(bad.time, df.time, strict=True):
+        assert abs(time - stamp) == (fine.time - stamp).abs().min()
+    assert df.QUALITY.notna().all()
+    last = client.latest("hmi.M_720s", 3, good=level, keywords="T_REC")
+    assert last.jsoc.good(level).tolist() == [True] * 3
+
+
+def test_latest_goes_back_to_good_records(gappy):
+    every = gappy.query("hmi.M_720s", keywords="T_REC,QUALITY")
+    for level in ("image", "usable", "clean"):
+        found = gappy.latest("hmi.M_720s", 2, good=level)
+        assert found.index.tolist() == every[every.jsoc.good(level)].index[-2:].tolist()
+    assert gappy.latest("hmi.M_720s", 10**4, good="image").index.tolist() == every[every.jsoc.good()].index.tolist()
+
+
+def test_nearest_without_judging(client):
+    every = flagged(client)
+    bad = every[~every.jsoc.good()].time
+    assert (client.nearest("hmi.M_720s", bad, "1h", good=False).offset == pd.Timedelta(0)).all()
+    with pytest.raises(ValueError, match="'usable'"):
+        client.nearest("hmi.M_720s", bad, "1h", good="best")
+
+
+@pytest.mark.parametrize("times", [[], (), np.array([], dtype="datetime64[ns]"), pd.Series([], dtype="datetime64[ns]")])
+@pytest.mark.parametrize("keep", [False, True])
+def test_no_times_give_no_rows(client, times, keep):
+    df = client.nearest("aia.lev1_euv_12s", times, "1m", segments="image", keep=keep)
+    some = client.nearest("aia.lev1_euv_12s", "2014-01-01", "1m", segments="image", keep=keep)
+    assert len(df) == 0
+    assert df.dtypes.to_dict() == some.dtypes.to_dict()
+    assert df.index.name == "record"
+    assert client.nearest("aia.lev1_euv_12s", [], "1m", on="T_OBS", wavelength=171).empty
+
+
+def test_nearest_by_the_time_of_observation(client):
+    every = client.search("aia.lev1_euv_12s", "2014-01-01T00:00", "2014-01-01T00:10", wavelength=171, keywords="T_OBS")
+    observed = every.jsoc.times("T_OBS")
+    stamps = pd.date_range("2014-01-01T00:01", "2014-01-01T00:09", periods=40, tz="UTC")
+    df = client.nearest("aia.lev1_euv_12s", stamps, "12s", on="t_obs", wavelength=171)
+    for stamp, (record, row) in zip(stamps, df.iterrows(), strict=True):
+        assert abs(observed[record] - stamp) == (observed - stamp).abs().min()
+        assert row.offset == observed[record] - stamp
+    # an observation at the very edge of the tolerance lies in another slot
+    edge = client.nearest("aia.lev1_euv_12s", observed.iloc[20], "0.001s", on="T_OBS", wavelength=171)
+    assert edge.index.tolist() == [every.index[20]]
+    with pytest.raises(UnknownName, match="T_OBS"):
+        client.nearest("aia.lev1_euv_12s", stamps, "12s", on="WAVELNTH")
+    with pytest.raises(UnknownName, match="T_OBS"):
+        client.nearest("aia.lev1_euv_12s", stamps, "12s", on="T_OB")
+
+
+def test_nearest_of_some_wavelengths(client):
+    moment = "2014-01-01T00:00:05"
+    one = client.nearest("aia.lev1_euv_12s", moment, "12s", wavelength=171)
+    assert one.index.equals(client.nearest("aia.lev1_euv_12s", moment, "12s", WAVELNTH=171).index)
+    assert sorted(client.nearest("aia.lev1_euv_12s", moment, "12s", wavelength=[171, 304]).WAVELNTH) == [171, 304]
+    with pytest.raises(UnknownName, match="WAVELNTH"):
+        client.nearest("hmi.M_720s", moment, "12m", wavelength=6173)
+
+
+def test_missing_times_and_times_without_a_record_keep_their_rows(client):
+    times = [pd.NaT, "2014-01-01", None, "1990-01-01", "2014-01-02", np.datetime64("NaT"), float("nan")]
+    with pytest.warns(JsocWarning, match="1 times: 1990"):
+        df = client.nearest("hmi.M_720s", times, "12m", keep=True, segments="magnetogram")
+    there = [False, True, False, False, True, False, False]
+    assert (df.index.notna() == there).all()
+    assert df.recnum.notna().tolist() == df.T_REC.notna().tolist() == df.magnetogram.notna().tolist() == there
+    assert df.asked.notna().tolist() == [False, True, False, True, True, False, False]
+    whole = client.nearest("hmi.M_720s", ["2014-01-01", "2014-01-02"], "12m", keep=True, segments="magnetogram")
+    assert df.dtypes.to_dict() == whole.dtypes.to_dict()
+    pd.testing.assert_frame_equal(df[there], whole)
+    assert client.nearest("hmi.M_720s", [None, pd.NaT], "12m", keep=True).isna().all(axis=None)
+    with pytest.raises(RecordSetError, match="NaT"):
+        client.nearest("hmi.M_720s", times, "12m")
+
+
 def test_many_times_are_a_few_requests(client):
     times = pd.date_range("2014-01-01", "2014-01-31", freq="6h").to_pydatetime().tolist()
     df = client.nearest("hmi.M_720s", times, "30m")

@@ -48,7 +48,7 @@ def test_they_mean_tai(client, df, how, entrance):
 
 
 FORGOTTEN = {
-    "merged": lambda df: df.merge(df.reset_index(drop=True).assign(x=1), on="T_OBS").rename(columns={"T_REC_x": "T_REC"}),
+    "merged": lambda df: df.merge(df.assign(x=1).reset_index(drop=True), on=["T_OBS", "T_REC"]),
     "copied by hand": lambda df: pd.DataFrame({"T_REC": df.T_REC.to_numpy()}),
     "the index": lambda df: df.set_index("T_REC").index.to_frame(),
 }

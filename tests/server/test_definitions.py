@@ -90,7 +90,7 @@ def test_the_age_is_told(asked, cache_home):
     info = jsoclite.Client(BASE).info(SERIES)
     assert 7200 <= info.age.total_seconds() < 7300
     assert "as of" in str(info)
-    assert "120 min ago; Client(cache=False) asks anew" in info._repr_html_()
+    assert "120 minutes ago; Client(cache=False) asks anew" in info._repr_html_()
     assert asked == ["series_struct"]
 
 

@@ -14,7 +14,8 @@ from jsoclite.errors import ServerError
 from jsoclite.sandbox import Sandbox
 from jsoclite.server.http import AmbiguousRequest, Transport, resolve_server
 from jsoclite.server.jsoc import Jsoc
-from jsoclite.server.retry import SlowAnswer, Speedometer, backoff, retry_after
+from jsoclite.server.limits import SlowAnswer
+from jsoclite.server.retry import Speedometer, backoff, retry_after
 
 BASE = "http://jsoc.test/"
 INFO = BASE + "cgi-bin/ajax/jsoc_info"

@@ -98,6 +98,10 @@ HARMLESS = {"2014.07.01_12:00:00z", "2014-07-01T12:00:00z", "2014-07-01Z", "2014
 COMPACT = {"20140701T120000Z": "2014.07.01_12:00:00_UTC", "20140701_120000_TAI": "2014.07.01_12:00:00_TAI"}
 
 
+# forms of other programs, which are written anew before they are sent
+OF_OTHERS = {"2014/07/01 12:00"}
+
+
 def test_strict_reading_agrees_wherever_the_server_reads_what_is_written():
     agreed = refused = 0
     for golden in load("time_scan.jsonl"):
@@ -111,8 +115,8 @@ def test_strict_reading_agrees_wherever_the_server_reads_what_is_written():
             agreed += 1
         else:
             with pytest.raises(RecordSetError, match="no time"):
-                times.parse_time(text)
-            assert not times.is_time(text)
+                times.DrmsTime.parse(text)
+            assert times.is_time(text) is (text in OF_OTHERS)
             refused += 1
     print(f"parse_time: {agreed} agree, {refused} refused")
     assert (agreed, refused, len(COMPACT)) == (111, 58, 2)
@@ -426,3 +430,51 @@ def test_what_is_no_duration(value):
 def test_an_unreadable_time_is_the_server_s_julian_day_0():
     assert times.words.scan_time("garbage") == JD_ZERO
     assert times.words.format_time(float("nan")) == times.words.format_time(JD_ZERO)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("2014/01/02", "2014.01.02"),
+        ("2014/1/2 12:30", "2014.01.02_12:30"),
+        ("2014/01/02T12:30:01.5", "2014.01.02_12:30:01.5"),
+        ("2014/01/02 12:30Z", "2014.01.02_12:30_UTC"),
+        ("2014/01/02_12:30:00_TAI", "2014.01.02_12:30_TAI"),
+        ("02-Jan-2014", "2014.01.02"),
+        ("2-January-2014 12:30", "2014.01.02_12:30"),
+        ("2014:002", "2014.01.02"),
+        ("2014:002:12:30:05", "2014.01.02_12:30:05"),
+        ("20140102123005", "2014.01.02_12:30:05"),
+        ("20140102123005.25", "2014.01.02_12:30:05.25"),
+    ],
+)
+@pytest.mark.parametrize("scale", ["utc", "tai"])
+def test_forms_of_other_programs(text, meant, scale):
+    assert times.parse_time(text, scale) == times.parse_time(meant, scale)
+    with pytest.raises(RecordSetError):  # the server takes them for something else
+        times.DrmsTime.parse(text, scale)
+
+
+@pytest.mark.parametrize("text", ["2014/13/01", "31-Feb-2014", "1-Foo-2014", "2014:366", "2014:001:1200", "01/02/2014"])
+def test_what_is_no_time_in_these_forms_either(text):
+    with pytest.raises(RecordSetError, match="no time"):
+        times.parse_time(text)
+    assert not times.is_time(text)
+
+
+def test_a_format_of_one_s_own():
+    assert times.is_time("2014-01-01", "%Y-%m-%d")
+    assert not times.is_time("2014-01-01", "%Y/%m/%d")
+    assert not times.is_time(dt.datetime(2014, 1, 1), "%Y-%m-%d")
+
+
+def test_times_go_to_astropy_numpy_and_pandas():
+    several = times.tai("2014-01-01", "2016-12-31T23:59:60_UTC")
+    assert isinstance(several, list)
+    assert np.array(several).dtype == "datetime64[ns]"
+    assert list(Time(several).isot) == ["2013-12-31T23:59:25.000", "2017-01-01T00:00:00.000"]
+    assert list(several.to_astropy().isot) == ["2014-01-01T00:00:00.000", "2017-01-01T00:00:36.000"]
+    assert times.utc("2016-12-31T23:59:60Z").to_astropy().isot == "2016-12-31T23:59:60.000"
+    assert times.parse_time(several[1].to_astropy()) == several[1]
+    assert pd.Series(several).dtype == "datetime64[ns]"
+    assert len(times.utc([])) == 0

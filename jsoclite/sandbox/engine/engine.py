@@ -4,6 +4,7 @@ The query engine: from record sets to records, with the server's own words where
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from ..postgres import SqlError, Term, parse_condition
 from .clause import Clause, clause, statement
 from .handle import EngineCrash, EngineError, Opened, TooManyRecords
 from .records import Reader
-from .search import Search, Subselects, as_postgres_leaves_them
+from .search import Budget, Search, Subselects, as_postgres_leaves_them
 
 if TYPE_CHECKING:
     from ..catalog import schema
@@ -57,7 +58,6 @@ class Engine:
     ) -> None:
         self.catalog, self.record_limit, self.clock = catalog, record_limit, clock
         self.reader = Reader(catalog)
-        self._subselects = Subselects(catalog)
 
     # ---- record sets
     def scan(self, ds: str) -> tuple[language.Element, ...]:
@@ -106,20 +106,21 @@ class Engine:
         elements = self.scan(ds)
         if n is not None and n < 0 and len(elements) > 1:
             raise EngineCrash("a negative n and several record sets")
-        return [self._open(element, n) for element in self._drms(elements)]
+        budget = Budget(self.clock)
+        return [self._open(element, n, budget) for element in self._drms(elements)]
 
     def count(self, ds: str, n: int | None = None) -> int:
         """How many records a record set has, as ``rs_summary`` says; errors as for `open`."""
         elements = self.scan(ds)
         if n and n < 0 and len(elements) > 1:
             raise EngineCrash("a negative n and several record sets")
-        total = 0
+        total, budget = 0, Budget(self.clock)
         for element in self._drms(elements):
             series, condition = self._condition(element)
             if n:
-                total += len(self._find(series, condition, n))
+                total += len(self._find(series, condition, n, budget))
             else:
-                total += self._guarded(condition, series, lambda found: sum(len(part) for part in found.chunks()))
+                total += self._guarded(condition, series, lambda found: sum(map(len, found.chunks())), budget)
         return total
 
     def _drms(self, elements: Sequence[language.Element]) -> Iterator[language.Element]:
@@ -146,25 +147,25 @@ class Engine:
         except RecordSetError:
             raise EngineError(NOT_FOUND) from None
 
-    def _open(self, element: language.Element, n: int | None) -> Opened:
+    def _open(self, element: language.Element, n: int | None, budget: Budget) -> Opened:
         series, condition = self._condition(element)
-        recnums = self._find(series, condition, n or 0)
+        recnums = self._find(series, condition, n or 0, budget)
         if len(recnums) >= self.record_limit:
             raise TooManyRecords(f"{len(recnums)} records and more in {series.definition.name}: count before you list")
         return Opened(series, recnums, _segments(series.definition, element), element)
 
-    def _find(self, series: Series, condition: Clause, n: int) -> Recnums:
-        return self._guarded(condition, series, lambda found: self._fetch(found, series, condition, n), n)
+    def _find(self, series: Series, condition: Clause, n: int, budget: Budget) -> Recnums:
+        return self._guarded(condition, series, lambda found: self._fetch(found, series, condition, n), budget, n)
 
-    def _guarded(self, condition: Clause, series: Series, work: Callable[[Search], T], n: int = 0) -> T:
+    def _guarded(self, condition: Clause, series: Series, work: Callable[[Search], T], budget: Budget, n: int = 0) -> T:
         """Compile a condition and do something with the search, PostgreSQL's errors turned into the server's."""
         query, start, end = statement(series.definition, condition, self.record_limit, n)
         try:
             term: Term | None = None
             if condition.text:
-                compiler = self._subselects.compiler(series)
+                compiler = Subselects(self.catalog, budget).compiler(series)
                 term = compiler.condition(parse_condition(query, start, end))
-            return work(Search(series, term, condition.all_versions, few=0 < abs(n) < _FEW))
+            return work(Search(series, term, condition.all_versions, budget, few=0 < abs(n) < _FEW))
         except SqlError as error:
             raise EngineError(error.report(query)) from None
         except RecordSetError:  # a computed series that would have to make up too many records at once
@@ -261,8 +262,6 @@ def _wrapped(number: int) -> int:
 
 def to_int(text: str) -> int:
     """An integer parameter as the server reads it: a real number is cut, anything else is the least integer."""
-    found = re.fullmatch(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*", text)
-    if not found:
-        return _INT_MIN
-    number = int(float(found[1]))
-    return number if _INT_MIN < number <= _INT_MAX else _INT_MIN
+    found = re.fullmatch(r"\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*", text)
+    number = float(found[1]) if found else -math.inf
+    return int(number) if _INT_MIN < number <= _INT_MAX else _INT_MIN

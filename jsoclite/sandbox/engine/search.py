@@ -17,8 +17,14 @@ import numpy.typing as npt
 from ..catalog import Recnums, Series, schema, tables
 from ..postgres import Compiler, Rows, SqlError, Term, order, sqltypes, syntax
 
-#: Records that one query may look at; PostgreSQL's statement timeout, in numbers that do not depend on the machine.
+#: Records that one question may look at, with its subselects; PostgreSQL's statement timeout, in numbers that do not
+#: depend on the machine.
 WORK_LIMIT: Final = 400_000_000
+#: Seconds that it may take all the same.
+TIME_LIMIT_S: Final = 30.0
+# what a value of a subselect costs, in records that are only looked at: those of aggregates are not kept
+_VALUE: Final = 100
+_COUNTED: Final = 10
 # first stretches of the first prime key: numbers, seconds; how much shorter for a few records; rows of a good stretch
 _WINDOW, _SECONDS, _FEW, _CHUNK = 50_000, 86_400.0, 500, 200_000
 _EXTREMES: Final[weakref.WeakKeyDictionary[Series, dict[str, tuple[Any, Any] | None]]] = weakref.WeakKeyDictionary()
@@ -64,6 +70,26 @@ def rows_of(series: Series, recnums: Recnums) -> Rows:
     return Rows(len(recnums), fetch)
 
 
+class Budget:
+    """
+    What one question may cost, all its elements and subselects together.
+
+    Parameters
+    ----------
+    clock : callable
+        Seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock, self._left, self._until = clock, WORK_LIMIT, clock() + TIME_LIMIT_S
+
+    def spend(self, work: int) -> None:
+        """Count records that were looked at; those of which more than the prime keys are needed count tenfold."""
+        self._left -= work
+        if self._left < 0 or self._clock() > self._until:
+            raise SqlError("canceling statement due to statement timeout")
+
+
 class Search:
     """
     The records of one series that a condition holds for.
@@ -76,10 +102,10 @@ class Search:
         What has to be true; None for no condition.
     all_versions : bool
         Whether superseded records count.
+    budget : Budget
+        Of the question.
     few : bool
         Whether only the first or last few records are wanted: the search then begins with short stretches.
-    work_limit : int
-        Records to look at before giving up; those of which more than the prime keys are needed count tenfold.
     """
 
     def __init__(
@@ -87,17 +113,17 @@ class Search:
         series: Series,
         condition: Term | None,
         all_versions: bool,
+        budget: Budget,
         *,
         few: bool = False,
-        work_limit: int = WORK_LIMIT,
     ) -> None:
         self._series, self._condition, self._all, self._few = series, condition, all_versions, few
-        self._left = work_limit
+        self._budget = budget
         self._keys = {"recnum", *(key.column for key in series.definition.prime)}
 
     def with_versions(self) -> Search:
         """The same search among all versions."""
-        return Search(self._series, self._condition, True, few=self._few, work_limit=self._left)
+        return Search(self._series, self._condition, True, self._budget, few=self._few)
 
     def newest(self, recnums: Recnums) -> Recnums:
         """Those of some records that are not superseded."""
@@ -106,16 +132,11 @@ class Search:
     def chunks(self, descending: bool = False) -> Iterator[Recnums]:
         """Matching record numbers in prime-key order, in pieces; with `descending` the last piece comes first."""
         for candidates in self._candidates(descending):
-            self._spend(len(candidates) + 1)
+            self._budget.spend(len(candidates) + 1)
             if len(candidates):
                 found = candidates[self._matches(candidates)]
                 if len(found):
                     yield found
-
-    def _spend(self, work: int) -> None:
-        self._left -= work
-        if self._left < 0:
-            raise SqlError("canceling statement due to statement timeout")
 
     def _matches(self, recnums: Recnums) -> npt.NDArray[np.bool_]:
         if self._condition is None:
@@ -123,7 +144,7 @@ class Search:
         rows = rows_of(self._series, recnums)
         values, nulls = self._condition.run(rows)
         if not rows.used <= self._keys:
-            self._spend(9 * len(recnums))
+            self._budget.spend(9 * len(recnums))
         true = np.broadcast_to(values, len(recnums)).astype(bool)
         return true if nulls is None else true & ~np.broadcast_to(nulls, len(recnums))
 
@@ -261,10 +282,12 @@ class Subselects:
     ----------
     catalog : mapping of str to Series
         The tables, by lower-case name.
+    budget : Budget
+        Of the question.
     """
 
-    def __init__(self, catalog: Mapping[str, Series]) -> None:
-        self._catalog = catalog
+    def __init__(self, catalog: Mapping[str, Series], budget: Budget) -> None:
+        self._catalog, self._budget = catalog, budget
 
     def compiler(self, series: Series) -> Compiler:
         """Checks conditions on a series; subselects see the same catalogue."""
@@ -281,14 +304,14 @@ class Subselects:
         series = self._catalog[name]
         compiler = self.compiler(series)
         condition = compiler.condition(select.where) if select.where is not None else None
-        search = Search(series, condition, all_versions=True)
+        search = Search(series, condition, True, self._budget)
         if select.exists:
             return "boolean", [True for _ in [next(search.chunks(), None)] if _ is not None]
         if syntax.is_aggregate(select.what):
             assert isinstance(select.what, syntax.Call)
             return self._aggregate(select.what, series, compiler, condition, search)
         term = compiler.term(select.what)
-        return term.type, [value for part in search.chunks() for value in _values(term, series, part)]
+        return term.type, [value for part in search.chunks() for value in self._values(term, series, part)]
 
     def _aggregate(
         self, call: syntax.Call, series: Series, compiler: Compiler, condition: Term | None, search: Search
@@ -304,7 +327,7 @@ class Subselects:
         pick: Callable[[list[Any]], Any] = _extreme(name)
         count = 0
         for part in search.chunks(descending=name == "max"):
-            some = [value for value in _values(term, series, part) if value is not None]
+            some = [value for value in self._values(term, series, part, _COUNTED) if value is not None]
             count += len(some)
             if name in ("min", "max"):
                 values = [pick([*values, *some])] if values or some else []
@@ -320,17 +343,18 @@ class Subselects:
         kind = "bigint" if term.type in sqltypes.INTEGERS and name == "sum" else "double precision"
         return kind, [total / len(values) if values and name == "avg" else total]
 
+    def _values(self, term: Term, series: Series, recnums: Recnums, cost: int = _VALUE) -> list[Any]:
+        self._budget.spend(cost * len(recnums))
+        values, nulls = term.run(rows_of(series, recnums))
+        listed: list[Any] = np.broadcast_to(values, len(recnums)).tolist()
+        if nulls is None:
+            return listed
+        missing = np.broadcast_to(nulls, len(recnums))
+        return [None if gone else value for value, gone in zip(listed, missing, strict=True)]
+
 
 def _extreme(name: str) -> Callable[[list[Any]], Any]:
     def key(value: Any) -> tuple[bool, Any]:
         return (value != value, value)
 
     return (lambda values: max(values, key=key)) if name == "max" else (lambda values: min(values, key=key))
-
-
-def _values(term: Term, series: Series, recnums: Recnums) -> list[Any]:
-    values, nulls = term.run(rows_of(series, recnums))
-    listed: list[Any] = np.broadcast_to(values, len(recnums)).tolist()
-    if nulls is None:
-        return listed
-    return [None if gone else value for value, gone in zip(listed, np.broadcast_to(nulls, len(recnums)), strict=True)]

@@ -82,7 +82,9 @@ class MissionCatalog(tables.Catalog):
         self._lock = threading.Lock()
 
     def __getitem__(self, name: str) -> ComputedSeries:
-        return _series(name.lower())
+        series = _series(name.lower())
+        series.make_file = self._make_file
+        return series
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in specs()

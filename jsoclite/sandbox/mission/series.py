@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 #: Most records that one search may name; an archive's own server would run out of time first.
 MOST_RECORDS: Final = 50_000_000
-#: Bytes that SUMS counts for a file.
+#: Bytes that SUMS counts for a file of which nothing else is known.
 _FILE_BYTES: Final = 120_000
 _GENERIC_FILES: Final = {"split": "splittings.out", "rot": "rot.2d", "err": "err.2d", "mesh": "rmesh.orig"}
 
@@ -123,6 +123,9 @@ class ComputedSeries:
         self.spec = spec
         self._values = values
         self._known_extremes: dict[str, _Ends | None] = {}
+        #: Makes the content of a file; the catalogue's.
+        self.make_file: Callable[[Rows, Segment], bytes] | None = None
+        self._bytes: dict[tuple[Any, ...], int] = {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.spec.name}>"
@@ -332,14 +335,30 @@ class ComputedSeries:
 
     def units(self, sunums: Recnums) -> list[tables.StorageUnit | None]:
         """See `Series.units`."""
-        files = [file_name(segment) for segment in self.definition.segments.values() if not segment.link]
+        files = {file_name(segment): segment for segment in self.definition.segments.values() if not segment.link}
         size = _FILE_BYTES * len(files) * self.spec.unitsize
         found: list[tables.StorageUnit | None] = []
         for sunum, ours, there, name in zip(np.asarray(sunums).tolist(), *self._unit_states(sunums), strict=True):
-            held = dict.fromkeys(files, _FILE_BYTES) if there else {}
+            held = _Sizes(files if there else {}, partial(self._file_bytes, self.recnum_of(sunum, 0)))
             unit = tables.StorageUnit(sunum, name, bool(there), "Y", "209901011234", size, held, "2026-10-31T12:00:00Z")
             found.append(unit if ours else None)
         return found
+
+    def _file_bytes(self, recnum: int, segment: Segment) -> int:
+        """Bytes of a file; those of a segment with the same axes differ little for some time: one of them is made."""
+        if self.make_file is None:
+            return _FILE_BYTES
+        rows = Rows(self, np.array([recnum], dtype=np.int64))
+        image = segment.protocol != "generic"
+        rotation = int(rows.time[0] // (27 * 86400))
+        key = (
+            segment.name,
+            rotation,
+            *(int(np.ravel(axis)[0]) for axis in (self.axes(rows, segment) if image else ())),
+        )
+        if key not in self._bytes:
+            self._bytes[key] = len(self.make_file(rows, segment))
+        return self._bytes[key]
 
     def path(self, recnum: int, segment: str) -> str | None:
         """See `Series.path`."""
@@ -351,6 +370,17 @@ class ComputedSeries:
         if not directory or Rows(self, recnums).quality[0] < 0:
             return None
         return f"{directory}/S{(recnum - 1) % self.spec.unitsize:05d}/{file_name(wanted)}"
+
+
+class _Sizes(dict[str, Any]):
+    """Bytes of the files of a storage unit by name, found out when they are asked for."""
+
+    def __init__(self, files: Mapping[str, Segment], size: Callable[[Segment], int]) -> None:
+        super().__init__(files)
+        self._size = size
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._size(self[name]) if name in self else default
 
 
 def file_name(segment: Segment) -> str:

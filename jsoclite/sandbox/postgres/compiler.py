@@ -40,6 +40,8 @@ from .values import (
     resolved,
 )
 
+#: Values to compare with one by one; lists of whole numbers may be longer.
+MOST_ITEMS: Final = 3000
 _COMPARISONS: Final = frozenset({"=", "<>", "<", "<=", ">", ">="})
 _MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
 _NO_OPERATOR: Final = (
@@ -106,7 +108,7 @@ class Compiler:
         if literal.kind == "text":
             return constant("unknown", literal.text, at)
         if literal.kind == "int":
-            value = int(literal.text)
+            value = int(literal.text.lstrip("0")[:40] or "0")
             if value < 1 << 63:
                 return constant("integer" if value < 1 << 31 else "bigint", value, at)
         return constant("numeric", float(literal.text), at)
@@ -271,6 +273,8 @@ class Compiler:
                 self.cast(item, kind) if item.type in (*NUMBERS, "unknown") and kind in NUMBERS else item
                 for item in items
             ]
+        if len(items) > MOST_ITEMS:
+            raise SqlError("canceling statement due to statement timeout")
         terms = [self.operation(test.operator, left, item, at) for item in items]
         if not terms:
             return constant("boolean", test.every, at)

@@ -273,18 +273,23 @@ Function: TypeAlias = Callable[..., Array]
 
 @lru_cache(maxsize=256)
 def _like(pattern: str, fold: bool) -> re.Pattern[str]:
-    out, escaped = [], False
+    parts, escaped = [""], False
     for character in pattern:
         if escaped:
-            out.append(re.escape(character))
+            parts[-1] += re.escape(character)
             escaped = False
         elif character == "\\":
             escaped = True
+        elif character == "%":
+            parts.append("")
         else:
-            out.append({"%": ".*", "_": "."}.get(character) or re.escape(character))
+            parts[-1] += "." if character == "_" else re.escape(character)
     if escaped:
         raise SqlError("LIKE pattern must not end with escape character")
-    return re.compile("".join(out), re.DOTALL | (re.IGNORECASE if fold else 0))
+    first, *middle, last = parts if len(parts) > 1 else (parts[0], None)
+    # the first place where a part fits is as good as any: nothing is tried twice
+    text = first + "".join(f"(?>.*?{part})" for part in middle if part) + ("" if last is None else f".*{last}")
+    return re.compile(text, re.DOTALL | (re.IGNORECASE if fold else 0))
 
 
 _CLASSES: Final = {
@@ -333,14 +338,43 @@ def posix(pattern: str, fold: bool = False) -> re.Pattern[str]:
     text = text.replace(r"\m", r"\b").replace(r"\M", r"\b").replace(r"\y", r"\b")
     try:
         return re.compile(text, re.DOTALL | (re.IGNORECASE if fold else 0))
-    except re.error as error:
-        raise SqlError(f"invalid regular expression: {error.msg}") from None
+    except (re.error, OverflowError, RecursionError) as error:
+        raise SqlError(
+            f"invalid regular expression: {getattr(error, 'msg', 'regular expression is too complex')}"
+        ) from None
 
 
-def _matching(find: Callable[[str, str], bool]) -> Function:
+#: Steps that matching one column of texts may take where the pattern fits as badly as it can.
+MOST_STEPS: Final = 1_000_000_000
+_REPETITION: Final = re.compile(r"(?<!\\)(?:[*+]|\{[0-9]{0,4},\}|\{([0-9]{0,4}),([0-9]{1,4})\}|(\?))")
+
+
+def _ways(pattern: str, length: int) -> int:
+    """In how many ways the repetitions of a pattern can share a text of a length, wherever it begins, at most."""
+    endless, ways = 1, 1
+    for low, high, optional in _REPETITION.findall(pattern):
+        if high:
+            ways *= max(1, int(high) - int(low or 0) + 1)
+        elif optional:
+            ways *= 2
+        else:
+            endless += 1
+    return math.comb(length + min(endless, 40), min(endless, 40)) * min(ways, MOST_STEPS)
+
+
+def _matching(find: Callable[[str, str], bool], *, regular: bool = True) -> Function:
     def function(texts: Array, patterns: Array) -> Array:
-        texts, patterns = np.broadcast_arrays(texts, patterns)
-        return np.fromiter(map(find, texts.tolist(), patterns.tolist()), dtype=bool, count=len(texts))
+        pairs = list(zip(*(one.tolist() for one in np.broadcast_arrays(texts, patterns)), strict=True))
+        distinct = set(pairs)
+        if regular:
+            longest: dict[str, int] = {}
+            for text, pattern in distinct:
+                longest[pattern] = max(longest.get(pattern, 1), len(text))
+            worst = max((_ways(pattern, length) for pattern, length in longest.items()), default=0)
+            if worst * len(distinct) > MOST_STEPS:
+                raise SqlError("invalid regular expression: regular expression is too complex")
+        found = {pair: find(*pair) for pair in distinct}
+        return np.fromiter((found[pair] for pair in pairs), dtype=bool, count=len(pairs))
 
     return function
 
@@ -359,11 +393,11 @@ def on_objects(function: Callable[..., Any]) -> Function:
 
 #: Operators whose operands are text.
 TEXT_OPERATORS: Final[dict[str, Function]] = {
-    "like": _matching(lambda text, pattern: _like(pattern, False).fullmatch(text) is not None),
-    "~~": _matching(lambda text, pattern: _like(pattern, False).fullmatch(text) is not None),
-    "!~~": _matching(lambda text, pattern: _like(pattern, False).fullmatch(text) is None),
-    "ilike": _matching(lambda text, pattern: _like(pattern, True).fullmatch(text) is not None),
-    "~~*": _matching(lambda text, pattern: _like(pattern, True).fullmatch(text) is not None),
+    "like": _matching(lambda text, pattern: _like(pattern, False).fullmatch(text) is not None, regular=False),
+    "~~": _matching(lambda text, pattern: _like(pattern, False).fullmatch(text) is not None, regular=False),
+    "!~~": _matching(lambda text, pattern: _like(pattern, False).fullmatch(text) is None, regular=False),
+    "ilike": _matching(lambda text, pattern: _like(pattern, True).fullmatch(text) is not None, regular=False),
+    "~~*": _matching(lambda text, pattern: _like(pattern, True).fullmatch(text) is not None, regular=False),
     "similar": _matching(
         lambda text, pattern: posix(pattern.replace("%", ".*").replace("_", ".")).fullmatch(text) is not None
     ),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -220,9 +221,14 @@ def checked(params: Mapping[str, str]) -> tuple[dict[str, str], bytes]:
 
 def _number(value: str | None, default: float) -> float:
     try:
-        return float(value) if value else default
+        number = float(value) if value else default
     except ValueError:
         return default
+    return number if math.isfinite(number) else default
+
+
+def _whole(value: str | None) -> int:
+    return int(max(-(2.0**31), min(_number(value, 0), 2.0**31 - 1)))
 
 
 def _uploaded(content: str) -> str:
@@ -261,12 +267,12 @@ def _processing(params: Mapping[str, str]) -> tuple[Steps, int]:
             found = [(name, {key: _text(value) for key, value in options.items()}) for name, options in steps.items()]
         except (ValueError, AttributeError):
             raise FetchError("invalid processing list argument") from None
-        return found, int(_number(params.get("max_recs"), 0))
+        return found, _whole(params.get("max_recs"))
     limit, found = 0, []
     for part in filter(None, params.get("process", "").split("|")):
         name, _, rest = part.partition(",")
         if name.startswith("n="):
-            limit = int(_number(name[2:], 0))
+            limit = _whole(name[2:])
             continue
         options = dict(option.partition("=")[::2] for option in rest.split(",") if option)
         if name != "no_op":

@@ -8,7 +8,9 @@ wrong in the application is answered with 500 and kept in `HttpServer.errors`, n
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
+import math
 import re
 import socket
 import socketserver
@@ -35,6 +37,8 @@ MAX_LINE = 8190
 MAX_BODY = 16 * 2**20
 #: Seconds that a client may be silent between requests, and within one.
 IDLE_S, SILENCE_S = 60.0, 20.0
+#: Seconds that sending a request, and taking its answer, may last, however lively the client is.
+REQUEST_S, ANSWER_S = 60.0, 600.0
 
 # what a browser that was led here by another name for 127.0.0.1 sends is refused (DNS rebinding)
 _OWN_NAMES = frozenset(("", "127.0.0.1", "localhost", "::1"))
@@ -58,6 +62,8 @@ class HttpServer:
         Connections served at a time; further ones wait.
     done : callable, optional
         Called with request, status and bytes of body sent, after each response.
+    clock : callable
+        Seconds, for what a client may take.
     """
 
     def __init__(
@@ -67,10 +73,11 @@ class HttpServer:
         *,
         max_connections: int = 128,
         done: Callable[[Request, int, int], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.errors: deque[str] = deque(maxlen=100)
         self.stopping = threading.Event()
-        self._handle, self._done = handle, done
+        self._handle, self._done, self.clock = handle, done, clock
         self._listener = _Listener(self, port, max_connections)
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.05,), daemon=True)
 
@@ -161,6 +168,23 @@ class _Listener(socketserver.ThreadingMixIn, HTTPServer):
                 thread.join(max(0.0, give_up - time.monotonic()))
 
 
+class _Patient(io.RawIOBase):
+    """What a client sends, and when the server has had enough: from the first byte of a request on, the time runs."""
+
+    def __init__(self, connection: socket.socket, clock: Callable[[], float]) -> None:
+        self._connection, self._clock, self.until = connection, clock, math.inf
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._clock() > self.until:
+            raise TimeoutError("this request takes too long")
+        count = self._connection.recv_into(buffer)
+        self.until = min(self.until, self._clock() + REQUEST_S)
+        return count
+
+
 class _Connection(BaseHTTPRequestHandler):
     """One connection: reads requests, writes responses, until one side wants no more."""
 
@@ -172,10 +196,18 @@ class _Connection(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the sandbox has a log of its own."""
 
+    def setup(self) -> None:
+        """Read the client's side with an eye on the clock."""
+        super().setup()
+        self.rfile.close()
+        self._patient = _Patient(self.connection, self.server.front.clock)
+        self.rfile = io.BufferedReader(self._patient)
+
     def handle_one_request(self) -> None:
         """Read a request, answer it."""
         self.close_connection = True
         try:
+            self._patient.until = math.inf
             self.connection.settimeout(IDLE_S)
             self.raw_requestline = self.rfile.readline(MAX_LINE + 3)
             while self.raw_requestline in (b"\r\n", b"\n"):  # ignored before a request (RFC 9112, 2.2)
@@ -223,6 +255,7 @@ class _Connection(BaseHTTPRequestHandler):
         target = self.requestline.split()[1]  # `path` has lost some of its slashes
         request = Request(self.command, target, headers, body, self.client_address[0])
         response = self.server.front.respond(request)
+        self._patient.until = self.server.front.clock() + ANSWER_S
         keep = not self.close_connection and (response.damage is None or response.damage.kind.startswith("stall"))
         self.close_connection = not keep
         sent = 0
@@ -277,6 +310,8 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _next(self, pieces: Iterator[bytes]) -> bytes:
         """The next piece, empty at the end; a failure behind the headers can only be shown by breaking off."""
+        if self.server.front.clock() > self._patient.until:
+            raise ResetError
         try:
             return next(pieces, b"")
         except Exception:

@@ -376,7 +376,7 @@ def test_a_search_in_short_stretches_finds_the_same(on, monkeypatch, size):
 
 
 def test_a_search_gives_up_after_too_much_work(on, monkeypatch):
-    monkeypatch.setattr(search.Search.__init__, "__kwdefaults__", {"few": False, "work_limit": 100})
+    monkeypatch.setattr(search, "WORK_LIMIT", 100)
     assert len(recnums(on, "hmi.M_720s[]")) == 73
     with pytest.raises(EngineError, match="canceling statement due to statement timeout"):
         on.open("hmi.M_720s[? QUALITY = 0 ?]")
