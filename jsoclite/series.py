@@ -167,17 +167,18 @@ class Slots:
     @classmethod
     def of(cls, info: SeriesInfo, key: str) -> Slots | None:
         """Return the slots of a prime key, None if it has none."""
-        names = {str(name).lower(): name for name in info.keywords.index}
+        known = keywords_of(info)
+        names = {name.lower(): name for name in known}
         prime = [str(one).lower() for one in info.primekeys or ()]
         if key.lower() not in names or key.lower() not in prime:
             return None
-        own = info.keywords.loc[names[key.lower()]]
+        own = known[names[key.lower()]]
         if str(own["recscope"]) not in _SCOPES:
             return None
 
         def constant(what: str) -> str | None:
             name = names.get(f"{key}_{what}".lower())
-            return None if name is None else str(info.keywords.loc[name, "defval"])
+            return None if name is None else str(known[name]["defval"])
 
         is_time = keyword_type(own["type"]).kind is Kind.TIME
         step, words = _width(constant("step") or "", constant("unit") or "", is_time)
@@ -283,6 +284,14 @@ class SeriesInfo:
             ("as of", f"{self.age.seconds // 60} minutes ago; Client(cache=False) asks anew" if self.age else ""),
         ]
         return [(name, display.shorten(text, 200)) for name, text in facts if text]
+
+
+def keywords_of(info: SeriesInfo) -> dict[str, Mapping[str, Any]]:
+    """Return what a definition says of each keyword, without making its table, which takes longer than this."""
+    if (reply := getattr(info, "reply", None)) is None:  # of drms itself
+        return {str(name): entry for name, entry in info.keywords.to_dict("index").items()}
+    fields = ("type", "recscope", "defval", "linkinfo")
+    return {entry["name"]: {field: entry.get(field) for field in fields} for entry in reply["keywords"]}
 
 
 _COLUMNS = {
@@ -415,10 +424,8 @@ def check_names(names: Sequence[str], known: Iterable[str], what: str, series: s
 
 def prime_time_key(info: SeriesInfo) -> str | None:
     """Return the first prime key that is a time, None if there is none."""
-    for key in info.primekeys or []:
-        if key in info.keywords.index and info.keywords.loc[key, "type"] == "time":
-            return str(key)
-    return None
+    known = keywords_of(info)
+    return next((str(key) for key in info.primekeys or [] if key in known and known[key]["type"] == "time"), None)
 
 
 def without_time(info: SeriesInfo) -> UnknownName:

@@ -22,10 +22,12 @@ from ..series import (
     as_list,
     check_names,
     check_pattern,
+    keywords_of,
     series_of,
 )
 from .parts import SMALLEST, fetch_in_pieces, in_order
 from .question import DEFAULT_KEYWORDS, Question, expand_sets, one_series, warn_of_problems
+from .table import from_reply
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +135,7 @@ class Queries:
         refuse(rs.elements, self.info(rs.series, anew="**ALL**" in (*(asked or ()), *named, *linked)))
 
         def checked(info: SeriesInfo) -> Question:
-            known = list(info.keywords.index)
+            known = list(keywords_of(info))
             if asked is None:
                 keys = self.default_keywords(info)
             else:  # the column recnum is there in any case
@@ -150,8 +152,6 @@ class Queries:
         self, question: Question, part: RecordSet, *, limit: int | None = None, patient: bool = True
     ) -> pd.DataFrame:
         """Fetch the records of `part` in one answer."""
-        from .table import from_reply
-
         names = question.keywords, question.segments, question.links
         reply = self._rs_list(part, *names, limit, patient=patient)
         keywords, segments, links = names
@@ -295,9 +295,12 @@ class Queries:
     def default_keywords(self, info: SeriesInfo) -> list[str]:
         """Return the prime keys, and what most people look at first, as far as the series has them."""
         wanted = [*self.prime_keys(info.name), *DEFAULT_KEYWORDS]
-        return [name for name in dict.fromkeys(wanted) if name in info.keywords.index]
+        known = keywords_of(info)
+        return [name for name in dict.fromkeys(wanted) if name in known]
 
     def _names(self, names: list[str], info: SeriesInfo, what: Literal["segment", "link"]) -> list[str]:
+        if not names:
+            return []
         known = list((info.segments if what == "segment" else info.links).index)
         return known if "**ALL**" in names else check_names(names, known, what, info.name)
 

@@ -526,7 +526,9 @@ class Transport:
         """
         speed = Speedometer(self.clock)
         left = most = limits.LARGEST_FILE if most is None else most
-        while piece := response.raw.read1(limits.PIECE if decode else limits.FILE_PIECE, decode_content=decode):
+        decode = decode and "Content-Encoding" in response.headers
+        size = limits.PIECE if decode else limits.FILE_PIECE
+        while piece := response.raw.read1(size, decode_content=decode):
             left -= len(piece)
             if left < 0:
                 url = redact(str(response.url).partition("?")[0])

@@ -115,9 +115,7 @@ class Jsoc:
         def shape(body: Any) -> SeriesInfo:
             interval = body.get("Interval")
             spelled = series_of(str(interval.get("FirstRecord", ""))) if isinstance(interval, dict) else ""
-            made = definition(_definition(body), spelled if spelled.lower() == name.lower() else name)
-            _ = made.keywords, made.segments, made.links  # drms makes the tables only when they are asked for
-            return made
+            return definition(_definition(body), spelled if spelled.lower() == name.lower() else name)
 
         if not anew and self._kept is not None and (found := self._kept.read(name)) is not None:
             with contextlib.suppress(*UNFIT):
@@ -132,6 +130,7 @@ class Jsoc:
                 raise QueryError(f"the server cannot describe {name}: {said or 'no reason given'}", record_set=name)
             raise UnknownSeries(f"there is no series {name}.{self._similar(name)}", record_set=name)
         made = answer.checked(shape)
+        answer.checked(lambda _: (made.keywords, made.segments, made.links))  # drms reads them when they are asked for
         if self._kept is not None and answer.server != "jsoclite-sandbox":
             self._kept.write(name, reply)
         return made

@@ -1,12 +1,15 @@
 """Definitions that are kept across runs: what they save, what is told, and what is not believed."""
 
+import copy
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
 import time
 
+import drms
 import pytest
 import responses
 from conftest import GOLDEN
@@ -197,3 +200,21 @@ def test_it_lies_where_the_platform_keeps_such_things(tmp_path):
     assert json.loads(kept(tmp_path).read_text())["reply"] == {"a": 1}
     assert "jsoclite" in kept(tmp_path).parts
     assert Definitions("http://a/").read("x.y") is None  # tests have a directory of their own
+
+
+def test_a_question_needs_no_tables_of_a_definition(asked, monkeypatch):
+    first = query()
+    with monkeypatch.context() as patch:
+        patch.setattr(drms.SeriesInfo, "__init__", lambda *_, **__: pytest.fail("tables were made"))
+        assert query().equals(first)
+        assert jsoclite.Client(BASE).pkeys(SERIES) == ["T_REC", "CAMERA"]
+    info = jsoclite.Client(BASE).info(SERIES)
+    theirs = drms.SeriesInfo(DEFINITION, name=SERIES)
+    for one in (info, copy.copy(info), pickle.loads(pickle.dumps(info))):
+        assert vars(one).items() >= {"name": SERIES, "age": info.age}.items()
+        for table in ("keywords", "segments", "links"):
+            assert getattr(one, table).equals(getattr(theirs, table))
+        for name in ("retention", "unitsize", "archive", "tapegroup", "note", "dbindex", "primekeys"):
+            assert getattr(one, name) == getattr(theirs, name)
+        assert not hasattr(one, "nonsense")
+    assert asked == ["series_struct", "rs_list", "rs_list"]
