@@ -47,6 +47,9 @@ class Client:
         Connections to the server. JSOC asks for one; mirrors may allow more.
     session : requests.Session, optional
         One of yours, with your proxies or certificates.
+    cache : bool
+        Whether definitions of series are kept for a day in your cache directory, and taken from there, so that a first
+        question costs one request. A name that such a definition lacks is looked up anew; `info` tells its age.
 
     Examples
     --------
@@ -65,6 +68,7 @@ class Client:
         retries: int = 4,
         connections: int = 1,
         session: requests.Session | None = None,
+        cache: bool = True,
     ) -> None:
         self._server = server if server is not None else os.environ.get("JSOCLITE_SERVER") or "jsoc"
         self._email = email or os.environ.get("JSOC_EMAIL") or None
@@ -81,8 +85,8 @@ class Client:
         #: Called once with each `ExportRequest` that keeps JSOC from taking ours (status 7: it takes one of an
         #: address); if it returns True, JSOC is asked to forget that one. By default all are waited for, up to an hour.
         self.on_blocked: Callable[[ExportRequest], bool] | None = None
-        self._clock = Clock()
-        if not isinstance(self._server, str) or self._server.lower() != "sandbox":
+        self._clock, self._cache = Clock(), cache and not self._is_sandbox()
+        if not self._is_sandbox():
             resolve_server(self._server)  # a misspelt server should not wait for the first query
 
     def __repr__(self) -> str:
@@ -120,15 +124,18 @@ class Client:
         'http://127.0.0.1:.../cgi-bin/ajax/jsoc_info'
         """
         server = self._server
-        if isinstance(server, str) and server.lower() == "sandbox":
+        if self._is_sandbox():
             sandbox = _shared_sandbox()
             server = sandbox.url
             self._email = self._email or sandbox.email
         return Transport(server, clock=self._clock, **self._options)
 
+    def _is_sandbox(self) -> bool:
+        return isinstance(self._server, str) and self._server.lower() == "sandbox"
+
     @functools.cached_property
     def _jsoc(self) -> Jsoc:
-        return Jsoc(self.transport)
+        return Jsoc(self.transport, cache=self._cache)
 
     @functools.cached_property
     def _queries(self) -> Queries:
@@ -184,7 +191,7 @@ class Client:
 
     def info(self, series: str) -> SeriesInfo:
         """
-        Describe a series; asked once, then remembered.
+        Describe a series; asked once, then remembered, and kept for a day (`Client(cache=…)`): ``age`` tells.
 
         Parameters
         ----------

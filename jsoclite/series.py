@@ -8,6 +8,7 @@ a definition, with the nearest right one in the error.
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import enum
 import re
@@ -170,17 +171,18 @@ class Slots:
     @classmethod
     def of(cls, info: SeriesInfo, key: str) -> Slots | None:
         """Return the slots of a prime key, None if it has none."""
-        names = {str(name).lower(): name for name in info.keywords.index}
+        known = keywords_of(info)
+        names = {name.lower(): name for name in known}
         prime = [str(one).lower() for one in info.primekeys or ()]
         if key.lower() not in names or key.lower() not in prime:
             return None
-        own = info.keywords.loc[names[key.lower()]]
+        own = known[names[key.lower()]]
         if str(own["recscope"]) not in _SCOPES:
             return None
 
         def constant(what: str) -> str | None:
             name = names.get(f"{key}_{what}".lower())
-            return None if name is None else str(info.keywords.loc[name, "defval"])
+            return None if name is None else str(known[name]["defval"])
 
         is_time = keyword_type(own["type"]).kind is Kind.TIME
         step, words = _width(constant("step") or "", constant("unit") or "", is_time)
@@ -220,6 +222,8 @@ class SeriesInfo:
         The keys that tell its records apart.
     keywords, segments, links : pandas.DataFrame
         One row each, by name.
+    age : datetime.timedelta
+        How long ago the server described it: 0, or up to a day where that was kept from an earlier run.
 
     Examples
     --------
@@ -234,6 +238,7 @@ class SeriesInfo:
     segments: Any
     links: Any
     interval: Mapping[str, Any]
+    age: dt.timedelta = dt.timedelta(0)
 
     def __repr__(self) -> str:
         counts = ", ".join(self._counts())
@@ -280,8 +285,17 @@ class SeriesInfo:
             ("step", ", ".join(steps)),
             ("first record", self.interval.get("FirstRecord")),
             ("last record", self.interval.get("LastRecord")),
+            ("as of", f"{self.age.seconds // 60} minutes ago; Client(cache=False) asks anew" if self.age else ""),
         ]
         return [(name, display.shorten(text, 200)) for name, text in facts if text]
+
+
+def keywords_of(info: SeriesInfo) -> dict[str, Mapping[str, Any]]:
+    """Return what a definition says of each keyword, without making its table, which takes longer than this."""
+    if (reply := getattr(info, "reply", None)) is None:  # of drms itself
+        return {str(name): entry for name, entry in info.keywords.to_dict("index").items()}
+    fields = ("type", "recscope", "defval", "linkinfo")
+    return {entry["name"]: {field: entry.get(field) for field in fields} for entry in reply["keywords"]}
 
 
 _COLUMNS = {
@@ -414,10 +428,8 @@ def check_names(names: Sequence[str], known: Iterable[str], what: str, series: s
 
 def prime_time_key(info: SeriesInfo) -> str | None:
     """Return the first prime key that is a time, None if there is none."""
-    for key in info.primekeys or []:
-        if key in info.keywords.index and info.keywords.loc[key, "type"] == "time":
-            return str(key)
-    return None
+    known = keywords_of(info)
+    return next((str(key) for key in info.primekeys or [] if key in known and known[key]["type"] == "time"), None)
 
 
 def without_time(info: SeriesInfo) -> UnknownName:

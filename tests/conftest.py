@@ -37,6 +37,15 @@ def _loopback_only(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def cache_home(monkeypatch, tmp_path_factory):
+    """What is kept across runs goes to a directory that the test has for itself, and its child processes with it."""
+    home = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: home)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    return home
+
+
+@pytest.fixture(autouse=True)
 def _a_wide_terminal(monkeypatch):
     """What is shown does not depend on where the tests run."""
     monkeypatch.setenv("COLUMNS", "160")

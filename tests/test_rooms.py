@@ -30,7 +30,7 @@ ONLY = {
     "sqlite3": ("download.ledger", "sandbox"),
     "matplotlib": ("fits",),
     "tqdm": ("progress",),
-    "http": ("sandbox",),
+    "http": ("sandbox", "server"),
     "PIL": ("sandbox",),
     "sunpy": (),
 }

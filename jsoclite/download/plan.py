@@ -291,7 +291,8 @@ def make_export(
         refuse(record_set.elements, info)
         text, ratio, *_ = processing(queries, process, info, record_set.segments or ())
         if segments_made(text):  # from several of the stored segments: which, is left to the step
-            chosen_segments(list(record_set.segments or ()), info, segments_made(text))
+            asked, made = list(record_set.segments or ()), segments_made(text)
+            queries.checked(record_set.series, lambda info: chosen_segments(asked, info, made))
             record_set = record_set.with_segments(None)
         # JSOC takes a list of sets as a question and fails on it as an export
         return account.export(
@@ -393,7 +394,7 @@ def targets(
     if isinstance(rows, RecordSet):
         segments = segments or list(rows.segments or ()) or None
         record_set, keys = rows, queries.prime_keys(rows.series)
-        more = _looked_at(queries.info(rows.series), segments) if look else ([], None)
+        more = _looked_at(queries.info(rows.series, anew=not segments), segments) if look else ([], None)
         rows = queries.query(rows, keywords=[*keys, *more[0]], segments=more[1])
         if not len(rows):
             warn(f"no record matches {record_set}")
@@ -405,10 +406,15 @@ def targets(
             f"{both[0]} and {both[0]}_nrt number their HARPs apart: one HARPNUM means two regions; compare by NOAA_ARS"
         )
     for chosen in selections:
-        info = queries.info(chosen.series)
+        # of an earlier run's definition only names are taken: all segments are all that there are now
+        info = queries.info(chosen.series, anew=not segments or "**ALL**" in segments)
         named = segments or segment_columns(rows, info)
-        product = Product(protocol, *processing(queries, steps, info, named or ()))
-        wanted = chosen_segments(named, info, product.made)
+
+        def choose(info: SeriesInfo, named: list[str] | None = named) -> tuple[SeriesInfo, Product, list[str]]:
+            product = Product(protocol, *processing(queries, steps, info, named or ()))
+            return info, product, chosen_segments(named, info, product.made)
+
+        info, product, wanted = queries.checked(chosen.series, choose)
         if not wanted:
             raise JsocError(f"{info.name} has no segments: its records have no files, all is in the keywords")
         if chosen.recnums is None:

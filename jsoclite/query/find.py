@@ -57,7 +57,7 @@ def nearest(
     reach = parse_duration(tolerance)
     if not reach > 0:
         raise RecordSetError(f"tolerance={tolerance!r}: it is a duration above 0, such as '12m'")
-    column, further = _clock(info, time_key, on)
+    column, further = queries.checked(series, lambda info: _clock(info, time_key, on))
     where = RecordSet(info.name, _HOLE, wavelength=wavelength, **prime_keys)
     names = list(keywords) if keywords is not None else queries.default_keywords(info)
     names += [key for key in dict.fromkeys([*known, *([] if column == "time" else [column])]) if key not in names]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..display import clean
-from ..errors import UNFIT, JsocError, QueryError, SelectionError, ServerError, warn
+from ..errors import UNFIT, JsocError, QueryError, SelectionError, ServerError, UnknownName, warn
 from ..progress import records
 from ..recordset import RecordSet, refuse
 from ..selection import Selection, to_record_sets
@@ -24,16 +24,17 @@ from ..series import (
     as_list,
     check_names,
     check_pattern,
+    keywords_of,
     series_of,
 )
 from .parts import SMALLEST, Pieces, column_numbers, in_order, tai_seconds
 from .question import DEFAULT_KEYWORDS, Question, expand_sets, one_series, warn_of_problems
+from .table import from_reply
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..server import Jsoc
-
 
 T = TypeVar("T")
 
@@ -71,17 +72,28 @@ class Queries:
             )
         return list(reply.get("names", []))
 
-    def info(self, series: str) -> SeriesInfo:
-        """Return the definition of a series, or of the series of a record set."""
+    def info(self, series: str, *, anew: bool = False) -> SeriesInfo:
+        """Return the definition of a series, or of the series of a record set; `anew`: none of an earlier run."""
         name = series_of(series)
-        if name.lower() not in self._known:
-            self._known[name.lower()] = self.jsoc.definition(name)
-        return self._known[name.lower()]
+        known = self._known.get(name.lower())
+        if known is None or (anew and known.age):
+            known = self._known[name.lower()] = self.jsoc.definition(name, anew=anew)
+        return known
+
+    def checked(self, series: str, names: Callable[[SeriesInfo], T]) -> T:
+        """Hold names against a definition; where one of an earlier run lacks some, against what the server says now."""
+        info = self.info(series)
+        try:
+            return names(info)
+        except UnknownName:
+            if not info.age:
+                raise
+            return names(self.info(series, anew=True))
 
     def renewed(self, series: str) -> SeriesInfo:
         """Return the definition of a series as it is now: its interval says whether records were added."""
         self._known.pop(series_of(series).lower(), None)
-        return self.info(series)
+        return self.info(series, anew=True)
 
     def prime_keys(self, series: str) -> list[str]:
         """Return the prime keys of a series, in order."""
@@ -91,7 +103,7 @@ class Queries:
 
     def fitted(self, record_set: RecordSet) -> RecordSet:
         """Return a set that was built from arguments with all names checked, in the order of its series."""
-        return record_set.for_series(self.info(record_set.series))
+        return self.checked(record_set.series, record_set.for_series)
 
     def query(
         self,
@@ -123,31 +135,29 @@ class Queries:
     ) -> Question:
         """Return what is asked, all names checked."""
         rs = one_series(record_set)
-        info = self.info(rs.series)
-        refuse(rs.elements, info)
-        asked = as_list(keywords)
-        if asked is not None:  # the column is there in any case
-            asked = [name for name in asked if name.lower() != "recnum" or name in info.keywords.index]
-        named = as_list(segments)
-        question = Question(
-            rs,
-            info,
-            self.default_keywords(info)
-            if asked is None
-            else check_names(expand_sets(asked, list(info.keywords.index)), info.keywords.index, "keyword", info.name),
-            self._names(list(rs.segments or ()) if named is None else named, info, "segment"),
-            self._names(as_list(links) or [], info, "link"),
-            times,
-        )
-        warn_of_problems(rs, info)
+        asked, linked = as_list(keywords), as_list(links) or []
+        named = list(rs.segments or ()) if segments is None else as_list(segments) or []
+        # all that there are now, not all that there were
+        refuse(rs.elements, self.info(rs.series, anew="**ALL**" in (*(asked or ()), *named, *linked)))
+
+        def checked(info: SeriesInfo) -> Question:
+            known = list(keywords_of(info))
+            if asked is None:
+                keys = self.default_keywords(info)
+            else:  # the column recnum is there in any case
+                keys = [name for name in asked if name.lower() != "recnum" or name in known]
+                keys = check_names(expand_sets(keys, known), known, "keyword", info.name)
+            segs, links = self._names(named, info, "segment"), self._names(linked, info, "link")
+            return Question(rs, info, keys, segs, links, times)
+
+        question = self.checked(rs.series, checked)
+        warn_of_problems(rs, question.info)
         return question
 
     def _fetch(
         self, question: Question, part: RecordSet, *, limit: int | None = None, patient: bool = True
     ) -> pd.DataFrame:
         """Fetch the records of `part` in one answer."""
-        from .table import from_reply
-
         names = question.keywords, question.segments, question.links
         reply = self._rs_list(part, *names, limit, patient=patient)
         keywords, segments, links = names
@@ -390,9 +400,12 @@ class Queries:
     def default_keywords(self, info: SeriesInfo) -> list[str]:
         """Return the prime keys, and what most people look at first, as far as the series has them."""
         wanted = [*self.prime_keys(info.name), *DEFAULT_KEYWORDS]
-        return [name for name in dict.fromkeys(wanted) if name in info.keywords.index]
+        known = keywords_of(info)
+        return [name for name in dict.fromkeys(wanted) if name in known]
 
     def _names(self, names: list[str], info: SeriesInfo, what: Literal["segment", "link"]) -> list[str]:
+        if not names:
+            return []
         known = list((info.segments if what == "segment" else info.links).index)
         return known if "**ALL**" in names else check_names(names, known, what, info.name)
 

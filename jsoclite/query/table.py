@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import JsocWarning, ServerError
-from ..series import Kind, SeriesInfo, keyword_type
+from ..series import Kind, SeriesInfo, keyword_type, keywords_of
 from . import columns
 from . import reply as scan
 from .columns import Array, Converted, Scale, convert
@@ -102,7 +102,7 @@ class _Table:
         self.info, self.reply, self.times = info, reply, times
         self.base_url = base_url.rstrip("/") if base_url is not None else ""
         self.reserved = {"recnum", "time", "online"} if reply.segments else {"recnum", "time"}
-        self.types = {str(name).upper(): str(type_) for name, type_ in info.keywords["type"].items()}
+        self.types = {name.upper(): str(entry["type"]) for name, entry in keywords_of(info).items()}
         self.columns: dict[str, Array] = {}
         self.complaints: list[str] = []
         self.time_cells: Sequence[Any] | None = None

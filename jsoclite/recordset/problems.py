@@ -8,12 +8,12 @@ at what stands inside one key filter: values, ranges, cadences.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import RecordSetError
-from ..series import Kind, SeriesInfo, Slots, keyword_type
+from ..series import Kind, SeriesInfo, Slots, keyword_type, keywords_of
 from ..times import DrmsTime, words
 from .build import time_like
 from .filters import Mark, filter_name, read_filter, read_marked
@@ -45,8 +45,8 @@ _MACRO = re.compile(r"\$\(([^)]*)\)")
 
 def problems(elements: Sequence[Element], length: int, info: SeriesInfo | None = None) -> list[str]:
     """See `RecordSet.problems`; `length` is that of the whole set, in characters."""
-    rows = None if info is None else info.keywords[["type", "recscope", "defval", "linkinfo"]].to_dict("index")
-    keys = None if info is None or rows is None else _keys(info)
+    rows = None if info is None else keywords_of(info)
+    keys = None if info is None else _keys(info)
     found: list[str] = []
     for element in elements:
         if info is not None and info.name and str(info.name).lower() != element.series.lower():
@@ -109,7 +109,7 @@ def _check_range(raw: RawFilter, key: Key) -> None:
 
 
 def _keys(info: SeriesInfo) -> list[Key]:
-    types = {str(name).lower(): (str(name), kind) for name, kind in info.keywords["type"].items()}
+    types = {name.lower(): (name, entry["type"]) for name, entry in keywords_of(info).items()}
     keys = []
     for prime in info.primekeys or ():
         name, type_ = types.get(str(prime).lower(), (str(prime), "string"))
@@ -121,7 +121,7 @@ def _keys(info: SeriesInfo) -> list[Key]:
 
 
 def _element(
-    element: Element, keys: list[Key] | None, rows: dict[str, dict[str, Any]] | None, info: SeriesInfo | None
+    element: Element, keys: list[Key] | None, rows: Mapping[str, Mapping[str, Any]] | None, info: SeriesInfo | None
 ) -> Iterator[str]:
     named = [raw for raw in element.filters if filter_name(raw) is not None]
     positional = [
@@ -197,7 +197,7 @@ def _misplaced(raw: RawFilter, key: Key, keys: list[Key]) -> str:
     return ""
 
 
-def _sql(raw: RawFilter, rows: dict[str, dict[str, Any]] | None) -> Iterator[str]:
+def _sql(raw: RawFilter, rows: Mapping[str, Mapping[str, Any]] | None) -> Iterator[str]:
     text = f"[{raw.text}]"
     if "{" in raw.text:
         yield (

@@ -436,6 +436,8 @@ def _unpickle(text: str, arguments: dict[str, Any] | None) -> RecordSet:
 TIME_KEYS: Final = ("T_REC", "T_OBS", "DATE__OBS", "DATE_OBS", "T_START", "DATE")
 
 _ANGLES = re.compile(r"<\s*([A-Za-z_*][\w*]*(?:\s*,\s*[A-Za-z_*][\w*]*)*)\s*>(?=\s*(?:,|;|#|$))")
+# ours, by the thousand: numbers and ranges with both ends, which nothing is wrong with
+_PLAIN_NUMBERS = re.compile(r":(?:#\d++(?:-#\d++(?:@\d++)?)?(?:,(?=#)|$))+", re.ASCII)
 
 
 def check(text: str) -> tuple[Element, ...]:
@@ -475,9 +477,9 @@ def _check_filter(text: str, raw: RawFilter) -> None:
     try:
         if raw.kind is FilterKind.KEY:
             read_by_look(whole)
-        elif raw.kind is FilterKind.RECNUM:
+        elif raw.kind is FilterKind.RECNUM and not _PLAIN_NUMBERS.fullmatch(raw.text):
             read_recnums(whole)
-        elif raw.kind is not FilterKind.EMPTY:
+        elif raw.kind in (FilterKind.SQL, FilterKind.SQL_ALL):
             read_sql(whole)
     except RecordSetError as error:
         message = str(error).partition("\n")[0]

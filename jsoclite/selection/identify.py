@@ -92,7 +92,7 @@ def _of_pandas_series(rows: pd.Series) -> tuple[Any, Any]:
     if len(rows) == 0:
         return np.empty(0, dtype=object), None
     if _is_name(rows.iloc[0]):
-        return _as_names(rows.tolist(), "the column"), None
+        return _as_names(rows, "the column"), None
     found = _names_in_index(rows.index)
     if found is not None and rows.name == "recnum":
         return found, _numbers(rows)
@@ -109,7 +109,7 @@ def _of_pandas_series(rows: pd.Series) -> tuple[Any, Any]:
 def _names_of_frame(frame: pd.DataFrame) -> Any:
     found = _names_in_index(frame.index)
     if found is None and "record" in frame.columns:
-        found = _as_names(frame["record"].tolist(), "column 'record'")
+        found = _as_names(frame["record"], "column 'record'")
     if found is None:
         columns = [str(c) for c in frame.columns if str(c).startswith("record")]
         hint = f"; of the columns {columns} none is named 'record'" if columns else ""
@@ -122,7 +122,7 @@ def _names_in_index(index: pd.Index) -> Any:
     for level in range(index.nlevels):
         values = index.get_level_values(level)
         if _is_name(values[0]) or (values.name == "record" and any(map(_is_name, values))):
-            return _as_names(values.tolist(), "the index")
+            return _as_names(values, "the index")
     return None
 
 
@@ -131,14 +131,32 @@ def _is_name(value: Any) -> bool:
 
 
 def _as_names(values: Any, where: str) -> Any:
-    names = np.empty(len(values), dtype=object)
-    names[:] = values
-    for name in values:
-        if not _is_name(name):
-            raise SelectionError(
-                f"{where} holds {name!r}, which is no record name such as 'hmi.M_720s[2014.01.01_00:00:00_TAI][3]'"
-            )
+    if isinstance(values, pd.Index | pd.Series):
+        names = values.to_numpy(dtype=object)
+    else:
+        names = np.empty(len(values), dtype=object)
+        names[:] = values
+    if common_series(names) is None:
+        for name in names:
+            if not _is_name(name):
+                raise SelectionError(
+                    f"{where} holds {name!r}, which is no record name such as 'hmi.M_720s[2014.01.01_00:00:00_TAI][3]'"
+                )
     return names
+
+
+def common_series(names: Names) -> str | None:
+    """
+    Return the series that all names are of, None where there are several, or something that is no name.
+
+    Only the first and the last of them in the alphabet are looked at: between two that begin alike all begin so.
+    """
+    try:
+        first, last = (names.min(), names.max()) if len(names) else ("", "")
+    except TypeError:  # not strings alone
+        return None
+    match = _NAME.match(first) if isinstance(first, str) else None
+    return match[0][:-1] if match and last.startswith(match[0]) else None
 
 
 def _numbers(column: pd.Series) -> Any:

@@ -32,10 +32,15 @@ MAX_SQL = 8100
 # `( recnum=… ) OR `, `( …<=recnum AND recnum<=… ) OR `, ` AND (recnum-…)%…=0 ` (sql_recnum_set)
 _SINGLE_SQL, _RANGE_SQL, _STEP_SQL = 15, 29, 18
 
+_POWERS = 10 ** np.arange(19, dtype=np.int64)
+
+Numbers: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+Items: TypeAlias = Numbers  # rows of start, stop, step
+
 
 def fill(
     words: Sequence[str], room: int, *, sql: Sequence[int] | None = None, extra: int = 0, most: int | None = None
-) -> Iterator[list[str]]:
+) -> Iterator[Sequence[str]]:
     """
     Fill lists of words, comma-separated, in order.
 
@@ -52,19 +57,26 @@ def fill(
     most : int, optional
         Words of one list.
     """
-    group: list[str] = []
-    used = written = 0
-    for place, word in enumerate(words):
-        need = len(word) + (1 + extra if group else 0)
-        write = 0 if sql is None else sql[place]
-        if group and (used + need > room or written + write > MAX_SQL or len(group) == most):
-            yield group
-            group, used, written, need = [], 0, 0, len(word)
-        group.append(word)
-        used += need
-        written += write
-    if group:
-        yield group
+    widths = np.fromiter(map(len, words), dtype=np.int64)
+    lengths = None if sql is None else np.array(sql, dtype=np.int64)
+    for start, stop in _spans(widths, room, sql=lengths, extra=extra, most=most):
+        yield words[start:stop]
+
+
+def _spans(
+    widths: Numbers, room: int, *, sql: Numbers | None = None, extra: int = 0, most: int | None = None
+) -> list[tuple[int, int]]:
+    """Say which words of these widths make a list; see `fill`."""
+    limits = [(np.cumsum(widths + 1 + extra), room + 1 + extra)]
+    if sql is not None:
+        limits.append((np.cumsum(sql), MAX_SQL))
+    found, start = [], 0
+    while start < len(widths):
+        stops = [int(np.searchsorted(sums, most + (sums[start - 1] if start else 0), "right")) for sums, most in limits]
+        stop = max(start + 1, min(*stops, start + (most or len(widths)), len(widths)))
+        found.append((start, stop))
+        start = stop
+    return found
 
 
 def pack_recnums(wanted: Numbers, room: int) -> list[str]:
@@ -74,7 +86,7 @@ def pack_recnums(wanted: Numbers, room: int) -> list[str]:
     Parameters
     ----------
     wanted : ndarray of int64
-        Record numbers.
+        Record numbers, sorted.
     room : int
         Characters of a list.
 
@@ -83,51 +95,62 @@ def pack_recnums(wanted: Numbers, room: int) -> list[str]:
     list of str
         Such as ``#10-#30@4,#50``.
     """
-    items = cover(wanted)
-    if _fits(items, room):
-        return [",".join(item.text() for item in items)]
+    greedy = _Greedy(wanted)
+    items = greedy.items()
+    widths, sql = _sizes(items)
+    if widths.sum() + len(items) - 1 <= room and (sql.sum() <= MAX_SQL or (items[:, 0] == items[:, 1]).all()):
+        return [_print(items)]
     # Where one list is not enough, the share of a list that an item takes is what counts: of its characters, or of
     # its SQL. Numbers alone become `recnum in (…)`, with no more SQL than text; hence they are packed apart.
     digits = len(str(int(wanted[-1])))
     share = room / MAX_SQL
     run = max(2 * digits + 4, share * (2 * digits + _RANGE_SQL))
     stride = max(2 * digits + 7, share * (3 * digits + _RANGE_SQL + _STEP_SQL + 2))
-    items = cover(wanted, Price(digits + 2, run, stride))
-    packed = _pack_apart(items, room)
-    alone = list(fill([f"#{number}" for number in wanted.tolist()], room))
-    return [",".join(words) for words in (packed if len(packed) <= len(alone) else alone)]
+    packed = _pack_apart(greedy.items(Price(digits + 2, run, stride)), room)
+    alone = _spans(_digits(wanted) + 1, room)
+    if len(packed) <= len(alone):
+        return [_print(items) for items in packed]
+    return [_print(_singles(wanted[start:stop])) for start, stop in alone]
 
 
-def _pack_apart(items: Sequence[Item], room: int) -> list[list[str]]:
+def _pack_apart(items: Items, room: int) -> list[Items]:
     """Pack ranges first, fill up the last list of them with single numbers, and pack the rest of these."""
-    ranges = [item for item in items if len(item) > 1]
-    singles = [item.text() for item in items if len(item) == 1]
-    lists = list(fill([item.text() for item in ranges], room, sql=[_sql(item) for item in ranges]))
-    if lists and singles:
-        last = lists[-1]
-        width = max(map(len, singles)) + 1
-        sql = MAX_SQL - sum(_sql(item) for item in ranges[len(ranges) - len(last) :])
-        more = min((room - len(",".join(last))) // width, sql // (width + _SINGLE_SQL))
-        last += singles[:more]
+    single = items[:, 0] == items[:, 1]
+    ranges, singles = items[~single], items[single]
+    widths, sql = _sizes(ranges)
+    spans = _spans(widths, room, sql=sql)
+    found = [ranges[start:stop] for start, stop in spans]
+    if found and len(singles):
+        last = spans[-1][0]
+        width = int(_sizes(singles)[0].max()) + 1
+        left = room - int(widths[last:].sum()) - len(found[-1]) + 1
+        more = min(left // width, (MAX_SQL - int(sql[last:].sum())) // (width + _SINGLE_SQL))
+        found[-1] = np.concatenate((found[-1], singles[:more]))
         singles = singles[more:]
-    return [*lists, *fill(singles, room)]
+    return [*found, *(singles[start:stop] for start, stop in _spans(_sizes(singles)[0], room))]
 
 
-def _fits(items: Sequence[Item], room: int) -> bool:
-    if sum(len(item.text()) + 1 for item in items) - 1 > room:
-        return False
-    return all(len(item) == 1 for item in items) or sum(map(_sql, items)) <= MAX_SQL
+def _sizes(items: Items) -> tuple[Numbers, Numbers]:
+    """Characters of items, and of their SQL beside ranges."""
+    start, stop, step = items.T
+    single, strided = start == stop, step > 1
+    digits = _digits(start)
+    widths = np.where(single, 1 + digits, 3 + digits + _digits(stop) + np.where(strided, 1 + _digits(step), 0))
+    return widths, widths + np.where(single, _SINGLE_SQL, _RANGE_SQL + np.where(strided, _STEP_SQL + digits, 0))
 
 
-def _sql(item: Item) -> int:
-    """Length of the SQL of an item beside ranges."""
-    text = len(item.text())
-    if len(item) == 1:
-        return text + _SINGLE_SQL
-    return text + _RANGE_SQL + (_STEP_SQL + len(str(item.start)) if item.step > 1 else 0)
+def _digits(numbers: Numbers) -> Numbers:
+    return np.maximum(np.searchsorted(_POWERS, numbers, "right"), 1)
 
 
-Numbers: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+def _print(items: Items) -> str:
+    """Print items as the server reads them."""
+    return ",".join(_word(*row) for row in items.tolist())
+
+
+def _word(start: int, stop: int, step: int) -> str:
+    return f"#{start}" if start == stop else f"#{start}-#{stop}@{step}" if step > 1 else f"#{start}-#{stop}"
+
 
 # Where to look for the period of a pattern: neighbours this far apart in the sorted selection, in windows of so many
 # numbers; and how many of the commonest distances are tried as strides.
@@ -147,6 +170,10 @@ class Price(NamedTuple):
     single: float
     run: float
     stride: float
+
+    def of(self, step: int) -> float:
+        """The cost of a progression."""
+        return self.run if step == 1 else self.stride
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -171,13 +198,10 @@ class Item:
 
     def text(self) -> str:
         """Print the item as the server reads it."""
-        if self.start == self.stop:
-            return f"#{self.start}"
-        step = f"@{self.step}" if self.step > 1 else ""
-        return f"#{self.start}-#{self.stop}{step}"
+        return _word(self.start, self.stop, self.step)
 
 
-def cover(numbers: Iterable[int] | Numbers, price: Price | None = None) -> list[Item]:
+def cover(numbers: Iterable[int] | Numbers) -> list[Item]:
     """
     Cover a set of numbers with few short items, each number once.
 
@@ -185,8 +209,6 @@ def cover(numbers: Iterable[int] | Numbers, price: Price | None = None) -> list[
     ----------
     numbers : iterable of int
         Order and repetitions do not matter.
-    price : Price, optional
-        What is to be saved; by default characters.
 
     Returns
     -------
@@ -198,68 +220,110 @@ def cover(numbers: Iterable[int] | Numbers, price: Price | None = None) -> list[
     >>> [item.text() for item in cover([10, 14, 18, 22, 50])]
     ['#10-#22@4', '#50']
     """
-    wanted = np.unique(np.asarray(numbers if isinstance(numbers, np.ndarray) else list(numbers), dtype=np.int64))
-    if len(wanted) == 0:
-        return []
-    if price is None:
-        digits = len(str(int(wanted[-1])))
-        price = Price(digits + 2, 2 * digits + 4, 2 * digits + 7)
-    return _Greedy(wanted, price).items()
+    wanted = distinct(np.asarray(numbers if isinstance(numbers, np.ndarray) else list(numbers), dtype=np.int64))
+    return [Item(*row) for row in _Greedy(wanted).items().tolist()] if len(wanted) else []
+
+
+def distinct(numbers: Numbers) -> Numbers:
+    """Return the numbers in order, each once. `numpy.unique` may hash them, ten times as slow."""
+    if (np.diff(numbers) > 0).all():
+        return numbers
+    ordered = np.sort(numbers)
+    found: Numbers = ordered[np.append(True, np.diff(ordered) > 0)]
+    return found
 
 
 class _Greedy:
     """Takes the progressions of one step after another out of a set: first the step that saves most characters."""
 
-    def __init__(self, wanted: Numbers, price: Price) -> None:
-        self.wanted, self.price = wanted, price
-        self.free = np.ones(len(wanted), dtype=bool)
-        self.orders: dict[int, Numbers] = {}
+    def __init__(self, wanted: Numbers) -> None:
+        self.wanted = wanted
+        self.chained: dict[int, Numbers] = {}  # by step: places of numbers with a neighbour, chain after chain
 
-    def items(self) -> list[Item]:
-        taken: list[Item] = []
+    def items(self, price: Price | None = None) -> Items:
+        """Return the items, sorted, that save most of what `price` says; by default characters."""
+        wanted = self.wanted
+        if price is None:
+            digits = len(str(int(wanted[-1])))
+            price = Price(digits + 2, 2 * digits + 4, 2 * digits + 7)
+        step = int(wanted[-1] - wanted[0]) // max(len(wanted) - 1, 1)
+        if len(wanted) * price.single > price.of(step) and (np.diff(wanted) == step).all():  # one progression
+            return np.array([[wanted[0], wanted[-1], step]])
+        free = np.ones(len(wanted), dtype=bool)
+        orders = {step: self.chained.get(step) for step in _strides(wanted)}
+        taken = []
         # What a step can save only shrinks while numbers are taken away, so an old figure is an upper bound (lazy
         # greedy).
-        heap = [(-len(self.wanted) * self.price.single, step) for step in _strides(self.wanted)]
-        heapq.heapify(heap)
-        while heap:
+        heap = [(-len(wanted) * price.single, step) for step in orders]
+        while heap and free.any():
             _, step = heapq.heappop(heap)
-            gain, chains = self._worth(step)
+            order = orders[step]
+            if order is None:
+                order = self.chained[step] = self._chains(step)
+            order = order[free[order]]
+            starts, stops = _runs(wanted[order], step)
+            gains = (stops - starts) * price.single - price.of(step)
+            # a chain that saves nothing never will: chains are only cut
+            good = gains > 0
+            starts, stops, gain = starts[good], stops[good], float(gains[good].sum())
             if gain <= 0:
                 continue
             if heap and gain < -heap[0][0]:
+                orders[step] = order[_within(starts, stops, len(order))]
                 heapq.heappush(heap, (-gain, step))
                 continue
-            for chain in chains:
-                self.free[chain] = False
-                taken.append(Item(int(self.wanted[chain[0]]), int(self.wanted[chain[-1]]), step))
-        taken += [Item(number, number) for number in self.wanted[self.free].tolist()]
-        return sorted(taken)
+            free[order[_within(starts, stops, len(order))]] = False
+            ends = wanted[order[starts]], wanted[order[stops - 1]]
+            taken.append(np.stack((*ends, np.full(len(starts), step)), axis=1))
+        items = np.concatenate((*taken, _singles(wanted[free])))
+        return items[np.argsort(items[:, 0])]
 
-    def _worth(self, step: int) -> tuple[float, Iterator[Numbers]]:
-        """Find what progressions of `step` save among the free numbers, and the places of each in the set."""
-        order = self.orders.get(step)
-        if order is None:
-            order = np.arange(len(self.wanted)) if step == 1 else np.lexsort((self.wanted, self.wanted % step))
-        order = self.orders[step] = order[self.free[order]]
-        if len(order) == 0:
-            return 0, iter(())
-        breaks = np.flatnonzero(np.diff(self.wanted[order]) != step) + 1
-        starts, stops = np.concatenate(([0], breaks)), np.concatenate((breaks, [len(order)]))
-        gains = (stops - starts) * self.price.single - (self.price.run if step == 1 else self.price.stride)
-        good = np.flatnonzero(gains > 0)
-        places = (order[start:stop] for start, stop in zip(starts[good].tolist(), stops[good].tolist(), strict=True))
-        return float(gains[good].sum()), places
+    def _chains(self, step: int) -> Numbers:
+        """Find the places of all numbers that have a neighbour `step` away, one chain behind the other."""
+        if step == 1:
+            order = np.arange(len(self.wanted))
+        else:
+            left = self.wanted % step
+            order = np.argsort(left.astype(np.uint16) if step < 2**16 else left, kind="stable")  # of 16 bits: by radix
+        starts, stops = _runs(self.wanted[order], step)
+        long = stops - starts > 1
+        found: Numbers = order[_within(starts[long], stops[long], len(order))]
+        return found
+
+
+def _runs(values: Numbers, step: int) -> tuple[Numbers, Numbers]:
+    """Cut values where neighbours are not `step` apart."""
+    breaks = np.flatnonzero(np.diff(values) != step) + 1
+    return (np.append(0, breaks), np.append(breaks, len(values))) if len(values) else (breaks, breaks)
+
+
+def _within(starts: Numbers, stops: Numbers, count: int) -> Any:
+    """Tell the places that lie in ranges, which do not overlap."""
+    depth = np.zeros(count + 1, dtype=np.int8)
+    depth[starts] += 1
+    depth[stops] -= 1
+    return np.cumsum(depth[:-1], dtype=np.int8).view(bool)
+
+
+def _singles(numbers: Numbers) -> Items:
+    return np.stack((numbers, numbers, np.ones_like(numbers)), axis=1)
 
 
 def _strides(wanted: Numbers) -> list[int]:
     """Find the distances that are common between near neighbours of a sorted set."""
-    distances = []
+    parts = []
     last = max(len(wanted) - _WINDOW, 0)
     for begin in {last * i // max(_WINDOWS - 1, 1) for i in range(_WINDOWS)}:
         window = wanted[begin : begin + _WINDOW]
-        distances += [window[lag:] - window[:-lag] for lag in range(1, min(_NEIGHBOURS, len(window) - 1) + 1)]
-    if not distances:
+        parts += [window[lag:] - window[:-lag] for lag in range(1, min(_NEIGHBOURS, len(window) - 1) + 1)]
+    if not parts:
         return [1]
-    values, counts = np.unique(np.concatenate(distances), return_counts=True)
+    distances = np.concatenate(parts)
+    if distances.max() < 2**20:
+        counts = np.bincount(distances)
+        values = np.flatnonzero(counts)
+        counts = counts[values]
+    else:
+        values, counts = np.unique(distances, return_counts=True)
     best = values[np.argsort(-counts, kind="stable")[:_STRIDES]]
     return sorted({1, *best.tolist()})

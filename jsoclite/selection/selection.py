@@ -20,8 +20,8 @@ from ..recordset import RecordSet
 from ..series import SeriesInfo
 from ..times import parse_time
 from .alternatives import Verify, by_condition, by_offset, by_slot, shortest
-from .identify import NO_NUMBER, Names, Rows, identify
-from .packing import MAX_CHARACTERS, MAX_ROWS, QUALITY_FILTER, Numbers, fill, pack_recnums
+from .identify import NO_NUMBER, Names, Rows, common_series, identify
+from .packing import MAX_CHARACTERS, MAX_ROWS, QUALITY_FILTER, Numbers, distinct, fill, pack_recnums
 
 # Key values that the server reads back as it prints them. A string key can hold anything, and is printed without
 # quotes.
@@ -102,7 +102,7 @@ class Selection:
         braces = _braces(segments)
         if self.recnums is None:
             return list(self._by_name(braces, max_characters, max_rows))
-        wanted = np.unique(self.recnums)
+        wanted = distinct(self.recnums)
         return [
             text
             for start in range(0, len(wanted), max_rows)
@@ -113,7 +113,7 @@ class Selection:
         """Replace record sets by fewer that the server confirms."""
         if self.recnums is None:
             return texts
-        wanted = np.unique(self.recnums)
+        wanted = distinct(self.recnums)
         candidates = [by_offset(self.series, wanted, braces, room)]
         if info is not None and self.names:
             candidates += [*by_slot(self.names, info, braces, room), by_condition(self.names, info, braces, room)]
@@ -232,13 +232,11 @@ def select(rows: Rows) -> list[Selection]:
         return []
     if recnums is None:
         recnums = _numbers_in(names)
-    series = [name.partition("[")[0] for name in names]
+    if (series := common_series(names)) is not None:
+        return _of_series(series, names, recnums)
     groups: dict[str, list[int]] = {}
-    if len(set(series)) == 1:
-        groups[series[0]] = list(range(len(names)))
-    else:
-        for place, one in enumerate(series):
-            groups.setdefault(one, []).append(place)
+    for place, name in enumerate(names):
+        groups.setdefault(name.partition("[")[0], []).append(place)
     found = []
     for one, places in groups.items():
         found += _of_series(one, names[places], None if recnums is None else recnums[places])
@@ -268,11 +266,12 @@ def _of_series(series: str, names: Any, recnums: Any) -> list[Selection]:
     known = recnums != NO_NUMBER
     found = []
     if known.any():
-        _check_numbers(names[known], recnums[known])
-        numbers, first = np.unique(recnums[known], return_index=True)
-        first.sort()
-        numbers = recnums[known][first]
-        found.append(Selection(series, tuple(names[known][first].tolist()), numbers))
+        numbers, own = recnums[known], names[known]
+        if len(distinct(numbers)) < len(numbers):
+            _check_numbers(own, numbers)
+            first = np.sort(np.unique(numbers, return_index=True)[1])
+            numbers, own = numbers[first], own[first]
+        found.append(Selection(series, tuple(own.tolist()), numbers))
     if not known.all():
         # rows that were masked (`DataFrame.where`) or reindexed: their name is all that is left
         numbered = set(names[known].tolist())

@@ -35,9 +35,17 @@ class SeriesInfo(series.SeriesInfo, drms.SeriesInfo):  # type: ignore[misc]
     """
 
     def __init__(self, d: Mapping[str, Any], *, name: str | None = None) -> None:
-        super().__init__(d, name=name)
+        self.reply, self.name, self.primekeys = d, name or "", d.get("primekeys") or []
         interval = d.get("Interval")
         self.interval = interval if isinstance(interval, Mapping) else {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Let drms read the rest when it is asked for: its tables take longer than a small answer."""
+        if not name.startswith("_") and "reply" in self.__dict__ and "dbindex" not in self.__dict__:
+            drms.SeriesInfo.__init__(self, self.reply, name=self.name)
+            if name in self.__dict__:
+                return self.__dict__[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
 
 def definition(reply: Mapping[str, Any], name: str) -> series.SeriesInfo:

@@ -53,10 +53,12 @@ class Reply:
         The URL without its query, so that it can be shown.
     content : bytearray
         The body.
+    server : str
+        What the server calls itself.
     """
 
-    def __init__(self, url: str, content: bytearray) -> None:
-        self.url, self.content = url, content
+    def __init__(self, url: str, content: bytearray, server: str = "") -> None:
+        self.url, self.content, self.server = url, content, server
 
     @property
     def data(self) -> Any:
@@ -390,7 +392,7 @@ class Transport:
             final = ServerError(self.why(url, error, retries if worth else None) + place, url=url)
             raise Again(final, told=self.why(url, error) + place, worth=worth) from None
         if status == 200:
-            return Reply(url, content)
+            return Reply(url, content, headers.get("Server", ""))
         # 429 and 503 say that the request was turned away at the door, so even an exp_request may come again
         worth = status in TRANSIENT_STATUS if not once else status in (429, 503)
         kind = AmbiguousRequest if once and status in TRANSIENT_STATUS and not worth else ServerError
@@ -524,7 +526,9 @@ class Transport:
         """
         speed = Speedometer(self.clock)
         left = most = limits.LARGEST_FILE if most is None else most
-        while piece := response.raw.read1(limits.PIECE if decode else limits.FILE_PIECE, decode_content=decode):
+        decode = decode and "Content-Encoding" in response.headers
+        size = limits.PIECE if decode else limits.FILE_PIECE
+        while piece := response.raw.read1(size, decode_content=decode):
             left -= len(piece)
             if left < 0:
                 url = redact(str(response.url).partition("?")[0])

@@ -17,16 +17,19 @@ method                    program and operation                                 
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, urljoin
 
-from ..errors import QueryError, ServerError, UnknownSeries
+from ..errors import UNFIT, QueryError, ServerError, UnknownSeries
 from ..series import SeriesInfo, nearest_names, series_of
 from . import limits
 from ._drms import definition
+from .definitions import Definitions
 
 if TYPE_CHECKING:
     from ._drms import ServerConfig
@@ -53,11 +56,14 @@ class Jsoc:
     ----------
     transport : Transport
         How they are asked.
+    cache : bool
+        Whether definitions of series are kept across runs; those of a sandbox never are.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, *, cache: bool = False) -> None:
         self.transport = transport
         self._asked: deque[float] = deque(maxlen=PER_MINUTE)
+        self._kept = Definitions(transport.server.url_jsoc_info) if cache else None
 
     @property
     def server(self) -> ServerConfig:
@@ -108,9 +114,9 @@ class Jsoc:
         """Return the definition of a series."""
         return self._struct(series).checked(_object)
 
-    def definition(self, name: str) -> SeriesInfo:
+    def definition(self, name: str, *, anew: bool = False) -> SeriesInfo:
         """
-        Ask for the definition of a series.
+        Return the definition of a series: one that was kept, unless it is to be asked for `anew`.
 
         Raises
         ------
@@ -119,6 +125,18 @@ class Jsoc:
         """
         if not re.fullmatch(r"[A-Za-z]\w*\.\w+", name):
             raise UnknownSeries(f"{name!r} is no series name; they look like hmi.M_720s", record_set=name)
+
+        # the server answers in any case; its own spelling is in the names of records
+        def shape(body: Any) -> SeriesInfo:
+            interval = body.get("Interval")
+            spelled = series_of(str(interval.get("FirstRecord", ""))) if isinstance(interval, dict) else ""
+            return definition(_definition(body), spelled if spelled.lower() == name.lower() else name)
+
+        if not anew and self._kept is not None and (found := self._kept.read(name)) is not None:
+            with contextlib.suppress(*UNFIT):
+                known = shape(found[0])
+                known.age = dt.timedelta(seconds=found[1])
+                return known
         answer = self._struct(name)
         reply = answer.checked(_object)
         if reply.get("status") != 0:
@@ -126,16 +144,11 @@ class Jsoc:
             if reply.get("status") != 1 or ("not found" not in said and "invalid" not in said):
                 raise QueryError(f"the server cannot describe {name}: {said or 'no reason given'}", record_set=name)
             raise UnknownSeries(f"there is no series {name}.{self._similar(name)}", record_set=name)
-        # the server answers in any case; its own spelling is in the names of records
-
-        def shape(body: Any) -> SeriesInfo:
-            interval = body.get("Interval")
-            spelled = series_of(str(interval.get("FirstRecord", ""))) if isinstance(interval, dict) else ""
-            made = definition(_definition(body), spelled if spelled.lower() == name.lower() else name)
-            _ = made.keywords, made.segments, made.links  # drms makes the tables only when they are asked for
-            return made
-
-        return answer.checked(shape)
+        made = answer.checked(shape)
+        answer.checked(lambda _: (made.keywords, made.segments, made.links))  # drms reads them when they are asked for
+        if self._kept is not None and answer.server != "jsoclite-sandbox":
+            self._kept.write(name, reply)
+        return made
 
     def _struct(self, series: str) -> Reply:
         return self._info({"op": "series_struct", "ds": series}, most=limits.DEFINITION)

@@ -7,9 +7,11 @@ chunks without end never falls silent, so each read of a socket looks at a `Watc
 
 from __future__ import annotations
 
+import http.client
 import io
 import ipaddress
 import math
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -63,6 +65,9 @@ LARGEST_FILE: Final = 100_000_000_000
 #: What is taken from the network at once: compression makes it a thousand times as much at most. Files have none.
 PIECE: Final = 1 << 14
 FILE_PIECE: Final = 1 << 17
+
+# the end of a chunk, and how many bytes the next one has
+_CHUNK = re.compile(rb"(\r\n)?([0-9A-Fa-f]{1,8})\r\n")
 
 # -- other ------------------------------------------------------------------------------------------------------------
 
@@ -174,6 +179,33 @@ class _Reader(io.RawIOBase):
         super().close()
 
 
+class ManyChunks(http.client.HTTPResponse):
+    """An answer whose `read1` gives all chunks that have arrived whole, where http.client gives one of them."""
+
+    def read1(self, n: int = -1) -> bytes:
+        """Read what is there, up to `n` bytes; waits once, and for whatever comes."""
+        # between two chunks: http.client's `chunk_left` is None before the first, and 0 until the next is begun
+        if n > 0 and getattr(self, "chunked", False) and self.fp is not None and not self.chunk_left:
+            pieces, end = _whole_chunks(self.fp.peek()[:n], first=self.chunk_left is None)
+            if pieces:
+                self.fp.read(end)
+                self.chunk_left = 0
+                return b"".join(pieces)
+        return super().read1(n)
+
+
+def _whole_chunks(there: bytes, *, first: bool) -> tuple[list[bytes], int]:
+    """Find the data of chunks, and where the last of these ends; what is not plain is left to http.client."""
+    pieces, end = [], 0
+    while (line := _CHUNK.match(there, end)) is not None and first == (not line[1]):
+        size, start, first = int(line[2], 16), line.end(), False
+        if not 0 < size <= len(there) - start:
+            break
+        end = start + size
+        pieces.append(there[start:end])
+    return pieces, end
+
+
 class _Socket:
     """A socket whose reading end is watched."""
 
@@ -184,13 +216,14 @@ class _Socket:
         return getattr(self._sock, name)
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self._sock, self._watch))
+        return io.BufferedReader(_Reader(self._sock, self._watch), FILE_PIECE)
 
 
 class _Watched(HTTPConnection):
     """A connection that is watched from the look-up of its host on."""
 
     watch: Watch
+    response_class = ManyChunks
 
     def request(self, *arguments: Any, **options: Any) -> None:
         self.watch.start()

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from jsoclite import RecordSet, tai, utc
 from jsoclite.errors import RecordSetError
+from jsoclite.recordset import read_recnums
+from jsoclite.recordset.grammar import FilterKind, RawFilter
 
 T0, T1 = utc("2014-01-01T00:00:00"), utc("2014-01-01T00:00:30")
 P0, P1 = "2014.01.01_00:00:35_TAI", "2014.01.01_00:01:05_TAI"
@@ -664,3 +666,22 @@ def test_recorded_queries_that_fail_are_foretold():
 def test_the_definition_of_another_series_is_not_used():
     read = RecordSet.parse("other.series[garbage]")
     assert read.problems(INFO[M]) == []
+
+
+_NUMBERS = st.from_regex(r"(#\d{1,25}(-#\d+(@\d+)?)?,?){1,4}", fullmatch=True)
+
+
+@given(st.text(st.sampled_from("#-@,0129"), min_size=1, max_size=12) | _NUMBERS)
+@example("#1-#5@2,#9")
+@example("#1,")
+@example("#1-#5@")
+@example("#\uff11")
+def test_lists_of_numbers_that_pass_unread_can_be_read(items):
+    raw = RawFilter(FilterKind.RECNUM, f":{items}")
+    with contextlib.suppress(RecordSetError):
+        RecordSet.parse(f"a.b[:{items}]")
+        assert read_recnums(raw).items
+        return
+    if items.isascii():
+        with pytest.raises(RecordSetError):
+            read_recnums(raw)

@@ -15,7 +15,7 @@ from jsoclite import RecordSet, SelectionError
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
 from jsoclite.sandbox.engine.engine import Engine
 from jsoclite.selection import Selection, select, to_record_sets
-from jsoclite.selection.packing import cover
+from jsoclite.selection.packing import cover, pack_recnums
 
 CATALOG = StoredCatalog(GOLDEN / "catalog")
 ENGINE = Engine(CATALOG)
@@ -233,3 +233,42 @@ def test_impossible_limits():
         select(frame([1]))[0].texts(max_rows=0)
     with pytest.raises(SelectionError, match="room for"):
         select(frame([10**9]))[0].texts(max_characters=50)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a.b[1]", "a.b[2][3]", "a.b_c[1]", "a.bZ[1]", "a.b{1", "a.b", "", "A", "z", None, np.nan, 1]),
+        max_size=5,
+    )
+)
+def test_names_of_one_series_are_told_by_their_extremes(names):
+    sound = [name for name in names if isinstance(name, str) and re.match(r"a\.\w+\[", name)]
+    if names and sound == names:
+        series = {name.partition("[")[0] for name in names}
+        assert {one.series for one in select(pd.Index(names, dtype=object))} == series
+        assert {one.series for one in select(names)} == series
+    elif names:
+        with pytest.raises(SelectionError, match="no record name|cannot choose|no longer say"):
+            select(names)
+        with pytest.raises(SelectionError, match="no record name|no longer say"):
+            select(pd.Index(names, dtype=object))
+
+
+def test_a_record_number_of_two_records_is_refused_in_any_order():
+    df = frame([5, 3, 9])
+    df["recnum"] = [5, 3, 5]
+    with pytest.raises(SelectionError, match="same record number 5"):
+        select(df)
+    (same,) = select(frame([5, 3, 5]))
+    assert (same.recnums.tolist(), len(same.names)) == ([5, 3], 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1.02, 1.5, 4, 10, 1000]), st.integers(1, 9))
+def test_packing_never_takes_more_lists_than_numbers_alone(seed, spread, step):
+    rng = np.random.default_rng(seed)
+    wanted = np.sort(rng.choice(int(3000 * spread), 3000, replace=False)) * step + 10**8
+    lists = pack_recnums(wanted, 900)
+    assert sorted(n for one in lists for n in meaning(f"a.b[:{one}]")) == wanted.tolist()
+    assert max(map(len, lists)) <= 900
+    assert len(lists) <= -(-len(wanted) // (901 // 11))

@@ -46,14 +46,16 @@ def _asking(server, clock, **options):
 @pytest.mark.parametrize(
     ("answer", "clock", "limit"),
     [
-        (_for_ever(b"x", b"HTTP/1.1 200 OK\r\nX-Slow: "), Ticking, "headers within 120 s"),
-        (_for_ever(b"HTTP/1.1 100 Continue\r\n\r\n"), Ticking, "headers within 120 s"),
+        (_for_ever(b"x", b"HTTP/1.1 200 OK\r\nX-Slow: "), Ticking, "headers within 120 s|bytes of headers"),
+        (_for_ever(b"HTTP/1.1 100 Continue\r\n\r\n"), Ticking, "headers within 120 s|bytes of headers"),
         (_for_ever(b"HTTP/1.1 100 Continue\r\n\r\n"), HandClock, "1,000,000 bytes of headers"),
         (_for_ever(b" ", OK + b"\r\n{"), Ticking, "bytes/s|within 60 times|more than 1,000,000 bytes"),
         (_for_ever(b"1;" + b"x" * 1000 + b"\r\n \r\n", CHUNKED), Ticking, "bytes/s|within 60 times"),
         (_for_ever(b"2000\r\n" + b" " * 0x2000 + b"\r\n", CHUNKED), HandClock, "more than 1,000,000 bytes"),
+        (_for_ever(b"1\r\n \r\n" * 200, CHUNKED), HandClock, "more than 1,000,000 bytes"),
+        (_for_ever(b"1\r\n \r\n", CHUNKED), Ticking, "bytes/s|within 60 times|more than 1,000,000 bytes"),
     ],
-    ids=["header", "continue", "many continues", "trickle", "chunk names", "chunks"],
+    ids=["header", "continue", "many continues", "trickle", "chunk names", "chunks", "small chunks", "slow chunks"],
 )
 def test_a_server_that_never_ends_does(hostile, answer, clock, limit):
     server = hostile(answer)
