@@ -35,7 +35,7 @@ def series(name: str, primary: str, keywords: list[dict], rows: list[dict]) -> S
     row |= {"unitsize": 1, "archive": 0, "retention": 10, "tapegroup": 0}
     ranked = [{**one, "persegment": rank << 16} for rank, one in enumerate(keywords)]
     tables = {"drms_series": [row], "drms_keyword": ranked, "drms_segment": [], "drms_link": []}
-    return StoredSeries(SeriesDefinition(tables), rows, {})
+    return StoredSeries(SeriesDefinition.of_rows(tables), rows, {})
 
 
 def big(count: int) -> Catalog:

@@ -99,10 +99,10 @@ def test_a_download_without_staging_has_no_staging_bar(terminal, tmp_path):
 def test_a_failed_request_is_said_above_the_bars(terminal):
     out = terminal()
     with Sandbox(staging_s=0) as sandbox, sandbox.client() as client:
-        export = client.export("hmi.M_720s[1990.01.01_TAI]{magnetogram}")
+        export = client.export(SET)
         bars = Bars()
         export.show(bars)
-        bars.staging(export.ids[0] if export.ids else "", "failed", str(export[0].error or "it failed"))
+        bars.staging(export.ids[0], "failed", "it failed")
         bars.close()
     assert any("failed" in line for line in lines(out))
 

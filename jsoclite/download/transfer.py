@@ -120,7 +120,7 @@ class _Broken(Again):
     def __init__(
         self, reason: str, *, again: bool = True, away: bool = False, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(Failed(reason, away), worth=again, headers=headers)
+        super().__init__(Failed(reason, away), told=reason, worth=again, headers=headers)
 
 
 class Failed(Exception):

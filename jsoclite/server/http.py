@@ -238,7 +238,7 @@ class Transport:
         self._login = next((login for url in urls if (login := _bare(str(url))[1])), None)
         self.timeout, self.retries, self.connections = timeout, retries, connections
         self.clock = clock or Clock()
-        self._watch, self._pace = limits.Watch(self.clock.now), limits.Pace()
+        self._watch, self._pace = limits.Watch(lambda: self.clock.now()), limits.Pace()
         self._own_session = session is None
         self._session = session
         self._process = os.getpid()

@@ -78,7 +78,11 @@ class SeriesDefinition:
     @classmethod
     def load(cls, path: Path) -> SeriesDefinition:
         """Read a ``SERIES.definition.json``."""
-        rows: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return cls.of_rows(json.loads(path.read_text(encoding="utf-8")))
+
+    @classmethod
+    def of_rows(cls, rows: Mapping[str, Any]) -> SeriesDefinition:
+        """Make it of rows by the name of their table (``drms_series``, ``drms_keyword``, …)."""
         (series,) = rows["drms_series"]
         keywords = map(_keyword, sorted(rows["drms_keyword"], key=lambda row: int(row["persegment"]) >> 16))
         links = [
