@@ -44,7 +44,7 @@ MOST_BYTES = 104_857_000_000
 # files of a link have no *size*: one of each kind is measured, of so many kinds
 _MOST_KINDS = 12
 # cards of a header besides those of the keywords, of a compressed image and of a plain one
-_PACKED_CARDS, _PLAIN_CARDS, _BLOCK_CARDS, _BLOCK = 35, 13, 36, 2880
+_PACKED_CARDS, _PLAIN_CARDS, _BLOCK_CARDS, _BLOCK = 42, 13, 36, 2880
 # a pause in the ledger that is longer than this is no download
 _LONGEST_GAP_S = 60.0
 _NO_IMAGE = "the record has no image (QUALITY bit 31 is set)"
