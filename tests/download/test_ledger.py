@@ -3,9 +3,9 @@
 import itertools
 import os
 import sqlite3
-import threading
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
