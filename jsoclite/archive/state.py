@@ -32,7 +32,7 @@ create table if not exists syncs (
 create table if not exists synced (
     sync integer not null references syncs(key) on delete cascade,
     record text not null,
-    recnum integer not null,            -- of the newest version
+    recnum integer not null,            -- of the newest version; below 0: it was that, and is gone
     seen integer not null,              -- the run that listed it last
     primary key (sync, record)
 ) without rowid;
@@ -142,8 +142,10 @@ class Syncs:
             db.executemany("delete from synced where sync = ? and record = ?", [(key, record) for record in records])
 
     def superseded(self, key: int) -> list[FileRow]:
-        """Return the files of older versions of the records of a set."""
+        """Return the files of older versions of the records of a set, of those whose new file is here."""
         columns = ", ".join(f"files.{name}" for name in FileRow.__dataclass_fields__)
-        where = "synced.sync = ? and files.recnum < synced.recnum and files.state = 'done'"
+        where = "synced.sync = ? and files.recnum < synced.recnum and files.state = 'done' and exists ("
+        where += "select 1 from files as new where new.recnum = synced.recnum and new.record = files.record"
+        where += " and new.segment = files.segment and new.product = files.product and new.state = 'done')"
         question = f"select {columns} from files join synced on files.record = synced.record where {where}"  # noqa: S608
         return [FileRow(*row) for row in self._ledger.read(question, (key,))]
