@@ -32,7 +32,7 @@ create table if not exists syncs (
 create table if not exists synced (
     sync integer not null references syncs(key) on delete cascade,
     record text not null,
-    recnum integer not null,            -- of the newest version
+    recnum integer not null,            -- of the newest version; below 0: it was that, and is gone
     seen integer not null,              -- the run that listed it last
     primary key (sync, record)
 ) without rowid;
@@ -77,7 +77,7 @@ _IDENTITY = "record_set = ? and segments = ? and process = ?"
 
 class Syncs:
     """
-    The tables of one ledger; they come with the first sync.
+    The tables of one ledger; they come with the first sync, and reading them writes nothing.
 
     Parameters
     ----------
@@ -87,15 +87,12 @@ class Syncs:
 
     def __init__(self, ledger: ledgers.Ledger) -> None:
         self._ledger = ledger
-        with ledger.transaction() as db:
-            for statement in _SCHEMA.split(";\n"):
-                db.execute(statement)
 
     def rows(self) -> list[SyncRow]:
         """Return the sets, the first one first."""
-        with self._ledger.transaction() as db:
-            found = db.execute(f"select {', '.join(_COLUMNS)} from syncs order by key").fetchall()  # noqa: S608
-        return [SyncRow(*row) for row in found]
+        if not self._ledger.read("select 1 from sqlite_master where name = 'syncs'"):
+            return []
+        return [SyncRow(*row) for row in self._ledger.read(f"select {', '.join(_COLUMNS)} from syncs order by key")]  # noqa: S608
 
     def row(self, record_set: str, segments: str, process: str) -> SyncRow:
         """Return what is known of a set, nothing for a new one."""
@@ -106,6 +103,8 @@ class Syncs:
     def save(self, row: SyncRow) -> int:
         """Write what is known of a set, and return its key."""
         with self._ledger.transaction() as db:
+            for statement in _SCHEMA.split(";\n"):
+                db.execute(statement)
             marks = ", ".join("?" * len(_COLUMNS))
             db.execute(f"insert or ignore into syncs ({', '.join(_COLUMNS)}) values ({marks})", astuple(row))  # noqa: S608
             identity = (row.record_set, row.segments, row.process)
@@ -119,19 +118,16 @@ class Syncs:
         """Return records and their numbers: all, those that run `seen` listed, or those that run `unseen` did not."""
         more = " and seen >= ?" if seen is not None else " and seen < ?" if unseen is not None else ""
         given = [number for number in (seen, unseen) if number is not None]
-        with self._ledger.transaction() as db:
-            return dict(
-                db.execute(f"select record, recnum from synced where sync = ?{more} order by recnum", (key, *given))  # noqa: S608
-            )
+        question = f"select record, recnum from synced where sync = ?{more} order by recnum"  # noqa: S608
+        return dict(self._ledger.read(question, (key, *given)))
 
     def known(self, key: int, records: Sequence[str]) -> dict[str, int]:
         """Return the numbers of these records, of those that are known."""
         found: dict[str, int] = {}
-        with self._ledger.transaction() as db:
-            for start in range(0, len(records), 500):  # SQLite takes at least 999 parameters
-                part = records[start : start + 500]
-                where = f"sync = ? and record in ({','.join('?' * len(part))})"
-                found.update(db.execute(f"select record, recnum from synced where {where}", (key, *part)))  # noqa: S608
+        for start in range(0, len(records), 500):  # SQLite takes at least 999 parameters
+            part = records[start : start + 500]
+            where = f"sync = ? and record in ({','.join('?' * len(part))})"
+            found.update(self._ledger.read(f"select record, recnum from synced where {where}", (key, *part)))  # noqa: S608
         return found
 
     def note(self, key: int, records: Iterable[tuple[str, int]], seen: int) -> None:
@@ -146,12 +142,10 @@ class Syncs:
             db.executemany("delete from synced where sync = ? and record = ?", [(key, record) for record in records])
 
     def superseded(self, key: int) -> list[ledgers.FileRow]:
-        """Return the files of older versions of the records of a set."""
+        """Return the files of older versions of the records of a set, of those whose new file is here."""
         columns = ", ".join(f"files.{name}" for name in ledgers.FileRow.__dataclass_fields__)
-        where = "synced.sync = ? and files.recnum < synced.recnum and files.state = 'done'"
-        with self._ledger.transaction() as db:
-            rows = db.execute(
-                f"select {columns} from files join synced on files.record = synced.record where {where}",  # noqa: S608
-                (key,),
-            ).fetchall()
-        return [ledgers.FileRow(*row) for row in rows]
+        where = "synced.sync = ? and files.recnum < synced.recnum and files.state = 'done' and exists ("
+        where += "select 1 from files as new where new.recnum = synced.recnum and new.record = files.record"
+        where += " and new.segment = files.segment and new.product = files.product and new.state = 'done')"
+        question = f"select {columns} from files join synced on files.record = synced.record where {where}"  # noqa: S608
+        return [ledgers.FileRow(*row) for row in self._ledger.read(question, (key,))]

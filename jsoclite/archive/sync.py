@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..download import Manifest, carry_out, ledgers, make_plan
-from ..errors import ServerError
+from ..errors import JsocError, ServerError
 from ..query import SIZE, Queries
 from ..recordset import RecordSet
 from ..selection import select
@@ -159,7 +159,7 @@ class _Run:
             numbers = dict(zip(frame.index, frame["recnum"].tolist(), strict=True))
             known = self.syncs.known(key, list(numbers))
             changes = {
-                name: "new" if name not in known else "present" if known[name] == number else "replaced"
+                name: "new" if known.get(name, -1) < 0 else "present" if known[name] == number else "replaced"
                 for name, number in numbers.items()
             }
             if self.table is not None:
@@ -223,9 +223,17 @@ class _Run:
 
     def _gone(self, key: int, delete: bool) -> pd.DataFrame:
         """Return the files of records that the server no longer lists; remove them if that is wanted."""
-        gone = self.syncs.records(key, unseen=self.row.runs)
+        found = self.syncs.records(key, unseen=self.row.runs)
+        gone = {name: abs(number) for name, number in found.items()}
+        if delete and gone and not self.syncs.records(key, seen=self.row.runs):
+            raise JsocError(
+                f"the server lists no record of {self.row.record_set}, and {len(gone)} are here: nothing was removed. "
+                "If that is meant, remove the directory"
+            )
         if self.table is not None:
-            self.table.mark_gone(gone, self.info)
+            self.table.mark_gone([name for name, number in found.items() if number > 0], self.info)
+        # a record that comes back is new
+        self.syncs.note(key, [(name, -number) for name, number in gone.items()], seen=0)
         ledger = self.claim.ledger
         files = (
             [row for row in ledger.files(gone.values()) if row.record in gone and row.state == "done"] if gone else []

@@ -149,7 +149,8 @@ class Table:
         found = conditions[0] if conditions else None
         for one in conditions[1:]:
             found = found & one
-        frame = _to_pandas(dataset.to_table(columns=names, filter=found)).set_index("record")
+        frame = _to_pandas(dataset.to_table(columns=names, filter=found))
+        frame = frame.set_axis(pd.Index(frame.pop("record"), dtype=str, name="record"))
         frame.attrs["jsoc"] = {"series": self.series}
         return frame
 

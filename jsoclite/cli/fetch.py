@@ -339,16 +339,17 @@ def _status_of_directory(directory: str) -> int:
 
 @command("verify", "Check downloaded files.", "verify data", server=False)
 @click.argument("directory", type=click.Path())
+@click.option("--repair", is_flag=True, help="Set damaged files aside: the next get or sync brings them anew.")
 @table_options
-def verify(directory: str) -> int:
+def verify(directory: str, repair: bool) -> int:
     """
     Check the files of a download directory: there, of the right size, with the right bytes (SHA-256).
 
     Those that are not whole are listed; as CSV, JSON or parquet all are.
     """
-    from ..download import verify as check
+    from ..archive import Archive
 
-    checked = check(directory)
+    checked = Archive(directory).verify(repair)
     wrong = checked[checked["status"] != "whole"]
     show(checked if form() else wrong, ["recnum", "segment"])
     tell(f"{len(checked) - len(wrong)} of {len(checked)} files are whole", err=True)

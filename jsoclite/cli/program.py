@@ -77,7 +77,8 @@ Examples:
   jsoclite --server sandbox get 'hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}' -o data
 
 \b
-Exit codes: 0 all is there, 1 failed, 2 wrong usage, 3 a part of the files is there, 130 interrupted.""",
+Exit codes: 0 all is there, 1 failed, 2 wrong usage, 3 a part of the files is there,
+  4 another sync is at work, 130 interrupted.""",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def program() -> None:

@@ -27,6 +27,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import JsocError
 from ..export import ExportRequest
@@ -195,14 +196,12 @@ class Ledger:
             self._token: str | None = None
             _open.add(self)
             self._db.execute("pragma foreign_keys = on")
-            with self.transaction() if ours else contextlib.nullcontext():
-                (version,) = self._db.execute("pragma user_version").fetchone()
-                if version > VERSION:
-                    raise JsocError(f"{self.path} was written by a newer jsoclite (format {version}); update jsoclite")
-                if version < VERSION:
-                    for statement in _SCHEMA.split(";\n"):  # comments hold semicolons, too
-                        self._db.execute(statement)
-                    self._db.execute(f"pragma user_version = {VERSION}")
+            if self._version() < VERSION and ours:  # else nothing is written: the ledger may be somebody else's
+                with self.transaction():
+                    if self._version() < VERSION:
+                        for statement in _SCHEMA.split(";\n"):  # comments hold semicolons, too
+                            self._db.execute(statement)
+                        self._db.execute(f"pragma user_version = {VERSION}")
         except OSError as error:
             raise JsocError(
                 f"cannot write to directory {os.fspath(directory)!r} ({error.strerror}); choose another one"
@@ -212,6 +211,12 @@ class Ledger:
         except BaseException:
             self._db.close()
             raise
+
+    def _version(self) -> int:
+        (version,) = self._db.execute("pragma user_version").fetchone()
+        if version > VERSION:
+            raise JsocError(f"{self.path} was written by a newer jsoclite (format {version}); update jsoclite")
+        return int(version)
 
     def close(self) -> None:
         """Close the database."""
@@ -252,6 +257,11 @@ class Ledger:
                 with contextlib.suppress(sqlite3.Error):  # some failures have rolled back already
                     db.execute("rollback")
                 raise
+
+    def read(self, question: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Read tables of others; nothing is written, nobody is waited for."""
+        with self._asked() as db:
+            return db.execute(question, parameters).fetchall()
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[sqlite3.Connection]:

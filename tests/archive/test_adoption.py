@@ -1,8 +1,10 @@
 """Files that others have fetched: known again, read only, and not fetched twice."""
 
+import contextlib
 import os
 import re
 import shutil
+import sqlite3
 import sys
 import urllib.request
 from pathlib import Path
@@ -246,6 +248,20 @@ def test_compare_takes_files_of_another_archive(sandbox, tmp_path):
     assert len(fetched(sandbox)) - before == 2
     assert set(jsoclite.verify(tmp_path / "mine").status) == {"whole"}
     assert not list((tmp_path / "mine").glob("*.part"))
+
+
+def test_reading_an_archive_writes_nothing_and_waits_for_nobody(sandbox, tmp_path):
+    """It may be a colleague's, who is writing into it."""
+    client = sandbox.client()
+    client.sync(DAY, tmp_path / "theirs", keywords="DATAMEAN")
+    with contextlib.closing(sqlite3.connect(tmp_path / "theirs" / ".jsoclite.sqlite")) as busy:
+        busy.execute("begin immediate")  # whoever wants to write waits a minute, and fails
+        archive = jsoclite.Archive(tmp_path / "theirs")
+        assert len(archive.files) == len(archive.lock()) == len(archive.keywords("hmi.M_720s")) == 10
+        assert archive.syncs.said.tolist() == ["10 new, 0 replaced, 0 gone, 0 present"]
+        assert (archive.missing(), "10 files" in repr(archive)) == ({}, True)
+        files = client.download(DAY, tmp_path / "mine", compare=tmp_path / "theirs")
+    assert files.status.tolist() == ["present"] * 10
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")

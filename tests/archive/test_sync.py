@@ -108,6 +108,41 @@ def test_what_is_no_longer_listed_is_gone_and_stays_until_delete(sandbox, today,
     assert counts(client.sync(GROWS, tmp_path))["new"] == 4
 
 
+def test_a_record_that_comes_back_is_new_and_gone_no_more(sandbox, today, tmp_path):
+    client = sandbox.client()
+    client.sync(GROWS, tmp_path, keywords="DATAMEAN")
+    today.set(2014, 2, 9)
+    assert counts(client.sync(GROWS, tmp_path))["gone"] == 4
+    assert counts(client.sync(GROWS, tmp_path))["gone"] == 4
+    today.set(2014, 2, 10)
+    assert counts(client.sync(GROWS, tmp_path))["new"] == 4
+    assert not jsoclite.Archive(tmp_path).keywords("hmi.M_720s", versions=True).gone.any()
+    assert set(counts(client.sync(GROWS, tmp_path))) == {"present"}
+
+
+def test_delete_keeps_an_old_file_whose_new_one_did_not_come(sandbox, today, tmp_path):
+    client = sandbox.client(retries=0)
+    first = client.sync(DAY, tmp_path)
+    today.set(2014, 3, 25)
+    sandbox.add_fault("404", "file", nth=2, times=100)
+    client.sync(DAY, tmp_path, delete=True, on_error="ignore")
+    assert len(fits(tmp_path)) == 8
+    assert sum(Path(path).exists() for path in first.path) == 4 + 3
+    sandbox.clear_faults()
+    client.sync(DAY, tmp_path, delete=True)
+    assert len(fits(tmp_path)) == 8
+    assert sum(Path(path).exists() for path in first.path) == 4
+
+
+def test_a_server_that_lists_nothing_removes_nothing(sandbox, today, tmp_path):
+    client = sandbox.client()
+    client.sync(DAY, tmp_path)
+    today.set(2014, 2, 1)
+    with pytest.raises(jsoclite.JsocError, match="lists no record .* nothing was removed"):
+        client.sync(DAY, tmp_path, delete=True)
+    assert len(fits(tmp_path)) == 8
+
+
 def test_a_file_that_was_lost_comes_back(sandbox, asked, tmp_path):
     client = sandbox.client()
     first = client.sync(DAY, tmp_path)

@@ -102,6 +102,16 @@ def test_lock_get_diff(run, day):
     assert (code, "cannot read the lock file data" in err) == (1, True)
 
 
+def test_verify_repair(run):
+    run("sync", SET, "-o", "data", "-q")
+    spoilt = sorted(Path("data").glob("*.fits"))[0]
+    spoilt.write_bytes(b"x" * 2880)
+    assert run("verify", "data", "--repair")[0] == 3
+    assert spoilt.with_name(spoilt.name + ".damaged").exists()
+    assert "1 new" in run("sync", SET, "-o", "data", "-q")[1]
+    assert run("verify", "data")[0] == 0
+
+
 def test_adopt(run):
     run("get", SET, "-o", "theirs", "-p", "fits", "-q")
     Path("theirs/.jsoclite.sqlite").unlink()

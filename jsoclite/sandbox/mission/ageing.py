@@ -19,9 +19,9 @@ from .ephemeris import DAY
 from .slots import Grid
 
 if TYPE_CHECKING:
-    from ..catalog import tables
+    from ..catalog import Keyword, tables
     from .noise import BoolArray, IntArray
-    from .series import ComputedSeries, Value
+    from .series import ComputedSeries, Rows, Value
     from .spec import Spec
 
 FIRST: Final = 1 * DAY
@@ -61,6 +61,11 @@ class Ageing:
     def twice(self: Any, index: IntArray) -> BoolArray:
         """See `ComputedSeries.twice`."""
         return np.asarray(super().twice(index) & self._made(index, SECOND))  # type: ignore[misc]
+
+    def _keyword(self: Any, rows: Rows, key: Keyword) -> Any:
+        value = super()._keyword(rows, key)  # type: ignore[misc]
+        # nothing was made later than it was there
+        return np.minimum(value, rows.time + np.where(rows.version, SECOND, FIRST)) if key.column == "date" else value
 
     def extremes(self: Any, column: str) -> Any:
         """See `Series.extremes`."""

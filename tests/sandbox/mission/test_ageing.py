@@ -43,9 +43,11 @@ def struct(client, series):
 @pytest.mark.parametrize("where", ["hmi.M_720s[2014.02.06_TAI/1d]", "hmi.sharp_cea_720s[][2014.02.06_TAI/1d]"])
 def test_what_was_made_twice_has_a_new_number_after_forty_days(client, day, where):
     on(day, 2014, 2, 20)
-    before = client.query(where)
+    before = client.query(where, keywords="DATE", times="utc")
     on(day, 2014, 3, 25)
-    after = client.query(where)
+    after = client.query(where, keywords="DATE", times="utc")
+    assert before.DATE.max().isoformat() < "2014-02-20"
+    assert "2014-02-20" < after.DATE.max().isoformat() < "2014-03-25"
     assert before.index.equals(after.index)
     anew = after.recnum != before.recnum
     assert 0 < anew.sum() < len(before)
