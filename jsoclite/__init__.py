@@ -27,8 +27,8 @@ _HOME = {
         "download": "verify",
         "quality": "quality",
         "times": "tai utc parse_time is_time",
-        "errors": "JsocError RecordSetError ServerError QueryError UnknownSeries UnknownName EmailError ExportError "
-        "ExportTooLarge ExportFailed ExportExpired ExportLimit ExportOffline StagingTimeout DownloadError "
+        "errors": "JsocError RecordSetError ServerError QueryError TooMany UnknownSeries UnknownName EmailError "
+        "ExportError ExportTooLarge ExportFailed ExportExpired ExportLimit ExportOffline StagingTimeout DownloadError "
         "SelectionError ProcessingError JsocWarning",
     }.items()
     for name in names.split()
@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
         ServerError as ServerError,
         StagingTimeout as StagingTimeout,
         UnknownName as UnknownName,
+        TooMany as TooMany,
         UnknownSeries as UnknownSeries,
     )
     from .export import Export as Export, ExportRequest as ExportRequest, ExportStatus as ExportStatus

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import requests
 
 
+# Nobody means more files of a record set without saying so.
+MOST_FILES = 10_000
+
+
 class Client:
     """
     The data of one JSOC.
@@ -364,7 +368,8 @@ class Client:
         links : str or sequence of str, optional
             Links whose records are wanted, or "**ALL**".
         limit : int, optional
-            The first `limit` records, or the last ones if it is negative.
+            The first `limit` records, or the last ones if it is negative. More than 200,000 need one: a record set
+            without a range is that of a whole mission.
         times : {"utc", "tai"}, optional
             Turn all time keywords into ``datetime64[ns, UTC]`` or naive TAI ``datetime64[ns]``. By default they stay
             the server's strings, which say their own scale. A TAI column that is given back to `search` or `nearest`
@@ -381,6 +386,8 @@ class Client:
         ------
         QueryError
             If the server refuses.
+        TooMany
+            For more than 200,000 records without a `limit`; they were counted, and none was fetched.
         UnknownSeries, UnknownName
             For a series, keyword, segment or link that does not exist; nothing was asked.
         RecordSetError
@@ -395,7 +402,13 @@ class Client:
         ('hmi.M_720s[2014.01.01_00:00:00_TAI][3]', Timestamp('2013-12-31 23:59:25+0000', tz='UTC'))
         """
         return self._queries.query(
-            record_set, keywords=keywords, segments=segments, links=links, limit=limit, times=times
+            record_set,
+            keywords=keywords,
+            segments=segments,
+            links=links,
+            limit=limit,
+            times=times,
+            most=Queries.MANY,
         )
 
     def stream(
@@ -408,6 +421,7 @@ class Client:
         times: Literal["utc", "tai"] | None = None,
         size: int = SIZE,
         progress: bool | None = None,
+        most: int | None = None,
     ) -> Iterator[pd.DataFrame]:
         """
         Query the records of a record set, one DataFrame after the other, for sets that do not fit into memory.
@@ -422,6 +436,8 @@ class Client:
             Records in a DataFrame. There may be a few less, and more where more share a value of the first prime key.
         progress : bool, optional
             Count the records on stderr; by default if that is a terminal.
+        most : int, optional
+            Most records of the set; by default there is no limit.
 
         Yields
         ------
@@ -432,6 +448,8 @@ class Client:
         ------
         QueryError
             If the server refuses, or records were added or replaced meanwhile.
+        TooMany
+            For a set of more than `most` records.
 
         Examples
         --------
@@ -442,7 +460,7 @@ class Client:
         if size < 1:
             raise ValueError(f"size={size!r}: a DataFrame holds at least one record")
         question = self._queries.question(record_set, keywords, segments, links, times)
-        return self._queries.stream(question, size, progress=progress)
+        return self._queries.stream(question, size, progress=progress, most=most)
 
     def count(self, record_set: str | RecordSet) -> int:
         """
@@ -854,6 +872,7 @@ class Client:
         on_error: Literal["raise", "ignore"] = "raise",
         executor: Executor | None = None,
         compare: str | os.PathLike[str] | None = None,
+        limit: int | None = None,
     ) -> pd.DataFrame:
         """
         Fetch the files of exactly these rows. Run again, it fetches only what is not there yet.
@@ -884,6 +903,9 @@ class Client:
             a `session` given to the client does not travel to them.
         compare : path, optional
             Another archive, whose files are copied in place of fetching them.
+        limit : int, optional
+            Most files of a record set, by default 10,000: a set without a range is that of a whole mission. Rows, plans
+            and locks were listed, and are meant.
 
         Returns
         -------
@@ -895,6 +917,8 @@ class Client:
         ------
         DownloadError
             If files failed; its ``.manifest`` is what would have been returned.
+        TooMany
+            For more files of a record set than `limit`; none was fetched.
         EmailError
             If files must be staged and there is no registered address.
         SelectionError
@@ -923,7 +947,9 @@ class Client:
                 manifest = bring(lock, directory, self._queries, self._account, shown, process=process, **options)
             else:
                 made = rows if isinstance(rows, Plan) else None
-                plan = made or make_plan(self._queries, rows, as_list(segments), protocol, process)
+                plan = made or make_plan(
+                    self._queries, rows, as_list(segments), protocol, process, most=limit or MOST_FILES
+                )
                 manifest = carry_out(plan, directory, self._queries, self._account, shown, **options)
         finally:
             shown.close()

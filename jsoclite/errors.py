@@ -9,6 +9,7 @@ Errors and warnings.
     ├── ProcessingError (ValueError)         a server-side step with impossible arguments; nothing was sent
     ├── ServerError                          no usable HTTP answer after retries: url, HTTP status, start of the body
     ├── QueryError (drms.DrmsQueryError)     jsoc_info answered with an error
+    │   ├── TooMany (ValueError)             more records or files than somebody may have meant; none was fetched
     │   ├── UnknownSeries (LookupError)      no such series
     │   └── UnknownName (LookupError)        no such keyword, segment, link or prime key
     ├── EmailError (ValueError)              no address, or one that JSOC does not know
@@ -225,6 +226,33 @@ class QueryError(JsocError, _DrmsQueryError):
     def __init__(self, message: str, *, record_set: str | None = None, status: int | None = None) -> None:
         super().__init__(message)
         self.record_set, self.status = record_set, status
+
+
+class TooMany(QueryError, ValueError):
+    """
+    More records or files than somebody may have meant, such as those of a whole mission; none was fetched.
+
+    Parameters
+    ----------
+    message : str
+        Number, size, time, and how to go on.
+    count : int
+        How many there are.
+    record_set : str, optional
+        The record set that was asked for.
+
+    Examples
+    --------
+    >>> try:
+    ...     client.query("hmi.M_720s")
+    ... except jsoclite.TooMany as error:
+    ...     print(error)
+    hmi.M_720s has ... records: about ... MB and ... If you mean them all, pass limit=...; ...
+    """
+
+    def __init__(self, message: str, count: int, *, record_set: str | None = None) -> None:
+        super().__init__(message, record_set=record_set)
+        self.count = count
 
 
 class UnknownSeries(QueryError, LookupError):

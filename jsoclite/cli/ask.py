@@ -9,7 +9,10 @@ import click
 
 from .complete import keywords as complete_keywords
 from .complete import series as complete_series
-from .program import command, connect, form, show, table_options, tell
+from .program import command, connect, form, show, table_options, tell, unless_too_many, yes_option
+
+# more than a person means without saying so
+MOST_RECORDS = 200_000
 
 
 @command("series", "List series by regular expression.", r"series 'aia\.lev1'")
@@ -71,6 +74,7 @@ def info(name: str, what: Literal["keywords", "segments", "links"] | None) -> in
 @click.option("-l", "--links", metavar="NAMES", help="Links whose records are wanted, comma-separated.")
 @click.option("-n", "--limit", type=int, metavar="N", help="The first N records, or the last ones if it is negative.")
 @click.option("-t", "--times", type=click.Choice(["utc", "tai"]), help="Time keywords as dates on this scale.")
+@yes_option
 @table_options
 def query(
     record_set: str,
@@ -79,6 +83,7 @@ def query(
     links: str | None,
     limit: int | None,
     times: Literal["utc", "tai"] | None,
+    yes: bool,
 ) -> int:
     """
     Query the keywords of records into a table.
@@ -90,12 +95,17 @@ def query(
     asked = {"keywords": keywords, "segments": segments, "links": links, "times": times}
     # a bar between the lines of a table on the same terminal would help nobody
     bar = False if sys.stdout.isatty() else None
-    frames = (
-        client.stream(record_set, **asked, progress=bar)  # type: ignore[arg-type]
-        if limit is None
-        else iter([client.query(record_set, **asked, limit=limit)])  # type: ignore[arg-type]
-    )
-    if not show(frames, ["time", "recnum"]):
+
+    def work(most: int | None) -> int:
+        options = {"progress": bar, "most": most or MOST_RECORDS}
+        frames = (
+            client.stream(record_set, **asked, **options)  # type: ignore[arg-type]
+            if limit is None
+            else iter([client.query(record_set, **asked, limit=limit)])  # type: ignore[arg-type]
+        )
+        return show(frames, ["time", "recnum"])
+
+    if not unless_too_many(work, yes)():
         tell("no record matches", err=True)
     return 0
 

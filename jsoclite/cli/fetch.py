@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .complete import file_or_series
-from .program import command, connect, form, show, table_options, tell
+from .program import command, connect, form, show, table_options, tell, unless_too_many, yes_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +89,7 @@ segments_option = click.option(
 )
 @click.option("--overwrite", is_flag=True, help="Fetch files that are there, too.")
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do: files, bytes, export requests, time.")
+@yes_option
 @click.option("--compare", metavar="DIR", type=click.Path(), help="Copy what this archive has in place of fetching it.")
 @quiet
 @table_options
@@ -99,6 +100,7 @@ def get(
     protocol: Any,
     overwrite: bool,
     dry_run: bool,
+    yes: bool,
     compare: str | None,
     quiet: bool,
 ) -> int:
@@ -124,7 +126,8 @@ def get(
         return 0 if all(len(plan.files) for plan in plans if plan.files is not None) else 1
     options |= {"overwrite": overwrite, "compare": compare}
     options |= {"progress": False if quiet else None, "on_error": "ignore"}
-    return _tell(pd.concat([client.download(part, output, **options) for part in parts]), output)
+    asked = unless_too_many(lambda limit, part: client.download(part, output, limit=limit, **options), yes)
+    return _tell(pd.concat([asked(part) for part in parts]), output)
 
 
 def _tell(manifest: pd.DataFrame, directory: str) -> int:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 FORM = "jsoclite.form"
 # options that stand before or after the name of a command
@@ -177,13 +178,40 @@ def tell(text: object, *, err: bool = False, bold: bool = False) -> None:
     click.echo(click.style(printable(text), bold=True) if bold else printable(text), err=err)
 
 
+def on_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin is not None and sys.stderr is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+yes_option = click.option("-y", "--yes", is_flag=True, help="Go on without a question, however much it is.")
+
+
+def unless_too_many(work: Callable[..., T], yes: bool) -> Callable[..., T]:
+    """Make `work(limit, …)` ask on a terminal before it goes on with more than somebody may have meant."""
+
+    def run(*arguments: Any) -> T:
+        from ..errors import TooMany
+
+        try:
+            return work(sys.maxsize if yes else None, *arguments)
+        except TooMany as error:
+            if not on_terminal():
+                raise
+            tell(error, err=True)
+            if not click.confirm("All of them?", err=True):
+                click.get_current_context().exit(1)
+            return work(sys.maxsize, *arguments)
+
+    return run
+
+
 def connect() -> Client:
     """Return a client for the server that was asked for."""
     from ..client import Client
 
     settings = click.get_current_context().ensure_object(Settings)
     client = Client(settings.server, email=settings.email)
-    if sys.stdin is not None and sys.stderr is not None and sys.stdin.isatty() and sys.stderr.isatty():
+    if on_terminal():
         client.on_blocked = _ask_to_cancel
     return client
 

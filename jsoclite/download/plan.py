@@ -8,6 +8,7 @@ into the fewest record sets.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import display
-from ..errors import JsocError, QueryError, warn
+from ..errors import JsocError, QueryError, TooMany, warn
 from ..export import Account, Export, ExportRequest
 from ..export.steps import Cutout, Patch, chain, segments_made
 from ..query import Queries, segment_columns
@@ -36,6 +37,9 @@ FILENAME_FORMAT = "{seriesname}.{recnum:%lld}.{segment}"
 # records that one question is to tell of, and how many it may list with others between them, in how many ranges; a
 # larger answer would be held against a count
 LISTED, MOST_LISTED, MOST_RANGES = 10_000, 19_000, 100
+
+# bytes a second of one connection to JSOC
+SPEED = 2e6
 
 # jsoc_export_manage.c; anything else is accepted first and fails later
 METHODS = ("url", "url_quick", "url-tar", "ftp", "ftp-tar")
@@ -223,6 +227,7 @@ def make_plan(
     *,
     look: bool = False,
     listed: bool = False,
+    most: int | None = None,
 ) -> Plan:
     """
     Find out what rows are, and which of their files are wanted.
@@ -243,9 +248,13 @@ def make_plan(
         Whether the records are listed with what `make_survey` has to know.
     listed : bool
         The server has just listed these rows: names and numbers need not be compared.
+    most : int, optional
+        Most files of a record set, which may hold more than its author thinks; rows that were listed are meant.
 
     Raises
     ------
+    TooMany
+        For more.
     ValueError
         For a protocol that there is not, or that goes with no steps.
     SelectionError, ProcessingError
@@ -257,8 +266,26 @@ def make_plan(
         raise ValueError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
     if isinstance(rows, Export):
         return Plan(export=rows)
-    found = tuple(targets(queries, rows, segments, protocol, steps, look=look, listed=listed))
-    return Plan(found, () if isinstance(rows, str | RecordSet) else tuple(asked(rows)))
+    found = tuple(targets(queries, rows, segments, protocol, steps, look=look, listed=listed, most=most))
+    if not isinstance(rows, str | RecordSet):
+        return Plan(found, tuple(asked(rows)))
+    count = sum(len(target.records) * len(target.segments) for target in found)
+    if most is not None and count > most:
+        size = sum(len(target.records) * _stored_bytes(target) for target in found)
+        raise TooMany(
+            f"{rows} has {count:,} files, some {display.size(size)}, which take {_duration(size / SPEED)} at 2 MB/s. "
+            f"If you mean them all, pass limit={count} (--yes on the command line); else name segments, a shorter "
+            "range or a cadence",
+            count,
+            record_set=str(rows),
+        )
+    return Plan(found)
+
+
+def _stored_bytes(target: Target) -> float:
+    """Guess the bytes of a record's wanted files: a byte a pixel."""
+    sizes = (re.findall(r"[0-9]{1,6}", str(target.info.segments["dims"].get(name) or "")) for name in target.segments)
+    return float(sum(math.prod(map(int, axes)) for axes in sizes if axes))
 
 
 def make_export(
@@ -366,6 +393,7 @@ def targets(
     *,
     look: bool = False,
     listed: bool = False,
+    most: int | None = None,
 ) -> list[Target]:
     """
     Find out which records rows are, and which segments of them are wanted.
@@ -386,6 +414,8 @@ def targets(
         See `make_plan`.
     listed : bool
         Whether the server has just listed the rows.
+    most : int, optional
+        See `make_plan`.
     """
     steps = as_steps(steps)
     if isinstance(rows, str):
@@ -395,7 +425,7 @@ def targets(
         segments = segments or list(rows.segments or ()) or None
         record_set, keys = rows, queries.prime_keys(rows.series)
         more = _looked_at(queries.info(rows.series, anew=not segments), segments) if look else ([], None)
-        rows = queries.query(rows, keywords=[*keys, *more[0]], segments=more[1])
+        rows = queries.query(rows, keywords=[*keys, *more[0]], segments=more[1], most=most)
         if not len(rows):
             warn(f"no record matches {record_set}")
     found = []

@@ -46,7 +46,14 @@ Wait: TypeAlias = Callable[[], None]
 
 
 def in_order(
-    fetch_all: Fetch, count: Count, question: Question, size: int, *, pace: Wait, progress: bool | None
+    fetch_all: Fetch,
+    count: Count,
+    question: Question,
+    size: int,
+    *,
+    pace: Wait,
+    progress: bool | None,
+    most: int | None = None,
 ) -> Iterator[pd.DataFrame]:
     """
     Yield the records of a question, about `size` at a time; at least one DataFrame, if an empty one.
@@ -65,14 +72,20 @@ def in_order(
         Waits until one more request is polite.
     progress : bool or None
         Whether a bar counts the records on stderr; None: if that is a terminal.
+    most : int, optional
+        Most records.
 
     Raises
     ------
+    TooMany
+        For more than `most`.
     QueryError
         If records were added or replaced meanwhile.
     """
     elements = list(question.record_set.with_segments(None))
     sizes = [count(element) for element in elements]
+    if most is not None and sum(sizes) > most:
+        raise question.too_many(question.record_set, sum(sizes))
     told = False
     with records(sum(sizes)) if wanted(progress) else contextlib.nullcontext() as bar:
         for element, total in zip(elements, sizes, strict=True):

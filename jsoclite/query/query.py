@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..display import clean
-from ..errors import UNFIT, JsocError, QueryError, SelectionError, ServerError, UnknownName, warn
+from ..errors import UNFIT, JsocError, QueryError, SelectionError, ServerError, UnknownName
 from ..progress import records
 from ..recordset import RecordSet, refuse
 from ..selection import Selection, to_record_sets
@@ -40,8 +40,6 @@ T = TypeVar("T")
 
 # From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
 SUSPICIOUS = 20_000
-# More than a million records of 30 keywords fill a gigabyte, and take JSOC minutes.
-MANY = 1_000_000
 
 
 class Queries:
@@ -53,6 +51,9 @@ class Queries:
     jsoc : Jsoc
         Whom to ask.
     """
+
+    #: Nobody means more records without saying so: a question about a whole mission is a slip.
+    MANY = 200_000
 
     def __init__(self, jsoc: Jsoc) -> None:
         self.jsoc = jsoc
@@ -114,15 +115,19 @@ class Queries:
         links: str | Sequence[str] | None = None,
         limit: int | None = None,
         times: Literal["utc", "tai"] | None = None,
+        most: int | None = None,
     ) -> pd.DataFrame:
-        """See `Client.query`."""
+        """See `Client.query`; `TooMany` for more than `most` records, unless there is a limit."""
         question = self.question(record_set, keywords, segments, links, times)
         bare = question.record_set.with_segments(None)
-        return self._signed(self.fetch_all(question, bare, limit), question)
+        return self._signed(self.fetch_all(question, bare, limit, most), question)
 
-    def stream(self, question: Question, size: int, *, progress: bool | None = None) -> Iterator[pd.DataFrame]:
+    def stream(
+        self, question: Question, size: int, *, progress: bool | None = None, most: int | None = None
+    ) -> Iterator[pd.DataFrame]:
         """See `Client.stream`."""
-        for df in in_order(self.fetch_all, self.size, question, size, pace=self.jsoc.pace, progress=progress):
+        options: dict[str, Any] = {"pace": self.jsoc.pace, "progress": progress, "most": most}
+        for df in in_order(self.fetch_all, self.size, question, size, **options):
             yield self._signed(df, question)
 
     def question(
@@ -193,15 +198,18 @@ class Queries:
             df.attrs["jsoc"]["tai"] = [name for name, kind in df.dtypes.items() if kind == "datetime64[ns]"]
         return df
 
-    def fetch_all(self, question: Question, part: RecordSet, limit: int | None = None) -> pd.DataFrame:
+    def fetch_all(
+        self, question: Question, part: RecordSet, limit: int | None = None, most: int | None = None
+    ) -> pd.DataFrame:
         """
         Fetch all records of `part`, a set without segments: in one answer if that works, else in pieces.
 
-        With a `limit` only so many records of each element: the first ones, the last ones where it is negative.
+        With a `limit` only so many records of each element: the first ones, the last ones where it is negative. Without
+        one, `TooMany` for more than `most`.
         """
         import pandas as pd
 
-        elements, refused = list(part), None
+        elements, refused, allowed = list(part), None, most if limit is None else None
         if limit and limit < 0 and len(elements) > 1:  # this would end the server's program
             return pd.concat([self.fetch_all(question, element, limit) for element in elements])
         most = abs(limit) if limit else sys.maxsize
@@ -219,11 +227,8 @@ class Queries:
         total = sum(min(size, most) for size in sizes)
         if isinstance(refused, ServerError) and total < SMALLEST:
             return self._fetch(question, part, limit=limit)
-        if total > MANY:
-            warn(
-                f"{part} holds {total:,} records, which takes long and much memory; ask for fewer with limit=, a "
-                "cadence or a condition, or take them a DataFrame at a time with Client.stream"
-            )
+        if allowed is not None and total > allowed:
+            raise question.too_many(part, total)
         with records(total) as bar:
             frames = [
                 self._in_pieces(question, element, size, limit, refused if len(elements) == 1 else None, bar.update)

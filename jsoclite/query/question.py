@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..errors import QueryError, warn
+from ..errors import QueryError, TooMany, warn
 from ..recordset import RecordSet
 from ..series import SeriesInfo
+
+# what a question about too many records would come to; JSOC gives some 5,000 a second
+RECORDS_A_SECOND, BYTES_A_VALUE = 5000, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,18 @@ class Question:
     segments: list[str]
     links: list[str]
     times: Literal["utc", "tai"] | None = None
+
+    def too_many(self, part: RecordSet, total: int) -> TooMany:
+        """Return the error that says what a set of so many records would come to."""
+        values = len(self.keywords) + len(self.segments) + len(self.links) + 4
+        return TooMany(
+            f"{part} has {total:,} records: about {total * values * BYTES_A_VALUE / 1e6:.0f} MB and "
+            f"{total / RECORDS_A_SECOND / 60:.0f} minutes. If you mean them all, pass limit={total} (--yes on the "
+            "command line); else name a shorter range, a cadence or a condition. Client.stream takes them a DataFrame "
+            "at a time",
+            total,
+            record_set=str(part),
+        )
 
 
 def segment_columns(rows: Any, info: SeriesInfo) -> list[str] | None:

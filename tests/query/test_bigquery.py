@@ -6,7 +6,7 @@ import pytest
 from catalogs import big
 from pandas.testing import assert_frame_equal
 
-from jsoclite.errors import JsocWarning, QueryError, ServerError
+from jsoclite.errors import QueryError, ServerError, TooMany
 from jsoclite.query import parts
 from jsoclite.query import query as queries
 from jsoclite.sandbox import Fault, Sandbox
@@ -294,8 +294,9 @@ def test_limit_is_left_to_the_server(whole):
         assert sandbox.counts["query"] == 2
 
 
-def test_a_set_that_is_too_big_for_comfort_is_said(monkeypatch):
-    monkeypatch.setattr(queries, "MANY", 500)
-    told = pytest.warns(JsocWarning, match=r"holds [\d,]+ records.*Client.stream")
-    with Sandbox(record_limit=400) as small, small.client() as client, told:
-        assert len(client.query(DAY)) > 800
+def test_a_set_that_is_too_big_for_comfort_is_refused(monkeypatch):
+    monkeypatch.setattr(queries.Queries, "MANY", 500)
+    with Sandbox(record_limit=400) as small, small.client() as client:
+        with pytest.raises(TooMany, match=r"has [\d,]+ records.*Client.stream"):
+            client.query(DAY)
+        assert len(client.query(DAY, limit=10_000)) > 800
