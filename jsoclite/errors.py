@@ -250,7 +250,7 @@ class TooMany(QueryError, ValueError):
     hmi.M_720s has ... records: about ... MB and ... If you mean them all, pass limit=...; ...
     """
 
-    def __init__(self, message: str, count: int, *, record_set: str | None = None) -> None:
+    def __init__(self, message: str, count: int = 0, *, record_set: str | None = None) -> None:
         super().__init__(message, record_set=record_set)
         self.count = count
 
@@ -320,10 +320,10 @@ class ExportError(JsocError, _DrmsExportError):
     Examples
     --------
     >>> try:
-    ...     client.export("hmi.M_720s[1999.01.01_TAI]").wait()
+    ...     client.export("aia.master_pointing3h[2014.01.01_TAI/3h]").wait()
     ... except jsoclite.ExportError as error:
     ...     print(f"{type(error).__name__} {error.status}, {error.record_set}")
-    ExportFailed 4, hmi.M_720s[1999.01.01_TAI]
+    ExportFailed 4, aia.master_pointing3h[2014.01.01_TAI/3h]
     """
 
     def __init__(

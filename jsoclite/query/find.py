@@ -54,13 +54,7 @@ def nearest(
     # where a time is missing, utc() says what to do
     there = [place for place, time in enumerate(given) if not (keep and np.all(pd.isna(time)))]
     # a column may know its scale
-    asked = utc(
-        times[np.array(there, dtype=int)]
-        if isinstance(times, pd.Index)
-        else times.iloc[there]
-        if isinstance(times, pd.Series)
-        else [given[place] for place in there]
-    )
+    asked = utc(times.take(there) if isinstance(times, pd.Index | pd.Series) else [given[place] for place in there])
     reach = parse_duration(tolerance)
     if not reach > 0:
         raise RecordSetError(f"tolerance={tolerance!r}: it is a duration above 0, such as '12m'")

@@ -3,6 +3,7 @@
 import concurrent.futures
 import functools
 import itertools
+import threading
 
 import pytest
 import requests
@@ -26,10 +27,12 @@ class Line(requests.Session):
         self.clock, self.after, self.until, self.fault = clock, after, until, fault
         self.files = 0
         self.refused = []
+        self.lock = threading.Lock()
 
     def send(self, request, **options):
         if "/SUM" in request.url or self.files > self.after:
-            self.files += "/SUM" in request.url
+            with self.lock:
+                self.files += "/SUM" in request.url
             if self.files > self.after and self.clock.time < self.until:
                 self.refused.append(self.clock.time)
                 if self.fault is None:
