@@ -184,7 +184,8 @@ def parse_time(value: Any, scale: str = "utc") -> DrmsTime:
         instant.
     scale : {"utc", "tai"}
         What input without a zone is meant in. UTC is what DRMS and sunpy take it for; JD and MJD without a zone are TT
-        in DRMS, and here where `scale` is "utc".
+        in DRMS, and here where `scale` is "utc". ``JD_…Z`` is UTC here, as it says; the server's own reader passes over
+        that Z and takes TT (timeio.c), so what is sent is always written as ``…_TAI``.
 
     Returns
     -------

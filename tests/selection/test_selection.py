@@ -18,7 +18,8 @@ from jsoclite.selection import Selection, select, to_record_sets
 from jsoclite.selection.packing import cover, pack_recnums
 
 CATALOG = StoredCatalog(GOLDEN / "catalog")
-ENGINE = Engine(CATALOG)
+# series without and with a table of their newest records, as big ones of JSOC have
+ENGINES = {"plain": Engine(CATALOG, shadow=False), "shadow": Engine(CATALOG, shadow=True)}
 
 numbers = st.lists(st.integers(1, 400), min_size=1, max_size=200)
 
@@ -75,9 +76,10 @@ def test_tight_limits(recnums, characters, most):
     assert all(len(part) <= most for part in found)
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.sampled_from(sorted(CATALOG)), st.data())
-def test_the_server_returns_the_selection(name, data):
+@pytest.mark.parametrize("engine", ENGINES)
+@settings(max_examples=100, deadline=None)
+@given(name=st.sampled_from(sorted(CATALOG)), data=st.data())
+def test_the_server_returns_the_selection(engine, name, data):
     series = CATALOG[name]
     every = np.sort(series.existing(np.arange(1, int(series.extremes("recnum")[1]) + 1)))
     step, start = data.draw(st.integers(1, 9)), data.draw(st.integers(0, 20))
@@ -85,7 +87,7 @@ def test_the_server_returns_the_selection(name, data):
     chosen = sorted({*every[start::step].tolist(), *extra}) or [int(every[0])]
     (selection,) = select(frame(chosen, series.definition.name))
     sets = selection.texts(max_rows=data.draw(st.just(50_000) | st.integers(1, 50)))
-    found = np.concatenate([opened.recnums for one in sets for opened in ENGINE.open(one)])
+    found = np.concatenate([opened.recnums for one in sets for opened in ENGINES[engine].open(one)])
     assert sorted(found.tolist()) == chosen  # versions that were superseded included
 
 
@@ -176,13 +178,14 @@ def test_cover_is_exact_for_many_random_numbers():
 
 
 @pytest.mark.parametrize("series", ["hmi.M_720s", "aia.lev1_euv_12s", "hmi.sharp_cea_720s", "mdi.fd_M_96m_lev182"])
-def test_names_alone_stand_for_the_newest_versions(series):
-    opened = ENGINE.open(f"{series}[]")[0]
-    names = ENGINE.reader.names(opened.series, opened.recnums)
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_names_alone_stand_for_the_newest_versions(series, engine):
+    opened = engine.open(f"{series}[]")[0]
+    names = engine.reader.names(opened.series, opened.recnums)
     sets = to_record_sets(names, segments=["x"])
-    found = np.concatenate([part.recnums for one in sets for part in ENGINE.open(str(one).replace("{x}", ""))])
+    found = np.concatenate([part.recnums for one in sets for part in engine.open(str(one).replace("{x}", ""))])
     assert sorted(found.tolist()) == sorted(opened.recnums.tolist())
-    assert max(len(str(one)) + 32 * len(ENGINE.scan(str(one))) for one in sets) <= 4000
+    assert max(len(str(one)) + 32 * len(engine.scan(str(one))) for one in sets) <= 4000
 
 
 def test_names_that_are_record_numbers():

@@ -478,3 +478,10 @@ def test_times_go_to_astropy_numpy_and_pandas():
     assert times.parse_time(several[1].to_astropy()) == several[1]
     assert pd.Series(several).dtype == "datetime64[ns]"
     assert len(times.utc([])) == 0
+
+
+def test_a_julian_day_with_a_bare_z_is_utc():
+    """The server's reader passes over the Z, and takes terrestrial time; what is sent says TAI."""
+    assert times.parse_time("JD_2456658.5Z") == times.parse_time("2014-01-01T00:00:00Z")
+    assert str(times.parse_time("JD_2456658.5Z")) == "2014.01.01_00:00:35_TAI"
+    assert str(times.parse_time("JD_2456658.5")) == "2013.12.31_23:59:27.816_TAI"
