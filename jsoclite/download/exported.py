@@ -60,11 +60,12 @@ def worth_another(request: ExportRequest, rows: Sequence[FileRow]) -> bool:
     """
     Whether a failed request can be made again for some of its rows.
 
-    One that has expired can; and one record whose file is on tape, or lost, makes jsoc_fetch refuse the whole set.
+    One that has expired can; one record whose file is on tape, or lost, makes jsoc_fetch refuse the whole set; and what
+    is too large together may be taken in parts.
     """
     lost = "Storage Units are invalid" in str(request.error)
-    poisoned = (request.status is ExportStatus.OFFLINE or lost) and len({row.recnum for row in rows}) > 1
-    return request.status is ExportStatus.EXPIRED or poisoned
+    severable = lost or request.status in (ExportStatus.OFFLINE, ExportStatus.TOO_LARGE)
+    return request.status is ExportStatus.EXPIRED or (severable and len({row.recnum for row in rows}) > 1)
 
 
 def match(

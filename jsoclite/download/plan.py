@@ -40,6 +40,8 @@ LISTED, MOST_LISTED, MOST_RANGES = 10_000, 19_000, 100
 
 # bytes a second of one connection to JSOC
 SPEED = 2e6
+#: JSOC refuses more for one request: 100 GB as it counts them.
+MOST_BYTES = 104_857_000_000
 
 # jsoc_export_manage.c; anything else is accepted first and fails later
 METHODS = ("url", "url_quick", "url-tar", "ftp", "ftp-tar")
@@ -271,7 +273,7 @@ def make_plan(
         return Plan(found, tuple(asked(rows)))
     count = sum(len(target.records) * len(target.segments) for target in found)
     if most is not None and count > most:
-        size = sum(len(target.records) * _stored_bytes(target) for target in found)
+        size = sum(len(target.records) * _stored_bytes(target.info, target.segments) for target in found)
         raise TooMany(
             f"{rows} has {count:,} files, some {display.size(size)}, which take {_duration(size / SPEED)} at 2 MB/s. "
             f"If you mean them all, pass limit={count} (--yes on the command line); else name segments, a shorter "
@@ -282,9 +284,9 @@ def make_plan(
     return Plan(found)
 
 
-def _stored_bytes(target: Target) -> float:
-    """Guess the bytes of a record's wanted files: a byte a pixel."""
-    sizes = (re.findall(r"[0-9]{1,6}", str(target.info.segments["dims"].get(name) or "")) for name in target.segments)
+def _stored_bytes(info: SeriesInfo, segments: Iterable[str]) -> float:
+    """Guess the bytes of a record's files: a byte a pixel."""
+    sizes = (re.findall(r"[0-9]{1,6}", str(info.segments["dims"].get(name) or "")) for name in segments)
     return float(sum(math.prod(map(int, axes)) for axes in sizes if axes))
 
 
@@ -353,12 +355,15 @@ def _has_records(queries: Queries, element: RecordSet) -> bool:
 R = TypeVar("R", FileKey, FileRow)
 
 
-def record_sets(queries: Queries, target: Target, rows: Iterable[R]) -> Iterator[tuple[str, list[R]]]:
+def record_sets(
+    queries: Queries, target: Target, rows: Iterable[R], most: int | None = None
+) -> Iterator[tuple[str, list[R]]]:
     """
     Yield the fewest record sets, with the files that each stands for.
 
-    Records that want the same segments go together. Where several requests would be needed, shorter forms are tried,
-    and used only if the server lists the very same record numbers for them.
+    Records that want the same segments go together, `most` of them at most, and no more than JSOC's limit of bytes
+    lets pass, at a byte a pixel. Where several requests would be needed, shorter forms are tried, and used only if the
+    server lists the very same record numbers for them.
     """
     by_record: dict[int, list[R]] = {}
     for row in rows:
@@ -379,7 +384,10 @@ def record_sets(queries: Queries, target: Target, rows: Iterable[R]) -> Iterator
 
         # steps that make other segments read several of the stored ones: these are left to them
         braces = None if target.product.made else segments
-        for record_set in chosen.record_sets(braces, verify=ask, info=target.info):
+        bytes_each = _stored_bytes(target.info, segments) * target.product.size_ratio
+        room = int(MOST_BYTES / bytes_each) if bytes_each else len(recnums)
+        max_rows = max(1, min(room, most or room))
+        for record_set in chosen.record_sets(braces, max_rows=max_rows, verify=ask, info=target.info):
             found = listed.get(str(record_set.with_segments(None))) or numbers_in(str(record_set))
             yield str(record_set), [row for recnum in found for row in by_record[recnum]]
 

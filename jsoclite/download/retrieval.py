@@ -130,10 +130,11 @@ class Retrieval:
         Yield the files of `rows` by way of exports.
 
         What a request leaves open, because it has expired or because one of its files is on tape, is exported once
-        more, without those that are on tape.
+        more, without those that are on tape. One that is too large is halved until JSOC takes it.
         """
-        for round_ in range(3):
-            requests, rows_of = self._requests(target, rows, adopt=round_ == 0)
+        tries, most = 0, None
+        while tries < 3:
+            requests, rows_of = self._requests(target, rows, most, adopt=tries == 0 and most is None)
             export = self._account.export(requests)
 
             def brings(request: ExportRequest, rows_of: dict[ExportRequest, list[FileRow]] = rows_of) -> list[FileRow]:
@@ -142,7 +143,13 @@ class Retrieval:
             yield from staged_jobs(self.batch, export, brings, fits=True, meanwhile=meanwhile)
             meanwhile = ()
             rows = self.batch.open(rows)
-            if any(request.error is not None and request.status is not ExportStatus.EXPIRED for request in requests):
+            large = [rows_of[request] for request in requests if request.status is ExportStatus.TOO_LARGE]
+            if large:
+                most = max(1, max(len({row.recnum for row in some}) for some in large) // 2)
+            else:
+                tries += 1
+            mendable = (ExportStatus.EXPIRED, ExportStatus.TOO_LARGE)
+            if any(request.error is not None and request.status not in mendable for request in requests):
                 rows = self._on_disk(target, rows)
             if not rows:
                 return
@@ -161,7 +168,7 @@ class Retrieval:
         return kept
 
     def _requests(
-        self, target: Target, rows: Sequence[FileRow], *, adopt: bool
+        self, target: Target, rows: Sequence[FileRow], most: int | None, *, adopt: bool
     ) -> tuple[list[ExportRequest], dict[ExportRequest, list[FileRow]]]:
         """Take over the requests that are under way for these rows, and plan new ones for the rest."""
         requests: list[ExportRequest] = []
@@ -176,7 +183,7 @@ class Retrieval:
             rows_of[request] = mine
             for row in mine:
                 del left[row.key]
-        for record_set, covered in record_sets(self.queries, target, list(left.values())):
+        for record_set, covered in record_sets(self.queries, target, list(left.values()), most):
             protocol = "as-is" if target.product.protocol == "as-is" else "fits"
             with self.batch.ledger.transaction():
                 noted = self.batch.ledger.add_request(

@@ -29,7 +29,7 @@ from ..series import RecordName, SeriesInfo, prime_time_key, series_of
 from .download import Batch
 from .exported import alive
 from .ledger import FileRow, Ledger
-from .plan import Plan, Target, record_sets
+from .plan import MOST_BYTES, Plan, Target, record_sets
 from .retrieval import OFFLINE
 from .transfer import measure
 
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 #: Seconds that an export takes, whatever its size (35 files of JSOC: 55 to 85 s), and bytes a second of the line, where
 #: this directory's ledger has measured nothing.
 WAIT_S, SPEED = 75.0, 5e6
-#: JSOC refuses more for one request: 100 GB as it counts them.
-MOST_BYTES = 104_857_000_000
 # files of a link have no *size*: one of each kind is measured, of so many kinds
 _MOST_KINDS = 12
 # cards of a header besides those of the keywords, of a compressed image and of a plain one

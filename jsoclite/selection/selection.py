@@ -99,6 +99,7 @@ class Selection:
         """Return the record sets of `record_sets`, those that need no verification, as they go over the wire."""
         if max_rows < 1:
             raise ValueError(f"max_rows={max_rows}: a record set holds at least one row")
+        max_rows = min(max_rows, MAX_ROWS)
         braces = _braces(segments)
         if self.recnums is None:
             return list(self._by_name(braces, max_characters, max_rows))

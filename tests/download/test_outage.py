@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from jsoclite import Client, Sandbox
-from jsoclite.download.outage import FEW
+from jsoclite.download.outage import FEW, Outage
 from jsoclite.download.transfer import fetch
 from jsoclite.errors import DownloadError, ServerError
 from jsoclite.export import OUTAGE_PATIENCE_S
@@ -17,6 +17,29 @@ from jsoclite.progress import Silence
 from jsoclite.server import Transport
 
 ROWS = "hmi.M_720s[2014.01.01_TAI/4h]{magnetogram}"  # 20 files
+
+
+class Heeded(threading.Condition):
+    """How many files have come, over all connections."""
+
+    count = 0
+
+
+HEEDED = Heeded()
+
+
+@pytest.fixture(autouse=True)
+def _counted(monkeypatch):
+    heed, HEEDED.count = Outage.heed, 0
+
+    def counting(self, task, outcome, *rest):
+        found = heed(self, task, outcome, *rest)
+        with HEEDED:
+            HEEDED.count += not outcome.away
+            HEEDED.notify_all()
+        return found
+
+    monkeypatch.setattr(Outage, "heed", counting)
 
 
 class Line(requests.Session):
@@ -34,6 +57,9 @@ class Line(requests.Session):
             with self.lock:
                 self.files += "/SUM" in request.url
             if self.files > self.after and self.clock.time < self.until:
+                # tries take no time on a clock that is moved by hand: what is under way comes first, as it would
+                with HEEDED:
+                    assert HEEDED.wait_for(lambda: HEEDED.count >= self.after, timeout=60)
                 self.refused.append(self.clock.time)
                 if self.fault is None:
                     response = requests.Response()
