@@ -78,7 +78,8 @@ class Reply:
         except UnicodeDecodeError:
             text = self.content.decode("latin-1")
         try:
-            return json.loads(text, strict=False)
+            body = json.loads(text, strict=False)
+            return _without_surrogates(body) if "\\ud" in text.lower() else body
         except (ValueError, RecursionError):
             raise not_json(self.url, self.content) from None
 
@@ -101,6 +102,17 @@ class Reply:
                 f"{start!r}",
                 url=self.url,
             ) from error
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Replace the halves of characters that JSON can name and no file, column or terminal can hold."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(one) for one in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(name): _without_surrogates(one) for name, one in value.items()}
+    return value
 
 
 def not_json(url: str, content: bytes | bytearray) -> ServerError:

@@ -321,4 +321,6 @@ def _records(body: Any) -> dict[str, Any]:
             raise ValueError("columns of different lengths")
         if any(not 0 < int(number) < 2**63 for number in columns.get("*recnum*", ())):
             raise ValueError("no record numbers")
+        if any(columns.values()) and "*recnum*" not in columns:  # which all questions of this kind ask for
+            raise ValueError("no record numbers")
     return found

@@ -12,7 +12,7 @@ import responses
 from jsoclite.display import redact
 from jsoclite.errors import ServerError
 from jsoclite.sandbox import Sandbox
-from jsoclite.server.http import AmbiguousRequest, Transport, resolve_server
+from jsoclite.server.http import AmbiguousRequest, Reply, Transport, resolve_server
 from jsoclite.server.jsoc import Jsoc
 from jsoclite.server.limits import SlowAnswer
 from jsoclite.server.retry import Speedometer, backoff, retry_after
@@ -265,3 +265,9 @@ def test_forked_processes_do_not_share_a_connection():
 @pytest.mark.parametrize("value", ["²", "9" * 5000, "-3", "soon", "Fri, 31 Dec 99999 23:59:59 GMT"])
 def test_what_a_server_asks_to_wait_is_bounded_whatever_it_says(value):
     assert (retry_after({"Retry-After": value}, now=lambda: 0.0) or 0.0) <= 300.0
+
+
+def test_halves_of_characters_come_no_further():
+    r"""JSON can name a lone surrogate, ``\ud800``, and no file, column or terminal can hold one."""
+    body = bytearray(rb'{"names": ["a\ud800b", {"\udfffk": "\ud83d\ude00 is whole"}], "status": 0}')
+    assert Reply("http://x/", body).data == {"names": ["a\ufffdb", {"\ufffdk": "\U0001f600 is whole"}], "status": 0}
