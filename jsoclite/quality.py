@@ -359,7 +359,7 @@ def good(series: str, values: pd.Series, level: str | int = "image", *, keyword:
     if level == "usable":
         mask = ~_family(series, keyword).harmless & _ALL
     elif mask is None:
-        mask = _number(level) if str(level)[:1].isdigit() else None
+        mask = _number(level) if str(level)[:1] in tuple("0123456789") else None
     if mask is None:
         raise ValueError(f"{level!r} is no level of quality: write 'image', 'usable', 'clean', or a mask such as 0x600")
     bad = (values.astype("Int64") & (mask | NO_IMAGE)) != 0

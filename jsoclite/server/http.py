@@ -2,7 +2,7 @@
 The one place that talks HTTP.
 
 `Transport` asks over one `requests.Session`, with time-outs on connecting and on silence, a floor on speed, retries
-with back-off, and a decoding that survives JSOC's Latin-1.
+with back-off; what comes is a `Reply`.
 
 What may hold an e-mail address (`checkAddress`, `exp_request`) always goes by POST: a URL ends up in the logs of
 servers, proxies and libraries.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import ipaddress
-import json
 import math
 import os
 import platform
@@ -26,9 +25,10 @@ import requests
 from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
 
 from ..display import clean, redact
-from ..errors import UNFIT, ServerError
+from ..errors import ServerError
 from . import _drms, limits
 from ._drms import ServerConfig
+from .reply import Reply, not_json
 from .retry import TRANSIENT_STATUS, Again, Clock, Speedometer, is_transient, never_sent, repeat
 
 T = TypeVar("T")
@@ -41,87 +41,6 @@ CODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
 
 class AmbiguousRequest(ServerError):
     """An `exp_request` broke off, and nobody can say whether the server has taken it. It was not sent again."""
-
-
-class Reply:
-    """
-    An answer, whole.
-
-    Parameters
-    ----------
-    url : str
-        The URL without its query, so that it can be shown.
-    content : bytearray
-        The body.
-    server : str
-        What the server calls itself.
-    """
-
-    def __init__(self, url: str, content: bytearray, server: str = "") -> None:
-        self.url, self.content, self.server = url, content, server
-
-    @property
-    def data(self) -> Any:
-        """
-        The body as JSON.
-
-        JSOC stores bytes and sends them as they are: mostly ASCII, some UTF-8, some Latin-1 (`Å` in series notes), now
-        and then a control character. Hence UTF-8 first, Latin-1 second, and a lenient reader.
-
-        Raises
-        ------
-        ServerError
-            If the body is no JSON: an HTML page, an empty or a truncated answer.
-        """
-        try:
-            text = self.content.decode("utf-8")
-        except UnicodeDecodeError:
-            text = self.content.decode("latin-1")
-        try:
-            body = json.loads(text, strict=False)
-            return _without_surrogates(body) if "\\ud" in text.lower() else body
-        except (ValueError, RecursionError):
-            raise not_json(self.url, self.content) from None
-
-    def checked(self, shape: Callable[[Any], T]) -> T:
-        """
-        The body as `shape` makes it; a server is not trusted to send what it should.
-
-        Raises
-        ------
-        ServerError
-            If it does not fit, with its beginning.
-        """
-        body = self.data
-        try:
-            return shape(body)
-        except UNFIT as error:
-            start = redact(bytes(self.content[:200]).decode("latin-1"))
-            raise ServerError(
-                f"{self.url} answered with something that does not fit ({type(error).__name__}); it began with "
-                f"{start!r}",
-                url=self.url,
-            ) from error
-
-
-def _without_surrogates(value: Any) -> Any:
-    """Replace the halves of characters that JSON can name and no file, column or terminal can hold."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_without_surrogates(one) for one in value]
-    if isinstance(value, dict):
-        return {_without_surrogates(name): _without_surrogates(one) for name, one in value.items()}
-    return value
-
-
-def not_json(url: str, content: bytes | bytearray) -> ServerError:
-    """Describe a body that is no JSON."""
-    start = redact(bytes(content[:200]).decode("latin-1").strip())
-    what = f"began with {start!r}" if start else "was empty"
-    return ServerError(
-        f"{url} answered with something that is not JSON: the body ({len(content)} bytes) {what}", url=url
-    )
 
 
 def resolve_server(server: str | ServerConfig) -> ServerConfig:

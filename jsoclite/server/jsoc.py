@@ -33,7 +33,8 @@ from .definitions import Definitions
 
 if TYPE_CHECKING:
     from ._drms import ServerConfig
-    from .http import Reply, Transport
+    from .http import Transport
+    from .reply import Reply
     from .retry import Clock
 
 

@@ -12,9 +12,10 @@ import responses
 from jsoclite.display import redact
 from jsoclite.errors import ServerError
 from jsoclite.sandbox import Sandbox
-from jsoclite.server.http import AmbiguousRequest, Reply, Transport, resolve_server
+from jsoclite.server.http import AmbiguousRequest, Transport, resolve_server
 from jsoclite.server.jsoc import Jsoc
 from jsoclite.server.limits import SlowAnswer
+from jsoclite.server.reply import Reply
 from jsoclite.server.retry import Speedometer, backoff, retry_after
 
 BASE = "http://jsoc.test/"
