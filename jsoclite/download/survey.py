@@ -29,16 +29,16 @@ from ..series import RecordName, SeriesInfo, prime_time_key, series_of
 from .download import Batch
 from .exported import alive
 from .ledger import FileRow, Ledger
-from .plan import MOST_BYTES, Plan, Target, record_sets
+from .plan import MOST_BYTES, SPEED, Plan, Target, record_sets
 from .retrieval import OFFLINE
 from .transfer import measure
 
 if TYPE_CHECKING:
     from ..export import Export
 
-#: Seconds that an export takes, whatever its size (35 files of JSOC: 55 to 85 s), and bytes a second of the line, where
-#: this directory's ledger has measured nothing.
-WAIT_S, SPEED = 75.0, 5e6
+#: Seconds that an export takes, whatever its size (35 files of JSOC: 55 to 85 s), where this directory's ledger has
+#: measured nothing.
+WAIT_S = 75.0
 # files of a link have no *size*: one of each kind is measured, of so many kinds
 _MOST_KINDS = 12
 # cards of a header besides those of the keywords, of a compressed image and of a plain one

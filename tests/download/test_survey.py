@@ -222,7 +222,7 @@ def test_time_is_measured_where_the_ledger_can(client, tmp_path):
     rows = "hmi.M_720s[2014.01.01_TAI/2h]{magnetogram}"
     plan = client.plan(rows, tmp_path, protocol="fits")
     assert plan.sources["seconds"].count("assumed") == 2
-    assert plan.seconds == pytest.approx(75 + plan.bytes / 5e6)
+    assert plan.seconds == pytest.approx(75 + plan.bytes / 2e6)
     client.download("hmi.M_720s[2014.02.01_TAI/1h]{magnetogram}", tmp_path, protocol="fits")
     with Ledger(tmp_path) as ledger:
         (request,) = ledger.requests()
