@@ -202,14 +202,15 @@ class Ledger:
                         for statement in _SCHEMA.split(";\n"):  # comments hold semicolons, too
                             self._db.execute(statement)
                         self._db.execute(f"pragma user_version = {VERSION}")
-        except OSError as error:
-            raise JsocError(
-                f"cannot write to directory {os.fspath(directory)!r} ({error.strerror}); choose another one"
-            ) from error
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-        except BaseException:
-            self._db.close()
+        except BaseException as error:
+            if "_db" in vars(self):
+                self._db.close()
+            if isinstance(error, OSError):
+                raise JsocError(
+                    f"cannot write to directory {os.fspath(directory)!r} ({error.strerror}); choose another one"
+                ) from error
+            if isinstance(error, sqlite3.Error):
+                raise self._error(error) from error
             raise
 
     def _version(self) -> int:

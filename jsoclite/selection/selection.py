@@ -84,6 +84,7 @@ class Selection:
         info : SeriesInfo, optional
             Definition of the series; needed for slots.
         """
+        max_rows = min(max_rows, MAX_ROWS)
         texts = self.texts(segments, max_characters=max_characters, max_rows=max_rows)
         if verify is not None and len(self) <= max_rows and len(texts) > 1:
             texts = self._verified(texts, _braces(segments), max_characters - QUALITY_FILTER, verify, info)

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import errno
-import functools
 import json
 import os
 import re
@@ -439,9 +438,8 @@ def test_a_movie_comes_with_its_frames(client, sandbox, tmp_path):
 
 
 def test_the_next_export_is_staged_while_the_files_of_the_last_arrive(client, sandbox, tmp_path, monkeypatch):
-    from jsoclite.selection.selection import Selection
 
-    monkeypatch.setattr(Selection, "record_sets", functools.partialmethod(Selection.record_sets, max_rows=3))
+    monkeypatch.setattr("jsoclite.selection.selection.MAX_ROWS", 3)
     sandbox.staging.staging_s = 0.0
     df = client.query("hmi.M_720s[][3]", segments="magnetogram", keywords="QUALITY")
     rows = df[(df.QUALITY == 0) & df.online].head(6)

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import contextlib
-import functools
 import threading
 
 import pytest
@@ -11,7 +10,6 @@ from conftest import HandClock
 import jsoclite
 from jsoclite.download import download
 from jsoclite.sandbox import Sandbox
-from jsoclite.selection import Selection
 from jsoclite.server import Transport
 
 MINUTE, EACH = 60.0, 60
@@ -93,7 +91,7 @@ def shared(request, monkeypatch):
     monkeypatch.setattr(Transport, "open", free)
     monkeypatch.setattr(download, "ThreadPoolExecutor", Pool)
     monkeypatch.setattr(download, "wait_for", wait)
-    monkeypatch.setattr(Selection, "record_sets", functools.partialmethod(Selection.record_sets, max_rows=EACH))
+    monkeypatch.setattr("jsoclite.selection.selection.MAX_ROWS", EACH)
     return clock
 
 
