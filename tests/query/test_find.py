@@ -133,7 +133,7 @@ def test_nearest_of_some_wavelengths(client):
 
 
 def test_missing_times_and_times_without_a_record_keep_their_rows(client):
-    times = [pd.NaT, "2014-01-01", None, "1990-01-01", "2014-01-02", np.datetime64("NaT"), float("nan")]
+    times = [pd.NaT, "2014-01-01", None, "1990-01-01", "2014-01-02", np.datetime64("NaT", "ns"), float("nan")]
     with pytest.warns(JsocWarning, match="1 times: 1990"):
         df = client.nearest("hmi.M_720s", times, "12m", keep=True, segments="magnetogram")
     there = [False, True, False, False, True, False, False]

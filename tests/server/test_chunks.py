@@ -26,7 +26,7 @@ def outcome(kind, sent, size):
         found, calls = b"", 0
         try:
             while piece := response.read1(size):
-                if b"-" in sent and len(piece) > size:  # a chunk of less than nothing, which http.client reads to the end
+                if b"-" in sent and len(piece) > size:  # a chunk of less than nothing
                     return found + piece, None, calls
                 assert len(piece) <= size
                 found, calls = found + piece, calls + 1
