@@ -947,9 +947,8 @@ class Client:
                 manifest = bring(lock, directory, self._queries, self._account, shown, process=process, **options)
             else:
                 made = rows if isinstance(rows, Plan) else None
-                plan = made or make_plan(
-                    self._queries, rows, as_list(segments), protocol, process, most=limit or MOST_FILES
-                )
+                most = MOST_FILES if limit is None else limit
+                plan = made or make_plan(self._queries, rows, as_list(segments), protocol, process, most=most)
                 manifest = carry_out(plan, directory, self._queries, self._account, shown, **options)
         finally:
             shown.close()

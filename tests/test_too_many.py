@@ -65,6 +65,8 @@ def test_who_says_so_gets_them(client, tmp_path):
     assert len(client.download("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", tmp_path, limit=5)) == 5
     with pytest.raises(TooMany, match="has 5 files"):
         client.download("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", tmp_path, limit=4)
+    with pytest.raises(TooMany, match="has 5 files"):  # nothing is allowed, which is not the same as nothing said
+        client.download("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", tmp_path / "none", limit=0)
 
 
 def test_rows_that_were_listed_are_meant(client, tmp_path, monkeypatch):

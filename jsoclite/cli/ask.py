@@ -97,7 +97,7 @@ def query(
     bar = False if sys.stdout.isatty() else None
 
     def work(most: int | None) -> int:
-        options = {"progress": bar, "most": most or MOST_RECORDS}
+        options = {"progress": bar, "most": MOST_RECORDS if most is None else most}
         frames = (
             client.stream(record_set, **asked, **options)  # type: ignore[arg-type]
             if limit is None
