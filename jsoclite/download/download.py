@@ -31,7 +31,7 @@ from .ledger import BEAT_EVERY_S, FileRow, Ledger, LedgerError
 from .manifest import Manifest
 from .names import Namer
 from .outage import Outage
-from .transfer import LocalError, Outcome, Ranges, Task, fetch, fetch_alone
+from .transfer import LocalError, Outcome, Ranges, Task, clear_the_way, fetch, fetch_alone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -251,6 +251,7 @@ class Batch:
         source, target = self.other.directory / found.path, self.ledger.directory / row.path
         part = target.with_name(target.name + ".part")
         try:
+            clear_the_way(target)
             shutil.copyfile(source, part)
             if _digest(part) != found.sha256:
                 part.unlink()
