@@ -114,6 +114,7 @@ class Table:
         schema = pa.schema(fields, metadata={"series": self.series})
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
+        part.unlink(missing_ok=True)  # a link there is not followed out of the directory
         with part.open("wb") as out:
             pa.parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), out)
             out.flush()

@@ -342,3 +342,22 @@ def test_a_first_run_without_a_server_says_never(sandbox, tmp_path):
     sandbox.add_fault("500", "info")
     with pytest.raises(ServerError, match="in step with .*: never"):
         sandbox.client(retries=0).sync(DAY, tmp_path)
+
+
+def test_keywords_are_not_written_through_a_link(tmp_path):
+    """What lies under the name of a part leads nowhere else, for tables as for files."""
+    with Sandbox() as sandbox:
+        client = sandbox.client()
+        record_set = "hmi.M_720s[2014.01.01_TAI/1h]"
+        client.sync(record_set, tmp_path / "first", segments=[], keywords="T_REC,DATAMEAN")
+        tables = [path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*.parquet")]
+        outside = tmp_path / "outside.txt"
+        outside.write_text("mine")
+        for table in tables:
+            part = tmp_path / "second" / f"{table}.part"
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.symlink_to(outside)
+        client.sync(record_set, tmp_path / "second", segments=[], keywords="T_REC,DATAMEAN")
+        assert tables
+        assert outside.read_text() == "mine"
+        assert not any((tmp_path / "second" / table).is_symlink() for table in tables)
