@@ -346,7 +346,7 @@ def test_a_first_run_without_a_server_says_never(sandbox, tmp_path):
 
 def test_keywords_are_not_written_through_a_link(tmp_path):
     """What lies under the name of a part leads nowhere else, for tables as for files."""
-    with Sandbox() as sandbox:
+    with jsoclite.Sandbox() as sandbox:
         client = sandbox.client()
         record_set = "hmi.M_720s[2014.01.01_TAI/1h]"
         client.sync(record_set, tmp_path / "first", segments=[], keywords="T_REC,DATAMEAN")
