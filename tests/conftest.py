@@ -13,10 +13,19 @@ import pytest
 from jsoclite.server.retry import Clock
 
 GOLDEN = Path(__file__).parent / "golden"
+LIVE = Path(__file__).parent / "live"
 
 # a shell starts what runs in the background with SIGINT ignored; programs that tests interrupt would inherit that
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--server", help="ask this one the questions of tests/live, and nobody without it")
+
+
+def pytest_ignore_collect(collection_path, config):
+    return True if collection_path == LIVE and not config.getoption("--server") else None
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The commands that ask: series, info, query, count, coverage."""
+"""The commands that ask: series, info, query, count, coverage, check."""
 
 from __future__ import annotations
 
@@ -164,3 +164,29 @@ def coverage(
         counted.plot(picture)
     show(counted.reset_index())
     return 0
+
+
+@command("check", "Ask a server whether it answers as this program expects.", "check")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="Seconds between two questions.  [default: 3; none for a server on this machine]",
+)
+def check(wait: float | None) -> int:
+    """
+    Ask a server some thirty small questions, one after the other, and say which answers are as expected.
+
+    It only reads, takes about two minutes, and ends where the server asks to be left alone. What it prints holds no
+    addresses and no paths: paste it into an issue.
+    """
+    from ..check import Desk, heading, put_all, total
+
+    transport = connect().transport
+    tell(heading(transport) + "\n")
+    answers = []
+    for answer in put_all(Desk(transport, wait)):
+        answers.append(answer)
+        tell(answer)
+    tell("\n" + (said := total(answers)))
+    return 0 if said == f"{len(answers)} as expected" else 1

@@ -171,7 +171,7 @@ def examples():
     """Return the example of each command, in an order in which they can be run."""
     order = [
         *("series", "info", "query", "count", "coverage", "get", "export", "attach", "cancel", "status", "verify"),
-        *("completion", "sync", "adopt", "lock", "diff", "cite"),
+        *("completion", "sync", "adopt", "lock", "diff", "cite", "check"),
     ]
     assert {*order, "sandbox"} == set(program.commands)
     for name in order:
