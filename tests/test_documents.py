@@ -73,17 +73,19 @@ def test_python_of_the_readme_prints_what_stands_below_it(tmp_path, monkeypatch)
     namespace = {}
     found = blocks("python", "text")
     checked = 0
-    for (language, code), (below, expected) in zip(found, [*found[1:], ("", "")], strict=True):
+    for (language, code), (_, expected) in zip(found, [*found[1:], ("", "")], strict=True):
         if language != "python":
             continue
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             exec(code, namespace)
-        assert (out.getvalue() or "") == (expected if below == "text" else "")
+        told = f"```python\n{code}```\n\n```text\n" in README.read_text()
+        assert out.getvalue() == (expected if told else "")
         checked += 1
-    assert checked == 4
+    assert checked == 5
     assert namespace["data"].ndim == 2
     assert namespace["header"]["WAVELNTH"] == 304
+    namespace["test_my_table"](namespace["client"])
     namespace["client"].close()
 
 

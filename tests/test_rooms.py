@@ -32,6 +32,7 @@ ONLY = {
     "tqdm": ("progress",),
     "http": ("sandbox", "server"),
     "PIL": ("sandbox",),
+    "pytest": ("sandbox.pytest_plugin",),
     "sunpy": (),
 }
 
