@@ -2,12 +2,13 @@
 The JSOC client for people who live in DataFrames.
 
 Importing this package loads nothing but this file (PEP 562): pandas, astropy, drms and requests come in when a
-name that needs them is first used.
+name that needs them is first used. DataFrames have ``df.jsoc`` from then on, see `jsoclite.selection.accessor`.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -89,4 +90,48 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)
+
+
+class _WithPandas:
+    """
+    Sees to it that ``df.jsoc`` is there wherever pandas is, whoever imports it and when; nothing is imported for that.
+
+    A finder of modules that finds pandas as the others do, and registers the accessor once it is loaded.
+    """
+
+    asking = False  # those who import pandas wait for each other, so that no two ask
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "pandas" or self.asking:
+            return None
+        from importlib.util import find_spec
+
+        self.asking = True
+        try:
+            spec = find_spec(name)
+        finally:
+            self.asking = False
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def then_register(module: Any) -> None:
+                load(module)
+                self.register(module)
+
+            spec.loader.exec_module = then_register  # type: ignore[method-assign]
+        return spec
+
+    @staticmethod
+    def register(pandas: Any) -> None:
+        def accessor(frame: Any) -> Any:
+            return importlib.import_module(".selection", __name__).accessor.JsocAccessor(frame)
+
+        if "jsoc" not in vars(pandas.DataFrame):
+            pandas.api.extensions.register_dataframe_accessor("jsoc")(accessor)
+
+
+if "pandas" in sys.modules and hasattr(sys.modules["pandas"], "DataFrame"):
+    _WithPandas.register(sys.modules["pandas"])
+else:
+    sys.meta_path.insert(0, _WithPandas())

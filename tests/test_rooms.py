@@ -341,7 +341,9 @@ def test_all_is_what_there_is():
     for name in jsoclite.__all__:
         assert getattr(jsoclite, name) is not None
     assert len(set(jsoclite.__all__)) == len(jsoclite.__all__)
-    assert set(jsoclite.__all__) <= set(dir(jsoclite))
+    assert dir(jsoclite) == sorted(jsoclite.__all__)
+    assert dir(jsoclite.sandbox) == sorted(jsoclite.sandbox.__all__)
+    assert not [name for name in dir(jsoclite) if name.startswith("_") and name != "__version__"]
 
 
 def test_importing_the_package_loads_nothing_heavy():
@@ -349,6 +351,42 @@ def test_importing_the_package_loads_nothing_heavy():
     code = f"import sys, jsoclite; print([m for m in {heavy.split()!r} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert out.strip() == "[]"
+
+
+ACCESSOR = """
+import sys
+{first}
+import pandas as pd
+df = pd.DataFrame(index=pd.Index(["hmi.M_720s[2014.01.01_00:00:00_TAI][3]"], name="record"), data={{"recnum": [7]}})
+assert "jsoclite.selection" not in sys.modules
+assert "jsoc" in dir(df)
+print(df.jsoc.series, df.jsoc.recnums, pd.DataFrame.jsoc is not None)
+{last}
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("import jsoclite", ""),
+        ("import pandas, jsoclite", ""),
+        ("import jsoclite.times\nfrom threading import *\n"
+         "for _ in range(8): Thread(target=__import__, args=['pandas']).start()", ""),
+        ("import importlib, jsoclite\nimportlib.reload(jsoclite)", "importlib.reload(jsoclite)"),
+        ("import jsoclite, importlib.util\nimportlib.util.find_spec('pandas')", "import jsoclite.client"),
+    ],
+)  # fmt: skip
+def test_data_frames_have_jsoc_wherever_pandas_is(first, last):
+    code = ACCESSOR.format(first=first, last=last)
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["hmi.M_720s", "[7]", "True"], done.stderr
+    assert done.stderr == ""
+
+
+def test_a_pandas_that_is_not_there_is_not_there():
+    code = "import sys, jsoclite; sys.path[:] = []\ntry: import pandas\nexcept ModuleNotFoundError as e: print(e.name)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "pandas", done.stderr
 
 
 def test_help_loads_nothing_heavy():

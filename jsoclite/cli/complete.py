@@ -22,7 +22,7 @@ from click.shell_completion import CompletionItem
 
 def _known() -> dict[str, list[str]]:
     """Return the keywords of each series."""
-    lines = map(str.split, Path(__file__).with_name("series.txt").read_text().splitlines())
+    lines = map(str.split, Path(__file__).with_name("series.txt").read_text("ascii").splitlines())
     return {name: keywords for name, *keywords in lines}
 
 

@@ -6,6 +6,7 @@ A table may come in several DataFrames with the same columns; each is written be
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -308,7 +309,7 @@ def _lay_out(cells: Cells, width: int | None, spare: Sequence[str], *, alone: bo
         if too_wide() and records and all(f"[{cell}]" in record for cell, record in zip(column, records, strict=True)):
             del widths[name]
     text = [name for name in widths if not cells[name][1] and name != "record"]
-    paths = [name for name in text if any("/" in cell for cell in cells[name][0])]
+    paths = [name for name in text if any(map(_is_path, cells[name][0]))]
     for group in (paths, text):  # of a path the end is enough
         while too_wide() and group:
             widest = max(group, key=widths.__getitem__)
@@ -322,4 +323,8 @@ def _shorten(text: str, width: int) -> str:
     """Cut text to a width: of paths and URLs the end says what it is, of other text the beginning."""
     if len(text) <= width:
         return text
-    return "…" + text[1 - width :] if "/" in text else text[: width - 1] + "…"
+    return "…" + text[1 - width :] if _is_path(text) else text[: width - 1] + "…"
+
+
+def _is_path(text: str) -> bool:
+    return "/" in text or os.sep in text

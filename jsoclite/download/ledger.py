@@ -184,7 +184,7 @@ class Ledger:
                 self.directory.mkdir(parents=True, exist_ok=True)
                 # addresses of files and ids of requests are nobody else's business; sqlite makes its journal likewise
                 os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-                if os.name == "posix" and self.path.stat().st_uid == os.geteuid():
+                if hasattr(os, "geteuid") and self.path.stat().st_uid == os.geteuid():
                     self.path.chmod(0o600)
             elif not ours:
                 source = f"{self.path.absolute().as_uri()}?mode=ro"
@@ -439,14 +439,16 @@ class Holder:
 def _place() -> str:
     """Return what tells this boot and this container from others, where the system says so."""
     with contextlib.suppress(OSError):
-        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+        return (
+            f"{Path('/proc/sys/kernel/random/boot_id').read_text('ascii').strip()} {os.readlink('/proc/self/ns/pid')}"
+        )
     return ""
 
 
 def _stat(pid: int) -> list[str]:
     """Return the fields of /proc/PID/stat behind the name: state first, begin 20th; nothing where there is none."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     return []
 
 

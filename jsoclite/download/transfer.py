@@ -344,7 +344,7 @@ def _receive(task: Task, part: Path, transport: Transport, arrived: Callable[[in
             have = 0
             _refuse_pages(task, response.headers)
             if strong := _validator(response.headers):
-                tag.write_text(strong)
+                tag.write_text(strong, "utf-8")
         with part.open("ab") as file:
             for piece in transport.body(response, decode=False):
                 arrived(0)  # a claim on the directory that is lost is found before anything is written

@@ -1,5 +1,5 @@
 """
-``df.jsoc``: what the rows of a DataFrame stand for. No I/O.
+``df.jsoc``: what the rows of a DataFrame stand for. No I/O. The package registers it with pandas.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from .packing import Numbers
 from .selection import select, to_record_sets
 
 
-@pd.api.extensions.register_dataframe_accessor("jsoc")
 class JsocAccessor:
     """
     What the rows of a DataFrame stand for.
