@@ -597,3 +597,60 @@ def test_the_corona_reaches_beyond_the_limb():
         near, far = picture[(r > 1.01) & (r < 1.05)].mean(), picture[(r > 1.25) & (r < 1.3)].mean()
         assert near > 3 * far
         assert (picture >= 0).all()
+
+
+# --- images as large as the archive's --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "segment", "keys", "pixels", "size"),
+    [
+        ("hmi.M_720s", "magnetogram", {}, 1024, 1024),
+        ("hmi.Ic_45s", "continuum", {}, 4096, 4096),
+        ("hmi.B_720s", "disambig", {}, 512, 512),
+        ("mdi.fd_M_96m_lev182", "data", {}, 4096, 1024),
+        ("aia.lev1", "image_lev1", {"wavelnth": 171}, 2048, 2048),
+        ("hmi.b_720s_e15w1332_cutout", "field", {}, 4096, None),
+    ],
+)
+def test_large_images_show_what_the_small_ones_do(name, segment, keys, pixels, size):
+    large = MissionCatalog(segment_file, pixels=pixels)
+    time = {"mdi": "2004.03.01", "hmi.b": "2011.02.14"}.get(name.split("_720s_e")[0].split(".fd")[0], "2014.01.10")
+    recnum = record(name, time, **keys)
+    small, (values, *_) = image(name, recnum, segment), opened(large.open_file(name, recnum, segment))
+    if size is None:
+        assert values.shape == small.shape
+        return
+    assert values.shape == (size, size)
+    axis = f"sg_{large[name].definition.segments[segment].number:03d}_axis000"
+    assert large[name].columns(np.array([recnum]), [axis])[axis].tolist() == [size]
+    zoom = size // 256
+    assert np.isfinite(values).mean() == pytest.approx(np.isfinite(small).mean(), abs=2e-3)
+    means = values.reshape(256, zoom, 256, zoom).mean(axis=(1, 3))
+    both = np.isfinite(means) & np.isfinite(small)
+    assert np.corrcoef(means[both], small[both])[0, 1] > 0.9
+    words = ["crpix1", "crpix2", "cdelt1", "rsun_obs", *(["r_sun"] if "aia" in name or "mdi" in name else [])]
+    now = {column: value[0] for column, value in large[name].columns(np.array([recnum]), [*words, "datavals"]).items()}
+    then = keywords(name, recnum, *words, "datavals")
+    assert now["cdelt1"] * zoom == pytest.approx(then["cdelt1"])
+    assert now["datavals"] == then["datavals"] * zoom**2
+    assert now["crpix2"] - 0.5 == pytest.approx((then["crpix2"] - 0.5) * zoom)
+    if "r_sun" in now:
+        assert now["r_sun"] == pytest.approx(now["rsun_obs"] / now["cdelt1"], rel=1e-4)
+    if np.isnan(values).any():
+        lines, columns = np.nonzero(np.isfinite(values))
+        assert (columns.mean() + 1, lines.mean() + 1) == pytest.approx((now["crpix1"], now["crpix2"]), abs=0.02)
+
+
+def test_large_images_are_compressed_row_by_row_and_kept():
+    from astropy.io import fits
+
+    large = MissionCatalog(segment_file, pixels=4096)
+    recnum = record("hmi.M_720s")
+    content = large.open_file("hmi.M_720s", recnum, "magnetogram")
+    assert large.open_file("hmi.M_720s", recnum, "magnetogram") is content
+    with fits.open(BytesIO(content), disable_image_compression=True) as units:
+        header = units[1].header
+    assert [header[name] for name in ("ZCMPTYPE", "ZTILE1", "ZTILE2", "NAXIS2")] == ["RICE_1", 4096, 1, 4096]
+    # as large as the archive's
+    assert 12e6 < len(content) < 17e6
