@@ -206,7 +206,7 @@ def test_every_command_has_help(capsys):
 
 
 def test_the_sandbox_has_images_of_certain_sizes(capsys):
-    assert main(["sandbox", "--pixels", "300"]) == 1
+    assert main(["sandbox", "--pixels", "300"]) == 2
     assert "pixels=300: images are 256, 512" in capsys.readouterr().err
 
 
