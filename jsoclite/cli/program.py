@@ -228,12 +228,13 @@ SHELLS = ("bash", "zsh", "fish")
 @click.option("--port", default=0, metavar="N", help="Port to listen on.  [default: a free one]")
 @click.option("--staging", default=2.0, metavar="S", help="Seconds that an export takes.  [default: 2]")
 @click.option("--catalog", type=click.Path(), metavar="DIR", help="A catalogue to serve in place of the computed one.")
+@click.option("--pixels", default=256, metavar="N", help="Width of full-disk images, 256 to 4096.  [default: 256]")
 @click.option("--log", is_flag=True, help="Log each request on stderr.")
-def sandbox(port: int, staging: float, catalog: str | None, log: bool) -> int:
+def sandbox(port: int, staging: float, catalog: str | None, pixels: int, log: bool) -> int:
     """Run the sandbox, an embedded JSOC, until Ctrl-C; it says how to use it."""
     from ..sandbox import serve
 
-    serve(port, staging_s=staging, catalog=catalog, verbose=log)
+    serve(port, staging_s=staging, catalog=catalog, pixels=pixels, verbose=log)
     return 0
 
 

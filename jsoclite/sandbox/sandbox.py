@@ -15,6 +15,7 @@ from functools import cache
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
+from ..errors import RecordSetError
 from .catalog import storage
 from .exports import Staging
 from .messages import MAX_LOGGED, MAX_VALUE, LoggedRequest, Request, Response, line
@@ -39,7 +40,7 @@ class Sandbox:
     catalog : path or Catalog, optional
         Directory with ``SERIES.definition.json``, ``SERIES.records.jsonl`` and ``sums.jsonl``, or a catalogue object;
         without one the well-known series of HMI, AIA, MDI and IRIS for the whole mission, whose images are small
-        whatever their definitions say (256 pixels a side where the archive's have 4096).
+        whatever their definitions say (256 pixels a side where the archive's have 4096), but for `pixels`.
     port : int
         Port to listen on, 0 for any free one.
     email : str or iterable of str
@@ -64,6 +65,9 @@ class Sandbox:
     ages : bool
         Whether the computed catalogue is what there was at the time of `clock`: a record is there a day after its time,
         and what was made anew is so forty days after it, under a new record number.
+    pixels : int
+        Width of the computed catalogue's full-disk images: 256, 512, 1024, 2048 or 4096, but no more than their
+        definitions say. Patches and charts stay small.
     log : callable, optional
         Called with one line of text for each request; addresses are left out.
 
@@ -81,7 +85,7 @@ class Sandbox:
     Raises
     ------
     RecordSetError
-        If the catalogue cannot be read, or a fault is not one.
+        If the catalogue cannot be read, a fault is not one, or there are no images of so many pixels.
 
     Examples
     --------
@@ -106,6 +110,7 @@ class Sandbox:
         size_limit_mb: int = 100_000,
         max_connections: int = 128,
         ages: bool = False,
+        pixels: int = 256,
         log: Callable[[str], object] | None = None,
     ) -> None:
         from .engine import Engine
@@ -117,7 +122,11 @@ class Sandbox:
         self.addresses = Addresses(addresses, clock)
         self.staging = Staging(clock, staging_s, pending_limit=pending_limit, host_limit=host_limit)
         self._faults = Faults(faults)
-        series = _mission(clock) if ages and catalog is None else _catalog(catalog)
+        if pixels not in (256, 512, 1024, 2048, 4096):
+            raise RecordSetError(
+                f"pixels={pixels}: images are 256, 512, 1024, 2048 or 4096 pixels wide; name one of these"
+            )
+        series = _mission(clock if ages else None, pixels) if catalog is None else _catalog(catalog)
         engine = Engine(series, record_limit=record_limit, shadow=shadow)
         sums = storage.Sums(series)
         fetch = Fetch(engine, sums, self.staging, self.addresses, Limits(megabytes=size_limit_mb))
@@ -352,26 +361,25 @@ class Sandbox:
             self._log(line(logged))
 
 
-def _catalog(catalog: str | PathLike[str] | tables.Catalog | None) -> tables.Catalog:
+def _catalog(catalog: str | PathLike[str] | tables.Catalog) -> tables.Catalog:
     from .catalog import StoredCatalog, tables
 
-    if catalog is None:
-        return _mission()
     return catalog if isinstance(catalog, tables.Catalog) else StoredCatalog(str(catalog))
 
 
 @cache
-def _mission(now: Callable[[], float] | None = None) -> tables.Catalog:
+def _mission(now: Callable[[], float] | None, pixels: int) -> tables.Catalog:
     """The computed catalogue; without `now` it never changes: all sandboxes share one and what it has worked out."""
     from .mission import MissionCatalog
     from .sun import segment_file
 
-    return MissionCatalog(segment_file, now)
+    return MissionCatalog(segment_file, now, pixels)
 
 
 _GREETING: Final = """\
 jsoclite sandbox: an embedded JSOC at {url}
-Nothing here is measured data. Registered address for exports: {email}. Stop with Ctrl-C.
+Nothing here is measured data; computed full-disk images are {pixels} pixels wide, JSOC's 4096.
+Registered address for exports: {email}. Stop with Ctrl-C.
 
   jsoclite   client = jsoclite.Client("{url}", email="{email}")
              or in the shell: export JSOCLITE_SERVER={url} JSOC_EMAIL={email}
@@ -391,6 +399,7 @@ def serve(
     email: str = "demo@example.com",
     staging_s: float = 2.0,
     faults: Iterable[Fault | str] = (),
+    pixels: int = 256,
     verbose: bool = False,
     until: threading.Event | None = None,
 ) -> None:
@@ -401,7 +410,7 @@ def serve(
     ----------
     port : int
         Port to listen on, 0 for any free one.
-    catalog, email, staging_s, faults
+    catalog, email, staging_s, faults, pixels
         As for `Sandbox`.
     verbose : bool
         Whether to log each request on standard error.
@@ -415,9 +424,11 @@ def serve(
     until = until or threading.Event()
     log_to = tell if verbose else None
     with (
-        Sandbox(catalog, port=port, email=email, staging_s=staging_s, faults=faults, log=log_to) as sandbox,
+        Sandbox(
+            catalog, port=port, email=email, staging_s=staging_s, faults=faults, pixels=pixels, log=log_to
+        ) as sandbox,
         contextlib.suppress(KeyboardInterrupt),
     ):
-        print(_GREETING.format(url=sandbox.url, email=sandbox.email), flush=True)
+        print(_GREETING.format(url=sandbox.url, email=sandbox.email, pixels=pixels), flush=True)
         while not until.wait(3600):
             pass

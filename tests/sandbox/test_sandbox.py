@@ -14,11 +14,13 @@ import threading
 from functools import cache
 from urllib.parse import quote, urlencode
 
+import numpy as np
 import pytest
 from conftest import GOLDEN
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import jsoclite
 from jsoclite.errors import RecordSetError
 from jsoclite.sandbox import Sandbox, serve
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
@@ -290,7 +292,15 @@ def test_serve_tells_how_to_use_it(capsys):
     stop.set()
     serve(catalog=GOLDEN / "catalog", until=stop, verbose=True)
     told = capsys.readouterr().out
-    for word in ("http://127.0.0.1:", "JSOCLITE_SERVER", "drms.ServerConfig", "sunpy", "curl", "demo@example.com"):
+    for word in (
+        "http://127.0.0.1:",
+        "JSOCLITE_SERVER",
+        "drms.ServerConfig",
+        "sunpy",
+        "curl",
+        "demo@example.com",
+        "are 256 pixels wide",
+    ):
         assert word in told
 
 
@@ -418,3 +428,24 @@ def test_the_tests_of_drms_pass():
         assert (len(passed) >= 40, skipped) == (True, [])
         assert sandbox.errors == []
         assert sandbox.counts["exp_request"] >= 5
+
+
+def test_images_of_another_size(tmp_path):
+    with Sandbox(pixels=512, staging_s=0.0) as sandbox, sandbox.client() as client:
+        rows = client.query("hmi.M_720s[2014.01.01_TAI]{magnetogram}", keywords="TOTVALS")
+        assert rows.TOTVALS.tolist() == [512 * 512]
+        assert client.info("hmi.M_720s").segments.dims.tolist() == ["4096x4096"]
+        whole, header = jsoclite.read(client.download(rows, tmp_path / "whole").path.iloc[0])
+        cutout = jsoclite.Cutout(center=(-300, 150), size=400, t_ref="2014-01-01T00:00:00")
+        files = [
+            client.download(rows, tmp_path / protocol, process=cutout, protocol=protocol).path.iloc[0]
+            for protocol in ("auto", "fits")
+        ]
+        here, staged = (jsoclite.read(path) for path in files)
+        assert np.array_equal(here[0], staged[0], equal_nan=True)
+        assert whole.shape == (512, 512)
+        # a copy of stored pixels, turned by 180 degrees
+        right, top = (round(header[f"CRPIX{axis}"] + here[1][f"CRPIX{axis}"]) - 1 for axis in "12")
+        assert here[0][::-1, ::-1] == pytest.approx(whole[top - 100 : top, right - 100 : right], rel=1e-6)
+    with pytest.raises(RecordSetError, match="pixels=300: images are 256"):
+        Sandbox(pixels=300)

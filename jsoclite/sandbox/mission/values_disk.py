@@ -107,6 +107,11 @@ def _camera_name(rows: Rows) -> Any:
     return np.where(_single(rows), "HMI_SIDE1", "HMI_COMBINED").astype(object)
 
 
+def longitude(rows: Rows) -> FloatArray:
+    """CRLN_OBS of HMI: what older images say is too large."""
+    return rows.view.longitude - np.where(rows.time < _CORRECTED, 0.0, 0.0818941)
+
+
 class _Brightness(NamedTuple):
     """Typical mean and spread of an image, and its least and greatest value against the mean."""
 
@@ -221,7 +226,7 @@ HMI: Final[dict[str, Value]] = (
             np.where(rows.time < _TURNED, 0x1112, 0x42012) + (0x1000 if quick(rows) else 0)
             | np.where(rows.time < _CORRECTED, 0, 1 << 28)
         ),
-        "crln_obs": lambda rows: rows.view.longitude - np.where(rows.time < _CORRECTED, 0.0, 0.0818941),
+        "crln_obs": longitude,
         "qlook": lambda rows: int(quick(rows)),
         "cal_fsn": lambda rows: 65714753 + np.floor((rows.time - moment("2014.03.01")) / DAY).astype(np.int64) * 23040,
         "tfront": lambda rows: (

@@ -13,13 +13,14 @@ from typing import Any, Final, cast
 
 import numpy as np
 
+from .ephemeris import directions, nearer
 from .kinds import CCD_SCALE, CEA_SCALE, Patches, patch_size
 from .noise import FloatArray, IntArray, smooth, uniform
 from .regions import EPOCH, STEP, regions
 from .series import Rows, Value, constants
 from .slots import side_cameras
 from .spec import shared
-from .values_disk import HMI, centre, crota, paired
+from .values_disk import HMI, centre, crota, longitude, paired
 
 
 def which_region(rows: Rows) -> IntArray:
@@ -160,11 +161,9 @@ def ccd_place(rows: Rows, away: FloatArray, north: FloatArray) -> tuple[FloatArr
     away, north : ndarray
         Longitude of the point from the central meridian, and its latitude, degrees.
     """
-    lon, lat, tilt = np.radians(away), np.radians(north), np.radians(rows.view.latitude)
-    west = np.cos(lat) * np.sin(lon)
-    north = np.sin(lat) * np.cos(tilt) - np.cos(lat) * np.cos(lon) * np.sin(tilt)
+    west, north, towards = directions(north, away, rows.view.latitude)
     turn = np.radians(crota(rows.time))
-    scale = rows.view.radius / CCD_SCALE
+    scale = rows.view.radius / CCD_SCALE * nearer(towards, rows.view.radius)
     x, y = west * np.cos(turn) + north * np.sin(turn), north * np.cos(turn) - west * np.sin(turn)
     return scale * x, scale * y
 
@@ -180,7 +179,7 @@ def _by_projection(name: str) -> Value:
 def _crval(rows: Rows, axis: int) -> Any:
     if not _cea(rows, True, False):
         return 0.0
-    return latitude(rows) if axis == 2 else np.asarray((rows.view.longitude + meridian(rows) + 180) % 360 - 180)
+    return latitude(rows) if axis == 2 else np.asarray((longitude(rows) + meridian(rows) + 180) % 360 - 180)
 
 
 def _r_value(rows: Rows) -> FloatArray:
