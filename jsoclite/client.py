@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .archive import Lock, as_lock, bring, diff, synchronize
 from .display import clean
-from .download import Plan, carry_out, make_export, make_plan, make_survey, read_one, report
+from .download import Manifest, Plan, carry_out, make_cube, make_export, make_plan, make_survey, read_one
 from .errors import JsocError
 from .export import Account, Export, ExportRequest
 from .progress import Progress, choose
@@ -952,7 +952,7 @@ class Client:
                 manifest = carry_out(plan, directory, self._queries, self._account, shown, **options)
         finally:
             shown.close()
-        report(manifest, on_error)
+        Manifest.report(manifest, on_error)
         return manifest
 
     def read(self, row: Any, segment: str | None = None, *, process: Any = None) -> tuple[Any, Any]:
@@ -990,6 +990,50 @@ class Client:
         (25, 25)
         """
         return read_one(self._queries, self._account, row, segment, process)
+
+    def cube(self, rows: Any, segment: str | Sequence[str] | None = None, *, process: Any = None) -> Any:
+        """
+        Return the images of rows as a lazy `xarray.Dataset`: each is fetched when it is computed.
+
+        It needs xarray, Dask and Zarr (extra ``cube``). Frames come over the client's one connection, whatever Dask
+        computes with: threads, processes, or ``distributed`` on this machine. What is on tape, or made by other steps
+        than a `Cutout`, JSOC stages, together, when the first such frame is needed.
+
+        Parameters
+        ----------
+        rows : DataFrame, RecordSet, str, or list of record names
+            Records of one series, and of one wavelength, HARP, …. A manifest of `download` will do: files that are
+            there are opened, and not fetched.
+        segment : str or sequence of str, optional
+            A variable each. Default: those named by `rows`, else the only one of the series.
+        process : server step or sequence of them, optional
+            As for `download`: of a `Cutout`, only the rows of its box are fetched.
+
+        Returns
+        -------
+        xarray.Dataset
+            Dimensions ``time`` (``record`` where a series has none), ``y`` and ``x``; a chunk a frame, in the order of
+            `rows`. Coordinates ``time`` (UTC), ``record``, ``recnum``, and the keywords that `rows` have, by default
+            those of `query`. Missing pixels, and frames of records without an image, are NaN. What `astropy.wcs.WCS`
+            reads of the first image stands in ``attrs``. ``to_zarr(path)`` goes on where it stopped.
+
+        Raises
+        ------
+        SelectionError
+            If the rows are not of one series and one kind, or no segment is named where there are several.
+        JsocError
+            If a package is missing; later, when computed, if a frame did not come or has another size than the first.
+
+        Examples
+        --------
+        >>> cutout = jsoclite.Cutout(center=(-300, 150), size=200, t_ref="2014-01-01T00:00:00")
+        >>> cube = client.cube("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", process=cutout)
+        >>> dict(cube.sizes), cube.magnetogram.units
+        ({'time': 5, 'y': 25, 'x': 25}, 'Gauss')
+        >>> float(abs(cube.magnetogram).max()) > 0              # fetches the rows of five boxes
+        True
+        """
+        return make_cube(self._queries, self._account, rows, as_list(segment), process)
 
     def sync(
         self,
@@ -1057,7 +1101,7 @@ class Client:
             manifest = synchronize(self._queries, self._account, record_set, directory, shown, **options)
         finally:
             shown.close()
-        report(manifest, on_error)
+        Manifest.report(manifest, on_error)
         return manifest
 
     def diff(self, lock: Lock | str | os.PathLike[str]) -> pd.DataFrame:

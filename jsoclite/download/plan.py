@@ -463,7 +463,7 @@ def targets(
             records = tuple(zip(chosen.names, (int(number) for number in chosen.recnums), strict=True))
         looked = None
         if look:
-            looked = rows if fresh else _listing(queries, info, dict(records), *_looked_at(info, named))
+            looked = rows if fresh else list_records(queries, info, dict(records), *_looked_at(info, named))
         found.append(Target(info, records, tuple(wanted), product, looked))
     return found
 
@@ -475,7 +475,7 @@ def _looked_at(info: SeriesInfo, segments: Sequence[str] | None) -> tuple[list[s
     return [*keywords, "*size*"], stored or list(info.segments.index[:1])
 
 
-def _listing(
+def list_records(
     queries: Queries, info: SeriesInfo, records: Mapping[str, int], keywords: list[str], segments: list[str]
 ) -> pd.DataFrame:
     """List records, with one question for so many of them where it does not list too many others between them."""

@@ -19,6 +19,7 @@ from ..display import clean
 from ..errors import JsocError
 from . import cards as fitscard
 from .files import BITPIX, PACKINGS, BrokenFits, Unit, fault, units
+from .header import standardise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -232,32 +233,6 @@ def _legal(card: str) -> str:
     if match:
         return fitscard.card(match[1], "", match[2] or "")
     return card if card.isascii() and card.isprintable() else f"{fitscard.ascii_text(card):<80.80}"
-
-
-def standardise(header: fits.Header) -> fits.Header:
-    """
-    Write a header's coordinates as the FITS standard has them, where JSOC does not; the header itself is changed.
-
-    ``degree`` becomes ``deg``, and an unknown CRDER is left out. The synoptic maps of HMI and MDI count their rows in
-    ``Sine Latitude``, which is a CEA axis of 180/π degrees a unit (Thompson 2006, A&A 449, 791, section 5.5), and their
-    columns in Carrington time, which runs against the longitude: 360° times the rotation less the longitude.
-    """
-    for axis in (1, 2):
-        unit = str(header.get(f"CUNIT{axis}", "")).strip()
-        if f"CRDER{axis}" in header and header[f"CRDER{axis}"] is None:
-            # wcslib remarks on cards without a value
-            del header[f"CRDER{axis}"]
-        step, value = header.get(f"CDELT{axis}"), header.get(f"CRVAL{axis}")
-        if unit.lower() in ("degree", "degrees"):
-            header[f"CUNIT{axis}"] = "deg"
-            carrington = str(header.get(f"CTYPE{axis}", "")).startswith("CRLN")
-            if carrington and isinstance(step, float) and isinstance(value, float) and step < 0 and value > 360:
-                header[f"CDELT{axis}"] = (-step, "[deg] longitude; JSOC gives Carrington time")
-                header[f"CRVAL{axis}"] = (-value % 360.0, "[deg] longitude; JSOC gives Carrington time")
-        elif unit.lower() == "sine latitude" and isinstance(step, float):
-            header[f"CUNIT{axis}"] = "deg"
-            header[f"CDELT{axis}"] = (math.degrees(step), "[deg] JSOC gives the sine of the latitude")
-    return header
 
 
 class Stack(NamedTuple):
