@@ -148,7 +148,9 @@ class Engine:
             return series, clause(series.definition, element, self.has_shadow(series))
         except language.FatalSetError as error:
             raise EngineCrash(str(error)) from None
-        except RecordSetError:
+        except RecordSetError as error:
+            if getattr(error, "headless", False):  # it prints ERROR in front of its header, which no web server takes
+                raise EngineCrash(str(error)) from None
             raise EngineError(NOT_FOUND) from None
 
     def _open(self, element: language.Element, n: int | None, budget: Budget) -> Opened:
