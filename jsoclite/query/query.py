@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -40,6 +41,8 @@ T = TypeVar("T")
 
 # From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
 SUSPICIOUS = 20_000
+# a filter for the first or the last value of a key
+_ENDS = re.compile(r"[\[=,]\s*#?[$^](?!\()")
 
 
 class Queries:
@@ -213,11 +216,14 @@ class Queries:
         if limit and limit < 0 and len(elements) > 1:  # this would end the server's program
             return pd.concat([self.fetch_all(question, element, limit) for element in elements])
         most = abs(limit) if limit else sys.maxsize
+        # the last ones of a first or last value come backwards where a series has a table of its newest records
+        whole = bool(limit and limit < 0 and _ENDS.search(str(part)))
         try:
-            df = self._fetch(question, part, limit=limit, patient=False)
+            df = self._fetch(question, part, limit=None if whole else limit, patient=False)
             # an answer that is cut off at the record limit looks like any other
-            if len(df) < SUSPICIOUS or len(df) == sum(min(self.size(element), most) for element in elements):
-                return df
+            expected = sys.maxsize if whole else most
+            if len(df) < SUSPICIOUS or len(df) == sum(min(self.size(element), expected) for element in elements):
+                return df.iloc[limit:] if whole else df
         except (QueryError, ServerError) as error:
             refused = error
         try:

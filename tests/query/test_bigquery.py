@@ -146,6 +146,17 @@ def test_limit_of_a_condition_on_prime_keys(catalog, hand_clock, record_set, lim
         assert_frame_equal(df, whole.iloc[:limit] if limit > 0 else whole.iloc[limit:])
 
 
+@pytest.mark.parametrize("record_limit", [75_000, 20])
+@pytest.mark.parametrize("shadow", [False, True])
+@pytest.mark.parametrize("record_set", ["our.harps[][$]", "our.harps[#^][]", "our.pairs[$][10-59]", "our.harps[HARPNUM=^]"])
+def test_last_records_of_a_first_or_last_value_are_in_order(catalog, hand_clock, record_set, shadow, record_limit):
+    """With a shadow table the server lists them backwards."""
+    with Sandbox(catalog, shadow=shadow, record_limit=record_limit) as sandbox, sandbox.client() as client:
+        client._clock = hand_clock.clock
+        whole = client.query(record_set, keywords="NUM")
+        assert_frame_equal(client.query(record_set, keywords="NUM", limit=-5), whole.iloc[-5:])
+
+
 def test_limit_with_several_elements_is_about_each(catalog):
     """A negative one would end the server's program."""
     with Sandbox(catalog) as sandbox, sandbox.client() as client:

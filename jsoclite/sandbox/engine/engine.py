@@ -219,7 +219,10 @@ class Engine:
             return newest[:most] if n > 0 else newest[max(0, len(newest) - most) :]
         if n == _INT_MIN:
             raise EngineError("ERROR:  LIMIT must not be negative\n")
-        return _ends(found.chunks(n < 0), n, min(rows, self.record_limit))
+        last = _ends(found.chunks(n < 0), n, min(rows, self.record_limit))
+        # the last query of a chain of temporary tables sorts downwards, and nobody turns its records round again
+        # (drms_series.c: drms_series_n_querystringFL; drms_record.c: drms_open_nrecords)
+        return last[::-1] if n < 0 and condition.first_last and not raw else last
 
 
 def _segments(definition: schema.SeriesDefinition, element: language.Element) -> tuple[str, ...] | None:
