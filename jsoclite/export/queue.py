@@ -129,8 +129,11 @@ class Turns:
                 if request_id not in own and request_id not in self._adopted:
                     self._adopted[request_id] = self._adopt(request_id)
                 named = own.get(request_id) or self._adopted[request_id]
-                if request_id not in self._named and self._give_up and self._give_up(named):
-                    named.cancel()
+                if request_id not in self._named:
+                    # the entry of one of ours that has failed stands for nothing, and stays for an hour
+                    dead = request_id in own and named.error is not None
+                    if dead or (self._give_up and self._give_up(named)):
+                        named.cancel()
                 self._named.add(request_id)
             # one that has ended is not asked for again, though JSOC may go on naming it
             foreign = [self._adopted[one] for one in reply.pending_ids if one in self._adopted]

@@ -162,9 +162,9 @@ class Jsoc:
             return " Look at Client.series()."
         return nearest_names(name, listed) or " Look at Client.series()."
 
-    def rs_summary(self, record_set: str) -> Any:
-        """Return the number of records of a set."""
-        return self._info({"op": "rs_summary", "ds": record_set}, most=limits.SMALL).checked(_count)
+    def rs_summary(self, record_set: str, *, again: bool = True) -> Any:
+        """Return the number of records of a set; `again` as for `rs_list`."""
+        return self._info({"op": "rs_summary", "ds": record_set}, most=limits.SMALL, again=again).checked(_count)
 
     def rs_list(
         self,
@@ -177,6 +177,7 @@ class Jsoc:
         full: bool = False,
         limit: int | None = None,
         retries: int | None = None,
+        again: bool = True,
     ) -> Reply:
         """
         List the records of a set; the answer is not decoded, because it can be long.
@@ -195,6 +196,8 @@ class Jsoc:
             The first records, or the last ones if it is negative.
         retries : int, optional
             Fewer or more than usual.
+        again : bool
+            Whether to ask once more where a script around the program refuses.
         """
         params = {"op": "rs_list", "ds": record_set, "key": ",".join(keywords)}
         params |= {"seg": ",".join(segments)} if segments else {}
@@ -206,7 +209,7 @@ class Jsoc:
         values = abs(limit or 0) * (len(keywords) + len(segments) + len(links) + 1)
         wide = {"**ALL**", "**NONE**"}.intersection(keywords, segments, links)
         most = limits.SMALL + limits.VALUE * values if values and not wide else limits.LARGEST_REPLY
-        return self._info(params, retries=retries, most=min(most, limits.LARGEST_REPLY))
+        return self._info(params, retries=retries, most=min(most, limits.LARGEST_REPLY), again=again)
 
     def records(
         self, record_set: str, keywords: Sequence[str], segments: Sequence[str] = (), *, full: bool = False
@@ -215,11 +218,16 @@ class Jsoc:
         return self.rs_list(record_set, keywords, segments, full=full).checked(_records)
 
     def _info(
-        self, params: Mapping[str, str], *, retries: int | None = None, most: int = limits.LARGEST_REPLY
+        self,
+        params: Mapping[str, str],
+        *,
+        retries: int | None = None,
+        most: int = limits.LARGEST_REPLY,
+        again: bool = True,
     ) -> Reply:
         """Ask jsoc_info; a status that is none of its own, but of a script around it, is asked about once more."""
         reply = self.transport.ask(self.server.url_jsoc_info, params, retries=retries, most=most)
-        if len(reply.content) > LONGEST_REFUSAL or reply.data.get("status") in (0, 1):
+        if not again or len(reply.content) > LONGEST_REFUSAL or reply.data.get("status") in (0, 1):
             return reply
         self.clock.sleep(AGAIN_S)
         self.pace()
