@@ -371,6 +371,9 @@ def test_pointing_and_percentiles_as_in_a_real_header(client, series):
         "hmi.Ic_noLimbDark_720s_nrt[2014.01.01_TAI/1h]",
         "hmi.ME_720s_fd10_nrt[2014.01.01_TAI/1h]",
         "hmi.Marmask_720s_nrt[2014.01.01_TAI/1h]",
+        "mdi.smarp_cea_96m[][2001.03.30_TAI]",
+        "mdi.smarp_96m[][2001.03.29_TAI]",
+        "mdi.lostarp_96m[][2001.03.29_TAI]",
     ],
 )
 def test_series_of_scripts_are_there(client, tmp_path, record_set):
