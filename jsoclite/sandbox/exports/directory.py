@@ -285,15 +285,15 @@ class Exports:
                 directory.files[name] = partial(self._component, request, files, segment, counter, box)
 
     def _add_pictures(self, directory: Directory, request: StagedRequest, look: Look) -> None:
-        """``jpg``, ``png``: one picture a file; ``mp4``: a film of them and its frames."""
+        """``jpg``, ``png``: one picture a file; ``mp4``, ``mpg``: a film of them and its frames."""
         wanted = request.wanted
         records, namer = wanted.records.names(), Namer(wanted.template, wanted.records)
         for counter, file, box in self._chosen(wanted):
             name = namer.name(file.row, counter, f"{file.name.removesuffix('.fits')}.{look.ending}")
             directory.rows.append((f"{records[file.row]}{{{file.segment}}}", name))
             directory.files[name] = partial(self._picture, request, file, counter, box, look)
-        if look.kind == "mp4" and directory.rows:
-            movie, frames = f"{wanted.records.name}.mp4", [name for _, name in directory.rows]
+        if look.kind in ("mp4", "mpg") and directory.rows:
+            movie, frames = f"{wanted.records.name}.{look.kind}", [name for _, name in directory.rows]
             directory.files[movie] = partial(self._film, directory, frames)
             directory.rows.insert(0, ("movie of the following data", movie))
             directory.header["movie name"] = movie

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from .ephemeris import depth, directions, nearer
-from .kinds import CCD_SCALE, CEA_SCALE
+from .kinds import CEA_SCALE
 from .noise import FloatArray
 from .series import Rows
 from .values_aia import FULL, ROLL, aia_centre, aia_scale, exposure_part, observed, sensitivity, wandering, wavelengths
 from .values_disk import HMI_SCALE, MDI_SCALE, centre, crota, mdi_centre, mdi_roll
-from .values_harp import ccd_offset, ccd_place, latitude, meridian
+from .values_harp import ccd_offset, ccd_place, ccd_roll, ccd_scale, latitude, meridian
 
 #: Carrington longitude and latitude of the region of February 2011, of which there are a map and a cut-out.
 _REGION: Final = (34.0, -20.0)
@@ -82,7 +82,8 @@ class Pointing:
             longitude, middle = _REGION
             cut = rows.spec.kind != "harp"
             x, y = ccd_place(rows, longitude - seen.longitude, 0 * times + middle) if cut else ccd_offset(rows)
-            x, y, scale = (columns + 1) / 2 - x, (lines + 1) / 2 - y, CCD_SCALE
+            x, y, scale = (columns + 1) / 2 - x, (lines + 1) / 2 - y, ccd_scale(rows)
+            roll = ccd_roll(rows)
         where = float(seen.longitude[0]), float(seen.latitude[0])
         angle = float(seen.radius[0])
         return cls((lines, columns), (float(x[0]), float(y[0])), angle / scale, float(roll[0]), *where, angle)

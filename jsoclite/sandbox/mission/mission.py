@@ -23,7 +23,7 @@ from .slots import Grid
 from .spec import specs
 from .values_aia import AIA
 from .values_disk import HMI, MDI
-from .values_harp import HARP
+from .values_harp import HARP, TARP
 from .values_tables import AIA_TABLES, CHARTS, HOUSEKEEPING, IRIS, MEAN_FIELD, MODES, POINTING
 
 #: Makes the content of the file of one record's segment.
@@ -42,6 +42,7 @@ _KINDS: Final[Mapping[str, tuple[type[ComputedSeries], Mapping[str, Value]]]] = 
     "aia_lev1": (Frames, AIA),
     "iris": (Exposures, IRIS),
     "harp": (Patches, HARP),
+    "tarp": (Patches, TARP),
     "pointing": (Grid, POINTING),
     "housekeeping": (Grid, HOUSEKEEPING),
     "daily": (Grid, CHARTS),

@@ -112,6 +112,11 @@ def longitude(rows: Rows) -> FloatArray:
     return rows.view.longitude - np.where(rows.time < _CORRECTED, 0.0, 0.0818941)
 
 
+def _code(name: str, older: str) -> Value:
+    """Version of a program: that of 2014 for what was made before averages were of both cameras."""
+    return lambda rows: np.where(_single(rows), older, shared("all")[name]).astype(object)
+
+
 class _Brightness(NamedTuple):
     """Typical mean and spread of an image, and its least and greatest value against the mean."""
 
@@ -193,6 +198,7 @@ HMI: Final[dict[str, Value]] = (
         "date__obs": lambda rows: (
             hmi_observed(rows) - (22.5 if _cadence(rows) == 45 else np.where(_single(rows), 67.5, 45.012))
         ),
+        **{name: _code(name, text) for name, text in shared("hmi_2014").items()},
         "date_s": lambda rows: date(rows) - 3 * 3600,
         "date_me": lambda rows: date(rows) - 2 * 3600,
         "date_m": lambda rows: date(rows) - 2 * 3600,

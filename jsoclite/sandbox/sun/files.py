@@ -18,11 +18,8 @@ import numpy.typing as npt
 from ..catalog import Segment
 from ..mission import Pointing, Rows, chart_strips, exposure, noise
 from .corona import channel, flare_image
-from .hmi import disk_of, harp_array, hmi_array, limb_darkening, record_noise, velocity
+from .hmi import MDI_OVER_HMI, disk_of, harp_array, hmi_array, limb_darkening, record_noise, velocity
 from .surface import DEGREE, FloatArray, Surface, grain, polar_caps
-
-#: Fields of MDI over those of HMI, about 1/0.701 (Liu et al. 2025, Solar Physics 300).
-MDI_OVER_HMI: Final = 1.4
 
 
 def aia_array(rows: Rows, segment: Segment) -> FloatArray:

@@ -15,6 +15,8 @@ from ..catalog import Segment
 from ..mission import Pointing, Rows, map_centre
 from .surface import DEGREE, Disk, Field, FloatArray, Sight, Surface, grain
 
+#: Fields of MDI over those of HMI, about 1/0.701 (Liu et al. 2025, Solar Physics 300).
+MDI_OVER_HMI: Final = 1.4
 #: Wavelength positions of HMI against the line's centre, mÅ.
 _TUNING: Final = (172.0, 103.0, 34.0, -34.0, -103.0, -172.0)
 
@@ -256,7 +258,7 @@ def harp_array(rows: Rows, segment: Segment) -> FloatArray:
 
 def _harp_values(rows: Rows, sight: Sight, name: str, noise: FloatArray, field: Field) -> FloatArray:
     if name == "magnetogram":
-        return sight.seen(field)[0] + 5 * noise
+        return (MDI_OVER_HMI if rows.spec.instrument == "mdi" else 1.0) * sight.seen(field)[0] + 5 * noise
     if name == "continuum":
         return _continuum(rows, sight) + 60 * noise
     if name == "Dopplergram":

@@ -349,6 +349,8 @@ def test_pixels_of_a_patch_lie_where_its_header_says():
         ("hmi.sharp_720s", "2024.06.28", {"harpnum": 11465}),
         ("mdi.fd_M_96m_lev182", "2001.03.01", {}),
         ("mdi.fd_M_96m_lev182", "2004.03.01", {}),
+        ("mdi.smarp_96m", "2004.07.20", {"tarpnum": 3065}),
+        ("mdi.smarp_96m", "2001.03.29", {"tarpnum": 1872}),
         ("aia.lev1", "2014.01.10", {"wavelnth": 171}),
     ],
 )
@@ -371,12 +373,14 @@ def test_the_surface_is_drawn_where_the_header_has_it(name, time, keys):
         ("hmi.sharp_720s", 377, "2011.02.11"),
         ("hmi.sharp_720s", 3604, "2014.01.10"),
         ("hmi.sharp_720s", 11465, "2024.06.28"),
+        ("mdi.smarp_96m", 1872, "2001.03.29"),
     ],
 )
 def test_maps_and_images_agree_by_their_headers(name, number, time):
-    mapped = record("hmi.sharp_cea_720s", time, harpnum=number)
-    known = image("hmi.sharp_cea_720s", mapped, "magnetogram")
-    words = keywords("hmi.sharp_cea_720s", mapped, "crval1", "crval2", "cdelt1")
+    keys, maps = {"tarpnum" if "mdi" in name else "harpnum": number}, name.replace("arp_", "arp_cea_")
+    mapped = record(maps, time, **keys)
+    known = image(maps, mapped, "magnetogram")
+    words = keywords(maps, mapped, "crval1", "crval2", "cdelt1")
     (lines, columns), radians = known.shape, np.radians(words["cdelt1"])
     across, sine = np.meshgrid(
         (np.arange(columns) - (columns - 1) / 2) * radians, (np.arange(lines) - (lines - 1) / 2) * radians
@@ -385,7 +389,7 @@ def test_maps_and_images_agree_by_their_headers(name, number, time):
     latitude = np.arcsin(sine * np.cos(middle) + cosine * np.cos(across) * np.sin(middle))
     towards = cosine * np.cos(across) * np.cos(middle) - sine * np.sin(middle)
     longitude = words["crval1"] + np.degrees(np.arctan2(cosine * np.sin(across), towards))
-    recnum = record(name, time, **({"harpnum": number} if "sharp" in name else {}))
+    recnum = record(name, time, **keys)
     x, y = pixels_of(name, recnum, longitude, np.degrees(latitude))
     picture = np.nan_to_num(image(name, recnum, "magnetogram"))
     moved = [
