@@ -20,7 +20,7 @@ import pandas as pd
 import xarray as xr
 import zarr
 
-from ..errors import JsocError
+from ..errors import JsocError, ServerError
 from ..series import SeriesInfo
 
 # what says where a pixel lies; names of eight characters, so that astropy.wcs.WCS(cube.attrs) reads them
@@ -31,8 +31,6 @@ _PLACE = re.compile(
 _CHANGED = re.compile(r"C(RPIX|RVAL|DELT|ROTA)[1-3]|NAXIS[1-3]?|(DATA|TOT|MISS)(VALS|MIN|MAX|MEDN|MEAN|RMS|SKEW|KURT)")
 #: The variable of a store that says which frames are there.
 STORED = "stored"
-# frames in a row that did not come, after which the others are not tried
-_FEW = 3
 
 
 class Cube(xr.Dataset):  # type: ignore[no-untyped-call]
@@ -91,24 +89,24 @@ class Cube(xr.Dataset):  # type: ignore[no-untyped-call]
                 xr.Dataset.to_zarr(made, part, compute=False, **options)
             part.rename(path)
         stored = self._stored(path)
-        failed: dict[int, JsocError] = {}
+        failed: list[JsocError] = []
         bare = self[images].drop_vars(list(self.coords))
         for place in np.flatnonzero(stored == 0).tolist():
             region = {axis: slice(place, place + 1)}
             try:
                 frame = bare.isel(region).compute()
             except JsocError as error:
-                failed[place] = error
-                if set(range(place - _FEW + 1, place + 1)) <= set(failed):
+                failed.append(error)
+                if isinstance(error, ServerError):  # it is away, and will be for the next frame
                     break
                 continue
             xr.Dataset.to_zarr(frame, path, region=region)
             zarr.open_array(str(path / STORED), mode="r+")[place] = 1  # after the frame: what is told is there
         if failed:
             raise JsocError(
-                f"{len(failed)} of {self.sizes[axis]} frames did not come: {next(iter(failed.values()))}. Run the same "
-                f"line again to try those that {path} lacks"
-            ) from next(iter(failed.values()))
+                f"{len(failed)} of {self.sizes[axis]} frames did not come: {failed[-1]}. Run the same line again "
+                f"to try what {path} lacks"
+            ) from failed[-1]
         return None
 
     def _stored(self, path: Path) -> np.ndarray[Any, Any]:

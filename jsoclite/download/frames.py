@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import JsocError, SelectionError, warn
+from ..errors import JsocError, SelectionError, ServerError, warn
 from ..export import Account
 from ..fits import headers, read
 from ..progress import Silence
@@ -81,7 +81,9 @@ class Frames:
         self._place = {recnum: place // CHUNK for place, (_, recnum) in enumerate(target.records)}
         self._jobs: dict[int, dict[tuple[int, str], Job]] = {}
         self._lock = threading.RLock()
-        self._token, self._told = secrets.token_hex(16), False
+        self._token, self._warned = secrets.token_hex(16), False
+        # of what has failed: who asks again wants it to be tried again
+        self._told: set[tuple[int, str, str, str]] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
         _shown[self._token] = self
@@ -128,8 +130,8 @@ class Frames:
                 return data
             if self._batch.status.get(row.key) != "missing":
                 raise JsocError(f"{row.record} has no {segment} yet: {found}; compute again to try once more")
-            if not self._told:
-                self._told = True
+            if not self._warned:
+                self._warned = True
                 warn(f"frames of records without an image are NaN; the first is {row.record}: {found}")
             return None
 
@@ -141,22 +143,33 @@ class Frames:
         """Fetch and read a file, or say why not; what JSOC has staged is kept, it was waited for."""
         batch, path, job = self._batch, Path(self._directory.name, row.path), None
         if not path.is_file():
-            if batch.outage.reason:  # of an earlier run
-                batch.outage = Outage(batch.transport.clock, batch.progress)
-            if (job := self._job(row)) is not None:
-                batch.status.pop(row.key, None)
+            if row.key in self._told:
+                self._forget(row)
+            if row.key not in batch.status and (job := self._job(row)) is not None:
                 batch.bring(job)
             elif row.key not in batch.status:
                 offline = [one for one in self._chunk(row) if self._job(one) is None and one.key not in batch.status]
                 batch.run(self._retrieval.staged(self._target, offline))
-        if not path.is_file():
-            if batch.status.get(row.key) != "missing":
-                self._jobs.pop(self._place[row.recnum], None)  # to be asked for anew
-            return row.error or "the server gave no answer"
-        found = read(path)
-        if job is not None:
-            path.unlink()
-        return found
+        if path.is_file():
+            found = read(path)
+            if job is not None:
+                path.unlink()
+                del batch.status[row.key]
+            return found
+        if batch.status.get(row.key) != "missing":
+            self._told.add(row.key)
+        if reason := batch.outage.reason:
+            batch.outage = Outage(batch.transport.clock, batch.progress)
+            raise ServerError(reason)
+        return row.error or "the server gave no answer"
+
+    def _forget(self, row: FileRow) -> None:
+        """Let what has failed, and was told, be asked for anew, all of a chunk at once: exports take many."""
+        self._jobs.pop(self._place[row.recnum], None)
+        for one in self._chunk(row):
+            if one.key in self._told:
+                self._told.discard(one.key)
+                self._batch.status.pop(one.key, None)
 
     def _chunk(self, row: FileRow) -> list[FileRow]:
         """Return the rows that are asked about together with this one."""
@@ -170,9 +183,6 @@ class Frames:
         place = self._place[row.recnum]
         if place not in self._jobs:
             rows = [one for one in self._chunk(row) if self._path(one.recnum, one.segment) is None]
-            for one in rows:
-                if self._batch.status.get(one.key) == "failed":
-                    del self._batch.status[one.key]
             while len(self._jobs) >= REMEMBERED:
                 del self._jobs[next(iter(self._jobs))]
             found = self._retrieval.located(self._target, rows)
@@ -272,7 +282,8 @@ def _answer(visitor: Connection) -> None:
         except (EOFError, OSError):
             return
         except Exception as error:  # it is the other process that wants to know
-            visitor.send_bytes(json.dumps({"error": str(error)}).encode())
+            said = {"error": str(error), "away": isinstance(error, ServerError)}
+            visitor.send_bytes(json.dumps(said).encode())
             return
         if image is None:
             visitor.send_bytes(b"{}")
@@ -303,7 +314,7 @@ class _Remote:
                 "connection, so that it must run, on the same machine; or write the cube with to_zarr first"
             ) from error
         if "error" in said:
-            raise JsocError(said["error"])
+            raise (ServerError if said["away"] else JsocError)(said["error"])
         return np.frombuffer(content, said["type"]).reshape(said["shape"]) if content else None
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -193,11 +194,26 @@ def test_a_killed_run_is_gone_on_with(sandbox, client, tmp_path):
         assert there.stored.values.all()
 
 
-def test_not_all_frames_are_tried_where_none_comes(sandbox, client, tmp_path):
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+def test_not_all_frames_are_tried_where_the_server_is_away(sandbox, client, tmp_path, scheduler):
     cube = client.cube(HOUR, process=STEP)
-    sandbox.add_fault(Fault("403", "file"))
-    with pytest.raises(JsocError, match="3 of 5 frames did not come"):
+    fault = sandbox.add_fault(Fault("503", "file", times=1000))
+    with dask.config.set(scheduler=scheduler), pytest.raises(JsocError, match="3 of 5 frames did not come: no answer"):
         cube.to_zarr(tmp_path / "a.zarr")
+    assert sandbox.fault_hits()[fault] < 5 * 2
+    sandbox.clear_faults()
+    cube.to_zarr(tmp_path / "a.zarr")
+    assert xr.open_zarr(tmp_path / "a.zarr").stored.values.all()
+
+
+def test_what_was_refused_is_staged_once_for_all_that_need_it(sandbox, client, tmp_path):
+    df = client.search("hmi.M_720s", "2014-01-01", "2014-03-10", keywords="QUALITY", segments="magnetogram")
+    rows = pd.concat([df[df.online & df.jsoc.good()].iloc[:1], df[~df.online & df.jsoc.good()].iloc[:4]])
+    cube = client.cube(rows, process=STEP)
+    for run in (1, 2):
+        with pytest.raises(JsocError, match="4 of 5 frames did not come: .*on tape"):
+            cube.to_zarr(tmp_path / "a.zarr")
+        assert sum(entry.endpoint == "exp_request" for entry in sandbox.requests) == run
 
 
 def test_a_store_of_something_else_is_not_touched(client, tmp_path):
