@@ -653,32 +653,46 @@ class Client:
 
     def harps(
         self,
-        noaa: int | str | None = None,
+        noaa: Any = None,
         *,
         harpnum: int | None = None,
         series: str = "hmi.sharp_cea_720s",
         start: Any = None,
         end: Any = None,
+        times: Any = None,
+        places: Any = None,
     ) -> pd.DataFrame:
         """
-        Look up the HARPs that hold an active region, or the regions that a HARP holds.
+        Look up the HARPs that hold active regions, or the regions that a HARP holds.
+
+        The HARPs of the whole mission are one question; the answer is kept for a day (`Client(cache=…)`).
 
         Parameters
         ----------
-        noaa : int or str, optional
-            Number of the active region, with all five digits: 11158, also as "AR 11158".
+        noaa : int, str, or column or list of them
+            Number of the active region, with all five digits: 11158, also as "AR 11158". A column of an event list may
+            have gaps, and be of floats.
         harpnum : int, optional
             Number of the HARP, in place of `noaa`.
         series : str
             Where to look.
         start, end : time, optional
-            When; this makes the look-up quicker.
+            Look at this range only.
+        times : column or list of times, optional
+            When each event was: decides where several HARPs name a region.
+        places : column or list, optional
+            Where each was, as "S20W12" or (degrees west, degrees north): finds the HARP of rows that no number leads
+            to, by overlap in time and place.
 
         Returns
         -------
         pandas.DataFrame
             A row a HARP: ``HARPNUM``, ``NOAA_AR`` (its main region, 0 for none), ``NOAA_ARS`` (all, a tuple of int),
-            ``first`` and ``last`` (UTC) of the records that were looked at, one every six hours.
+            ``first`` and ``last`` (UTC) of its records; in a range, of those that were looked at, one every six hours.
+
+            For a column, a row for each of its rows, and its index: ``noaa``, the same of its HARP, ``how`` ("named",
+            "one of several", "overlap"), ``sure`` ("certain": it alone names the region; "likely": it alone does so
+            at that time or as its main one, or holds the place; "unsure"), ``reason``, also why there is none.
 
         Raises
         ------
@@ -689,8 +703,21 @@ class Client:
         --------
         >>> client.harps(11158).HARPNUM.tolist()
         [377]
+
+        SHARP parameters six hours before each flare of a table:
+
+        >>> flares = pd.DataFrame({"start": pd.to_datetime(["2011-02-15 01:44", "2011-02-18 09:55"]),
+        ...                        "class": ["X2.2", "M6.6"], "noaa": [11158, None]})
+        >>> flares["HARPNUM"] = client.harps(flares.noaa, times=flares.start, places=["S20W12", "N15E05"]).HARPNUM
+        >>> flares["asked"] = (flares.start - pd.Timedelta("6h")).dt.tz_localize("UTC").astype("datetime64[ns, UTC]")
+        >>> sharps = client.nearest("hmi.sharp_cea_720s", flares.asked.drop_duplicates(), "24m", keywords="sharp")
+        >>> flares.merge(sharps, on=["asked", "HARPNUM"], how="left")[["class", "HARPNUM", "USFLUX"]].notna().sum()
+        class      2
+        HARPNUM    1
+        USFLUX     1
+        dtype: int64
         """
-        return harps(self._queries, noaa, harpnum, series, start, end)
+        return harps(self._queries, noaa, harpnum, series, start, end, times, places)
 
     # -- exports --------------------------------------------------------------------------------------------------
 

@@ -61,6 +61,8 @@ class Queries:
     def __init__(self, jsoc: Jsoc) -> None:
         self.jsoc = jsoc
         self._known: dict[str, SeriesInfo] = {}
+        #: HARPs with a NOAA number, by series in lower case; see `regions`.
+        self.harps: dict[str, pd.DataFrame] = {}
 
     # -- series ---------------------------------------------------------------------------------------------------
 

@@ -21,8 +21,8 @@ import contextlib
 import datetime as dt
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, quote_plus, urljoin
 
 from ..errors import UNFIT, QueryError, ServerError, UnknownSeries
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from .reply import Reply
     from .retry import Clock
 
+
+T = TypeVar("T")
 
 #: What JSOC calls its export requests (GetJsocRequestID.c).
 REQUEST_ID = re.compile(r"JSOC_\d{8}_\d+(?:_[A-Z]+)*")
@@ -65,6 +67,7 @@ class Jsoc:
         self.transport = transport
         self._asked: deque[float] = deque(maxlen=PER_MINUTE)
         self._kept = Definitions(transport.server.url_jsoc_info) if cache else None
+        self._of_sandbox = False
 
     @property
     def server(self) -> ServerConfig:
@@ -147,9 +150,20 @@ class Jsoc:
             raise UnknownSeries(f"there is no series {name}.{self._similar(name)}", record_set=name)
         made = answer.checked(shape)
         answer.checked(lambda _: (made.keywords, made.segments, made.links))  # drms reads them when they are asked for
-        if self._kept is not None and answer.server != "jsoclite-sandbox":
-            self._kept.write(name, reply)
+        self.remember(name, reply)
         return made
+
+    def remember(self, name: str, value: Any) -> None:
+        """Keep something for a day, where things are kept; nothing of a sandbox."""
+        if self._kept is not None and not self._of_sandbox:
+            self._kept.write(name, value)
+
+    def recall(self, name: str, read: Callable[[Any], T]) -> T | None:
+        """Return what was kept as `read` makes it; None where there is none, or it does not fit."""
+        if self._kept is not None and (found := self._kept.read(name)) is not None:
+            with contextlib.suppress(*UNFIT):
+                return read(found[0])
+        return None
 
     def _struct(self, series: str) -> Reply:
         return self._info({"op": "series_struct", "ds": series}, most=limits.DEFINITION)
@@ -227,6 +241,7 @@ class Jsoc:
     ) -> Reply:
         """Ask jsoc_info; a status that is none of its own, but of a script around it, is asked about once more."""
         reply = self.transport.ask(self.server.url_jsoc_info, params, retries=retries, most=most)
+        self._of_sandbox = reply.server == "jsoclite-sandbox"
         if not again or len(reply.content) > LONGEST_REFUSAL or reply.data.get("status") in (0, 1):
             return reply
         self.clock.sleep(AGAIN_S)

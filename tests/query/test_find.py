@@ -174,18 +174,6 @@ def test_latest(client, gappy):
         client.latest("hmi.M_720s", 0)
 
 
-def test_harps_and_back(client):
-    df = client.harps(11158)
-    assert df.HARPNUM.tolist() == [377]
-    assert df.NOAA_AR.tolist() == [11158]
-    assert df["first"].iloc[0] < pd.Timestamp("2011-02-15", tz="UTC") < df["last"].iloc[0]
-    back = client.harps(harpnum=377)
-    assert 11158 in back.NOAA_ARS.iloc[0]
-    assert client.harps(99999).empty
-    with pytest.raises(ValueError, match="either"):
-        client.harps()
-
-
 def test_keyword_sets(client):
     df = client.query("hmi.sharp_cea_720s[377][2011.02.14_TAI]", keywords=["T_REC", "sharp"])
     assert list(df.columns[2:]) == ["T_REC", *jsoclite.KEYWORD_SETS["sharp"]]
