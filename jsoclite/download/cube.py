@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dask.array
@@ -80,14 +80,14 @@ class Cube(xr.Dataset):  # type: ignore[no-untyped-call]
             return super().to_zarr(store, *arguments, **options)
         path = Path(store).expanduser()
         if not path.exists():
-            part = path.with_name(f"{path.name}.part")
-            shutil.rmtree(part, ignore_errors=True)
             there = np.zeros(self.sizes[axis], "i1")
             made = self.assign({STORED: (axis, there, {"long_name": "1 where the frame is here"})})
-            with warnings.catch_warnings():  # one that xarray asks for itself, so that stores open without another one
+            # under its name only when it says all that a next run must know
+            with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch, warnings.catch_warnings():
+                # one that xarray asks for itself, so that stores open without another one
                 warnings.filterwarnings("ignore", "Consolidated metadata")
-                xr.Dataset.to_zarr(made, part, compute=False, **options)
-            part.rename(path)
+                xr.Dataset.to_zarr(made, Path(scratch) / "store", compute=False, **options)
+                (Path(scratch) / "store").rename(path)
         stored = self._stored(path)
         failed: list[JsocError] = []
         bare = self[images].drop_vars(list(self.coords))

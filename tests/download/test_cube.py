@@ -228,6 +228,11 @@ def test_a_store_of_something_else_is_not_touched(client, tmp_path):
     (tmp_path / "b.zarr").mkdir()
     with pytest.raises(JsocError, match="no Zarr store"):
         cube.to_zarr(tmp_path / "b.zarr")
+    (tmp_path / "c.zarr.part").mkdir()  # somebody's
+    (tmp_path / "c.zarr.part" / "notes").write_text("mine")
+    cube.to_zarr(tmp_path / "c.zarr")
+    assert (tmp_path / "c.zarr.part" / "notes").read_text() == "mine"
+    assert not list(tmp_path.glob(".c.zarr*"))
     assert cube.mean("time").to_zarr(tmp_path / "mean.zarr", consolidated=False) is not None  # xarray's own
 
 
