@@ -380,8 +380,13 @@ def _mission(now: Callable[[], float] | None = None) -> tables.Catalog:
 
 
 _GREETING: Final = """\
+export http_proxy={url} HTTP_PROXY={url}
+
 jsoclite sandbox: an embedded JSOC at {url}
 Nothing here is measured data. Registered address for exports: {email}. Stop with Ctrl-C.
+
+In a shell where the first line was run, this is http://jsoc.stanford.edu for any program: scripts of drms, sunpy and
+curl run unchanged (those of drms with email="{email}"). Without it:
 
   jsoclite   client = jsoclite.Client("{url}", email="{email}")
              or in the shell: export JSOCLITE_SERVER={url} JSOC_EMAIL={email}
@@ -389,7 +394,6 @@ Nothing here is measured data. Registered address for exports: {email}. Stop wit
                  cgi_show_series="show_series", cgi_jsoc_info="jsoc_info", cgi_jsoc_fetch="jsoc_fetch",
                  cgi_check_address="checkAddress.sh", http_download_baseurl="{url}")
              client = drms.Client(config, email="{email}")
-  sunpy      drms.config._server_configs["jsoc"] = config, before the first query with attrs.jsoc
   curl       curl "{url}cgi-bin/ajax/jsoc_info?op=rs_summary&ds=hmi.M_720s%5B2014.01.01_TAI/1d%5D"
 """
 
