@@ -387,9 +387,14 @@ def _mission(now: Callable[[], float] | None, pixels: int) -> tables.Catalog:
 
 
 _GREETING: Final = """\
+export http_proxy={url} HTTP_PROXY={url}
+
 jsoclite sandbox: an embedded JSOC at {url}
 Nothing here is measured data; computed full-disk images are {pixels} pixels wide, JSOC's 4096.
 Registered address for exports: {email}. Stop with Ctrl-C.
+
+In a shell where the first line was run, this is http://jsoc.stanford.edu for any program: scripts of drms, sunpy and
+curl run unchanged (those of drms with email="{email}"). Without it:
 
   jsoclite   client = jsoclite.Client("{url}", email="{email}")
              or in the shell: export JSOCLITE_SERVER={url} JSOC_EMAIL={email}
@@ -397,7 +402,6 @@ Registered address for exports: {email}. Stop with Ctrl-C.
                  cgi_show_series="show_series", cgi_jsoc_info="jsoc_info", cgi_jsoc_fetch="jsoc_fetch",
                  cgi_check_address="checkAddress.sh", http_download_baseurl="{url}")
              client = drms.Client(config, email="{email}")
-  sunpy      drms.config._server_configs["jsoc"] = config, before the first query with attrs.jsoc
   curl       curl "{url}cgi-bin/ajax/jsoc_info?op=rs_summary&ds=hmi.M_720s%5B2014.01.01_TAI/1d%5D"
 """
 

@@ -292,6 +292,7 @@ def test_serve_tells_how_to_use_it(capsys):
     stop.set()
     serve(catalog=GOLDEN / "catalog", until=stop, verbose=True)
     told = capsys.readouterr().out
+    assert re.match(r"export http_proxy=(http://127\.0\.0\.1:\d+/) HTTP_PROXY=\1\n", told)  # a shell takes it as it is
     for word in (
         "http://127.0.0.1:",
         "JSOCLITE_SERVER",
@@ -400,6 +401,32 @@ def test_any_body_gets_an_answer(sandbox, kind, body):
 
 
 # ---- other people's clients
+def test_scripts_of_drms_run_unchanged_through_it_as_a_proxy(tmp_path):
+    """What they ask of JSOC by its own name is answered here; hosts and methods beside that go nowhere."""
+    script = (
+        "import drms\n"
+        "client = drms.Client()\n"
+        "print(client.query('hmi.M_720s[2014.01.01_TAI/1h]', key='T_REC').T_REC.tolist())\n"
+        "result = client.export('hmi.M_720s[2014.01.01_TAI]{magnetogram}', email='demo@example.com', protocol='fits')\n"
+        "print(result.request_url, result.download('.').download.tolist())\n"
+    )
+    with Sandbox(staging_s=0) as sandbox:
+        environment = dict(os.environ, http_proxy=sandbox.url, HTTP_PROXY=sandbox.url)
+        environment.pop("no_proxy", None), environment.pop("NO_PROXY", None)
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert "2014.01.01_00:12:00_TAI" in done.stdout
+        assert "http://jsoc.stanford.edu/SUM" in done.stdout
+        (file,) = tmp_path.glob("*.fits")
+        assert file.read_bytes().startswith(b"SIMPLE")
+        assert sandbox.counts["exp_request"] == 1
+        assert get(sandbox, "http://elsewhere.example.org/nothing")[0] == 404
+        assert get(sandbox, "jsoc.stanford.edu:443", "CONNECT")[0] == 405
+        assert sandbox.errors == []
+
+
 def test_the_tests_of_drms_pass():
     """drms's own tests of JSOC, unchanged, with the sandbox as their "jsoc"."""
     with Sandbox(staging_s=1.0) as sandbox:

@@ -35,7 +35,7 @@ ROOT: Final = "/SUM200"
 #: Files in all the directories whose lists of names are kept.
 MAX_ROWS: Final = 50_000
 
-_PATH: Final = re.compile(rf"{ROOT}/D(\d{{1,18}})/S00000/([^\x00-\x1f]+)")
+_PATH: Final = re.compile(rf"{ROOT}/D(\d{{1,18}})/S00000/([^\x00-\x1f]*)")
 _NO_FILES: Final = "warning=No FITS files were exported. The requested FITS files no longer exist."
 
 
@@ -125,7 +125,7 @@ class Exports:
         return None if directory is None else directory.index(evil=evil or request.wanted.evil)
 
     def file(self, path: str) -> File | None:
-        """A file of a finished export, None where there is none."""
+        """A file of a finished export, ``index.html`` for the directory itself; None where there is none."""
         found = _PATH.fullmatch(path)
         if found is None:
             return None
@@ -135,15 +135,16 @@ class Exports:
         cached = self._cache.get(path)
         if cached is not None:
             return cached
+        name = found[2] or "index.html"
         directory = self._directory(request)
-        make = directory.files.get(found[2]) if directory else None
+        make = directory.files.get(name) if directory else None
         if make is None:
             return None
         try:
             content = make()
         except (ProcessError, LookupError):
             return None
-        return self._cache.put(path, File(content, float(int(request.ready)), storage.media_type(found[2])))
+        return self._cache.put(path, File(content, float(int(request.ready)), storage.media_type(name)))
 
     def _directory(self, request: StagedRequest) -> Directory | None:
         with request.lock:

@@ -264,7 +264,9 @@ def test_what_a_shadow_table_makes_the_server_refuse(on, ds, n, message):
         assert shadowed.count(ds) == on.count(ds)
 
 
-@pytest.mark.parametrize("ds", ["hmi.M_720s[2014.01.01_TAI/3h][$]", "hmi.sharp_cea_720s[HARPNUM=^][T_REC=2014.01.01_TAI/1d]"])
+@pytest.mark.parametrize(
+    "ds", ["hmi.M_720s[2014.01.01_TAI/3h][$]", "hmi.sharp_cea_720s[HARPNUM=^][T_REC=2014.01.01_TAI/1d]"]
+)
 def test_the_last_ones_of_a_first_or_last_value_come_backwards_from_a_shadow_table(on, ds):
     shadowed = Engine(on.catalog, shadow=True)
     whole = recnums(on, ds)

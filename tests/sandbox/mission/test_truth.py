@@ -55,6 +55,38 @@ def test_tables_and_files_say_date_obs(client, tmp_path, record_set):
         assert not {"DATEOBS", "DATE__OBS", "DATE_OBS"} & set(header)
 
 
+@pytest.mark.parametrize(
+    "record_set",
+    [
+        "hmi.B_720s[2014.01.01_TAI]",
+        "hmi.sharp_cea_720s[377][2011.02.15_TAI]",
+        "aia.lev1_euv_12s[2014.01.01_00:00:36_TAI/12s][171]",  # keywords by a link, whose notes are the target's
+        "mdi.fd_M_96m_lev182[2010.10.15_19:12:00_TAI]",
+        "hmi.Synoptic_Mr_720s[2145]",  # not compressed
+        "hmi.meanpf_720s[2014.01.01_TAI]",
+        "iris.lev1[2014.01.01_TAI/1m]",
+    ],
+)
+def test_direct_and_staged_files_are_the_same_bytes(client, tmp_path, record_set):
+    rows = client.query(record_set, segments="**ALL**", limit=1)
+    direct, staged = (client.download(rows, tmp_path / one, protocol=one) for one in ("auto", "fits"))
+    assert len(direct) == len(staged) > 0
+    for one, other in zip(direct.itertuples(), staged.itertuples(), strict=True):
+        assert Path(one.path).read_bytes() == Path(other.path).read_bytes(), one.segment
+
+
+def test_sums_and_axes_stand_where_real_exports_have_them(client, tmp_path):
+    """Sums where the stored file had them; WCSAXES of MDI in the order of the keywords, not in front of the axes."""
+    magnetogram, mdi = (
+        client.download(ds, tmp_path, protocol="fits").path.iloc[0]
+        for ds in ("hmi.Synoptic_Mr_720s[2145]{synopMr}", "mdi.fd_M_96m_lev182[2010.10.15_19:12:00_TAI]{data}")
+    )
+    names = list(fits.getheader(magnetogram))
+    assert names.index("CHECKSUM") < names.index("CAR_ROT") < names.index("HEADSUM")
+    names = list(fits.getheader(mdi, 1))
+    assert names[(place := names.index("WCSAXES")) - 1 : place + 2] == ["CUNIT2", "WCSAXES", "WCSNAME"]
+
+
 # --- slots of AIA ---------------------------------------------------------------------------------------------------
 
 

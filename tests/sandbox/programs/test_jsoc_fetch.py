@@ -306,6 +306,16 @@ def test_a_failed_request_is_not_given_again():
     assert desk.request()["requestid"] != first
 
 
+def test_the_directory_of_an_export_shows_its_index(desk):
+    answer = desk.finished()
+    page = desk.get(answer["dir"][1:] + "/")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert page.content() == desk.file(answer, "index.html")
+    for row in answer["data"]:
+        assert f'href="{row["filename"]}"'.encode() in page.content()
+    assert desk.get(answer["dir"][1:].replace("S00000", "S00001") + "/").status == 404
+
+
 def test_results_are_kept_for_seven_days(desk):
     answer = desk.finished()
     name = answer["data"][0]["filename"]
