@@ -200,9 +200,10 @@ class Resize(Step):
     bicubic : bool
         Bicubic interpolation, or the nearest pixel.
     center : {"sun", "first", "keep"}
-        What comes to the middle: the Sun, where it is in the first image, or nothing is moved.
+        What comes to the middle: the Sun, where it is in the first image, or nothing is moved. With the latter two JSOC
+        does not change the scale of the pixels, though the header says so, and CRPIX1 and CRPIX2 are the middle's.
     replicate : bool
-        Fill pixels that come in at the edges with their neighbours, or leave them missing.
+        Fill pixels that come in at the edges with their neighbours, or with zeros. The image keeps its size in pixels.
     crop : bool
         Set pixels off the limb to missing.
 

@@ -167,8 +167,8 @@ class MapProject(Step):
         Size of the map in pixels.
     projection : str
         carree, Cassini, Mercator, cyleqa, sineqa, gnomonic, Postel, stereographic, orthographic or Lambert. The
-        coordinates that JSOC writes put carree, Mercator and sineqa (as GLS) in the wrong place for FITS readers where
-        the centre is not on the equator, and Cassini has none that they know.
+        coordinates that JSOC writes put carree and sineqa (as GLS) in the wrong place for FITS readers where the centre
+        is not on the equator, and Cassini has none that they know.
     interpolation : {"cubiconv", "nearest", "bilinear"}
         Interpolation.
     grid : float or Quantity, optional
@@ -176,7 +176,8 @@ class MapProject(Step):
     position_angle : float or Quantity
         Position angle of north in the map, in degrees.
     stonyhurst : bool
-        The longitude counts from the central meridian.
+        The longitude counts from the central meridian. The public source of JSOC's program takes this flag and does not
+        look at it: give a Carrington longitude where you can.
     all_segments : bool
         Map all segments, not only the first.
 
