@@ -30,9 +30,10 @@ def quicklook(
     columns: int | None = None,
     client: Any = None,
     size: int = 256,
+    colorbar: bool = False,
 ) -> Figure:
     """
-    Draw thumbnails of images: SDO's colours, solar north up, time and wavelength above, limits below.
+    Draw thumbnails of images: SDO's colours, solar north up, time and wavelength above, limits below; maps with axes.
 
     Parameters
     ----------
@@ -51,6 +52,8 @@ def quicklook(
         shown too, and headers are complete.
     size : int
         Pixels of the longer side, more or less: larger images are averaged over blocks, one image at a time.
+    colorbar : bool
+        Draw a colour bar below each image, in place of a line with its limits.
 
     Returns
     -------
@@ -98,11 +101,11 @@ def quicklook(
     if limit < 1 or size < 1 or (columns is not None and columns < 1):
         raise ValueError(f"limit={limit!r}, size={size!r}, columns={columns!r}: each is a whole number above 0")
     if client is None or _are_files(what):
-        return _figure(*_sources(what, as_list(segments)), limit, columns, size)
+        return _figure(*_sources(what, as_list(segments)), limit, columns, size, colorbar)
     with tempfile.TemporaryDirectory() as directory:
         manifest, total = _downloaded(what, as_list(segments), limit, client, directory)
         sources, left_out = _sources(manifest, None)
-        return _figure(sources, left_out, limit, columns, size, total)
+        return _figure(sources, left_out, limit, columns, size, colorbar, total)
 
 
 def _are_files(what: Any) -> bool:
@@ -267,7 +270,13 @@ def _evenly(count: int, most: int) -> list[int]:
 
 
 def _figure(
-    records: list[list[Source]], left_out: Counter[str], limit: int, columns: int | None, size: int, total: int = 0
+    records: list[list[Source]],
+    left_out: Counter[str],
+    limit: int,
+    columns: int | None,
+    size: int,
+    colorbar: bool,
+    total: int = 0,
 ) -> Figure:
     from .figure import draw
 
@@ -289,4 +298,5 @@ def _figure(
         raise JsocError(f"there is no image to show: {reasons or 'no rows'}")
     if left_out:
         warn(f"quicklook leaves out {left_out.total()} images: {reasons}")
-    return draw(shown, columns=columns, note=f"{len(shown)} of {total} images" if total > len(shown) else "")
+    note = f"{len(shown)} of {total} images" if total > len(shown) else ""
+    return draw(shown, columns=columns, note=note, colorbar=colorbar)
