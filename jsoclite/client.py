@@ -746,6 +746,7 @@ class Client:
         Ask JSOC to stage files; nothing waits.
 
         The first request is submitted, more are queued behind it, because JSOC takes one pending request per address.
+        What is larger than the 100 GB that JSOC takes is cut into several, and halved where JSOC refuses it still.
 
         Parameters
         ----------
@@ -861,8 +862,8 @@ class Client:
         Plan
             ``files``: a DataFrame, a row a file; index ``record``; columns ``segment``, ``route`` ("here", "sums",
             "export", "none"), ``bytes``, ``reason``. ``requests``: the record sets that would be exported. ``bytes``
-            to fetch, ``seconds``, ``limits`` that are hit; ``sources`` says how they are known. It shows itself, and
-            `download` carries it out.
+            to fetch, ``seconds``, ``limits`` that are hit; ``sources`` says how they are known: the bytes of what a
+            step makes are a guess until there is one like it. It shows itself, and `download` carries it out.
 
         Raises
         ------

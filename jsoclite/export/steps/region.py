@@ -146,8 +146,9 @@ class Cutout(Step):
         return {key: value for key, value in given.items() if value is not None}
 
     def size_ratio(self, dims: tuple[int, int] = FULL_DISK) -> float:
-        """Pixels of the box ÷ pixels of the image; a box in arcsec or degrees is counted in pixels of 0.5 arcsec."""
-        scale = {"pixels": 1.0, "arcsec": 1 / PIXEL, "degrees": _DEGREE / PIXEL}[self.box or "arcsec"]
+        """Pixels of the box ÷ pixels of the image, which for a box in arcsec or degrees shows 2048 arcsec."""
+        pixel = PIXEL * FULL_DISK[0] / dims[0]
+        scale = {"pixels": 1.0, "arcsec": 1 / pixel, "degrees": _DEGREE / pixel}[self.box or "arcsec"]
         return float(self.size[0] * scale * self.size[1] * scale / (dims[0] * dims[1]))
 
 
