@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RecordSetError, UnknownName, warn
+from ..arguments import whole
+from ..errors import ArgumentError, RecordSetError, UnknownName, warn
 from ..recordset import RecordSet
 from ..series import Kind, SeriesInfo, Slots, as_list, find_name, keyword_type, prime_time_key, without_time
 from ..times import DrmsTime, parse_duration, utc
@@ -168,8 +169,9 @@ def _around(
 
 def latest(queries: Queries, series: str, n: int, good: bool | str | int, **options: Any) -> pd.DataFrame:
     """See `Client.latest`."""
-    if n < 1:
-        raise ValueError(f"n={n!r}: ask for at least one record")
+    n = whole("n", n)
+    if unknown := sorted(options.keys() - {"keywords", "segments", "links", "times"}):
+        raise ArgumentError(f"latest takes no {unknown[0]}=: it takes n, good, keywords, segments, links and times")
     info = queries.info(series)
     known = queries.prime_keys(series)
     time_key = prime_time_key(info)
@@ -192,10 +194,10 @@ def _region(noaa: object) -> int:
     """Return the number of an active region, also of "AR 11158"."""
     match = re.fullmatch(r"\s*(?:NOAA\s*)?(?:AR\s*)?(\d+)\s*", str(noaa), re.IGNORECASE)
     if match is None:
-        raise ValueError(f"noaa={noaa!r} is no number of an active region, such as 11158")
+        raise ArgumentError(f"noaa={noaa!r} is no number of an active region, such as 11158")
     number = int(match[1])
     if number < 10000:
-        raise ValueError(
+        raise ArgumentError(
             f"noaa={noaa!r}: since 2002 the numbers of active regions have five digits, though people leave out the "
             f"first; write {10000 + number}"
         )
@@ -209,10 +211,10 @@ def harps(
     import pandas as pd
 
     if (noaa is None) == (harpnum is None):
-        raise ValueError("give either noaa= (the number of an active region) or harpnum=")
+        raise ArgumentError("give either noaa= (the number of an active region) or harpnum=")
     options: dict[str, Any] = {"order": queries.prime_keys(series)}
     if harpnum is not None:
-        options["HARPNUM"] = int(harpnum)
+        options["HARPNUM"] = whole("harpnum", harpnum)
     else:
         # a HARP may hold several regions: NOAA_ARS is a list such as "12187,12191"
         options["where"] = f"NOAA_ARS ~ '(^|,){_region(noaa)}(,|$)'"
