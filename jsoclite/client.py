@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
 from .archive import Lock, as_lock, bring, diff, synchronize
+from .arguments import choice, explained, folder, shown, whole
 from .display import clean
 from .download import Manifest, Plan, carry_out, make_cube, make_export, make_plan, make_survey, read_one
-from .errors import JsocError
+from .errors import ArgumentError, JsocError
 from .export import Account, Export, ExportRequest
 from .progress import Progress, choose
 from .query import SIZE, Coverage, Queries, harps, latest, make_coverage, nearest
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 # Nobody means more files of a record set without saying so.
 MOST_FILES = 10_000
+ON_ERROR = ("raise", "ignore")
 
 
+@explained
 class Client:
     """
     The data of one JSOC.
@@ -76,10 +79,11 @@ class Client:
     ) -> None:
         self._server = server if server is not None else os.environ.get("JSOCLITE_SERVER") or "jsoc"
         self._email = email or os.environ.get("JSOC_EMAIL") or None
-        if not timeout > 0:
-            raise ValueError(f"timeout={timeout!r}: it is a number of seconds above 0")
-        if retries < 0 or connections < 1:
-            raise ValueError(f"retries={retries!r}, connections={connections!r}: at least 0 and 1")
+        if not isinstance(timeout, int | float) or not timeout > 0:
+            raise ArgumentError(f"timeout={shown(timeout)}: it is a number of seconds above 0")
+        if not isinstance(self._email, str | None):
+            raise ArgumentError(f"email={shown(email)} is no e-mail address")
+        retries, connections = whole("retries", retries, 0), whole("connections", connections)
         self._options: dict[str, Any] = {
             "timeout": timeout,
             "retries": retries,
@@ -457,8 +461,7 @@ class Client:
         >>> [len(df) for df in year]
         [14415, 14291, 15000, 74]
         """
-        if size < 1:
-            raise ValueError(f"size={size!r}: a DataFrame holds at least one record")
+        size, most = whole("size", size), None if most is None else whole("most", most, 0)
         question = self._queries.question(record_set, keywords, segments, links, times)
         return self._queries.stream(question, size, progress=progress, most=most)
 
@@ -738,7 +741,7 @@ class Client:
         *,
         segments: str | Sequence[str] | None = None,
         method: str = "url",
-        protocol: str = "fits",
+        protocol: str | tuple[str, Mapping[str, Any]] = "fits",
         process: Any = None,
         filename: str | None = None,
     ) -> Export:
@@ -756,8 +759,9 @@ class Client:
             Default: those named by `rows`, else all.
         method : {"url", "url_quick", "url-tar", "ftp", "ftp-tar"}
             "url_quick" answers at once, for as-is files that are online.
-        protocol : str
-            "fits" (full headers), "as-is", or "jpg", "mpg", "mp4" with their arguments (``"jpg,CT=aia_171.lut"``).
+        protocol : str or tuple
+            "fits" (full headers), "as-is", or "jpg", "mpg", "mp4" with their arguments, ``"jpg,CT=aia_171.lut"`` or
+            ``("jpg", {"CT": "aia_171.lut"})``.
         process : server step or sequence of them, optional
             `Cutout`, `Rebin`, …
         filename : str, optional
@@ -800,13 +804,13 @@ class Client:
         export.advance()
         return export
 
-    def attach(self, *request_ids: str) -> Export:
+    def attach(self, *request_ids: str | Sequence[str]) -> Export:
         """
         Take up requests made earlier, anywhere, by their ids.
 
         Parameters
         ----------
-        *request_ids : str
+        *request_ids : str or sequence of str
             Such as ``JSOC_20141117_001``.
 
         Returns
@@ -825,10 +829,14 @@ class Client:
         >>> client.attach(*export.ids).wait().status            # in another session, on another machine
         <ExportStatus.DONE: 0>
         """
-        for request_id in request_ids:
-            if not REQUEST_ID.fullmatch(request_id):
-                raise JsocError(f"{request_id!r} is no request id of JSOC; they look like JSOC_20141117_001")
-        export = self._account.export([self._account.attached(one) for one in request_ids])
+        ids: list[Any] = [
+            one for ids in request_ids for one in (ids if isinstance(ids, list | tuple | Export) else [ids])
+        ]
+        ids = [one.id if isinstance(one, ExportRequest) else one for one in ids]
+        for request_id in ids:
+            if not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
+                raise JsocError(f"{shown(request_id)} is no request id of JSOC; they look like JSOC_20141117_001")
+        export = self._account.export([self._account.attached(one) for one in ids])
         export.on_download = self.download
         return export
 
@@ -885,7 +893,7 @@ class Client:
         True
         """
         made = make_plan(self._queries, rows, as_list(segments), protocol, process, look=True)
-        return make_survey(made, directory, self._queries)
+        return make_survey(made, directory if directory is None else folder("directory", directory), self._queries)
 
     def download(
         self,
@@ -964,22 +972,23 @@ class Client:
         ['present']
         """
         if isinstance(rows, Plan) and (segments, protocol, process) != (None, "auto", None):
-            raise ValueError(
+            raise ArgumentError(
                 "a plan was made with its own segments, protocol and process: leave them out, or plan anew"
             )
         options: dict[str, Any] = {"overwrite": overwrite, "executor": executor, "compare": compare}
+        on_error, directory = choice("on_error", on_error, ON_ERROR), folder("directory", directory)
+        most = MOST_FILES if limit is None else whole("limit", limit, 0)
         lock = as_lock(rows)
-        shown = choose(progress)
+        bar = choose(progress)
         try:
             if lock:
-                manifest = bring(lock, directory, self._queries, self._account, shown, process=process, **options)
+                manifest = bring(lock, directory, self._queries, self._account, bar, process=process, **options)
             else:
                 made = rows if isinstance(rows, Plan) else None
-                most = MOST_FILES if limit is None else limit
                 plan = made or make_plan(self._queries, rows, as_list(segments), protocol, process, most=most)
-                manifest = carry_out(plan, directory, self._queries, self._account, shown, **options)
+                manifest = carry_out(plan, directory, self._queries, self._account, bar, **options)
         finally:
-            shown.close()
+            bar.close()
         Manifest.report(manifest, on_error)
         return manifest
 
@@ -1122,13 +1131,14 @@ class Client:
         >>> client.sync("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "kept").status.unique().tolist()
         ['present']
         """
-        shown = choose(progress)
+        on_error, directory = choice("on_error", on_error, ON_ERROR), folder("directory", directory)
+        bar = choose(progress)
         options: dict[str, Any] = {"segments": as_list(segments), "keywords": as_list(keywords), "process": process}
         options |= {"delete": delete, "executor": executor}
         try:
-            manifest = synchronize(self._queries, self._account, record_set, directory, shown, **options)
+            manifest = synchronize(self._queries, self._account, record_set, directory, bar, **options)
         finally:
-            shown.close()
+            bar.close()
         Manifest.report(manifest, on_error)
         return manifest
 

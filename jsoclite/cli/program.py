@@ -227,7 +227,13 @@ SHELLS = ("bash", "zsh", "fish")
 
 @command("sandbox", "Run the sandbox, an embedded JSOC.", "sandbox --port 8080", server=False)
 @click.option("--port", default=0, metavar="N", help="Port to listen on.  [default: a free one]")
-@click.option("--staging", default=60.0, metavar="S", help="Seconds that an export takes on its clock.  [default: 60]")
+@click.option(
+    "--staging",
+    default=60.0,
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="Seconds that an export takes on its clock.  [default: 60]",
+)
 @click.option("--real-time", is_flag=True, help="Let its clock be ours; it is thirty times as fast.")
 @click.option("--catalog", type=click.Path(), metavar="DIR", help="A catalogue to serve in place of the computed one.")
 @click.option("--pixels", default=256, metavar="N", help="Width of full-disk images, 256 to 4096.  [default: 256]")

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import display
-from ..errors import JsocError, QueryError, TooMany, warn
+from ..arguments import choice
+from ..errors import ArgumentError, JsocError, QueryError, TooMany, warn
 from ..export import Account, Export, ExportRequest
 from ..export.steps import Cutout, Patch, chain, segments_made
 from ..query import Queries, segment_columns
@@ -262,10 +263,9 @@ def make_plan(
     SelectionError, ProcessingError
         See `Client.download`.
     """
-    if protocol not in ("auto", "fits", "as-is"):
-        raise ValueError(f"protocol={protocol!r}: write 'auto', 'fits' or 'as-is'; Client.export knows more")
+    protocol = choice("protocol", protocol, ("auto", "fits", "as-is"), "; Client.export knows more")
     if steps is not None and protocol == "as-is":
-        raise ValueError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
+        raise ArgumentError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
     if isinstance(rows, Export):
         return Plan(export=rows)
     found = tuple(targets(queries, rows, segments, protocol, steps, look=look, listed=listed, most=most))
@@ -303,19 +303,14 @@ def make_export(
     segments: list[str] | None,
     *,
     method: str,
-    protocol: str,
+    protocol: Any,
     process: Any,
     filename: str | None,
 ) -> Export:
     """Make the requests of `Client.export`, which says what the arguments are; none is submitted yet."""
-    kind = protocol.partition(",")[0].lower()
-    if method not in METHODS or kind not in PROTOCOLS:
-        raise ValueError(
-            f"method={method!r}, protocol={protocol!r}: JSOC knows the methods {', '.join(METHODS)} and the "
-            f"protocols {', '.join(PROTOCOLS)}, with arguments behind a comma"
-        )
+    method, protocol = choice("method", method, METHODS), _protocol(protocol)
     if method == "url_quick" and protocol != "as-is":
-        raise ValueError(
+        raise ArgumentError(
             f"method='url_quick' with protocol={protocol!r}: JSOC answers at once only with files as they are "
             "stored; write protocol='as-is', or method='url' and wait for staging"
         )
@@ -349,6 +344,18 @@ def make_export(
                 files = files if some is rows else []
                 requests.append(account.request(text, wanted=files, **steps, **options))
     return account.export(requests, wanted, lambda request: _halves(queries, account, request))
+
+
+def _protocol(protocol: Any) -> str:
+    """Return the protocol of an export with its arguments; drms writes these as a mapping beside it."""
+    arguments: Any = ""
+    if isinstance(protocol, tuple) and len(protocol) == 2 and isinstance(protocol[1], Mapping):
+        protocol, given = protocol
+        arguments = ",".join(f"{name}={value}" for name, value in given.items())
+    elif isinstance(protocol, str):
+        protocol, _, arguments = protocol.partition(",")
+    kind = choice("protocol", protocol, PROTOCOLS, ", arguments behind a comma, as in 'jpg,CT=aia_171.lut'")
+    return f"{kind},{arguments}" if arguments else str(kind)
 
 
 def _records_of(queries: Queries, element: RecordSet) -> float:

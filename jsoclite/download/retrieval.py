@@ -23,7 +23,7 @@ from ..export import Account, Export, ExportRequest, ExportStatus
 from ..fits import read
 from ..progress import Progress, Silence
 from ..query import Queries
-from ..series import FileKey, series_of
+from ..series import FileKey, as_list, series_of
 from .cut import Cuts, can_cut
 from .download import Batch, Job
 from .exported import alive, staged_jobs
@@ -346,7 +346,7 @@ def read_one(queries: Queries, account: Account, row: Any, segment: str | None, 
     row, segment, process
         See `Client.read`.
     """
-    plan = make_plan(queries, row, None if segment is None else [segment], "auto", process)
+    plan = make_plan(queries, row, as_list(segment), "auto", process, most=10_000)
     files = [file for target in plan.targets for file in target.wanted()]
     if len({file.record for file in files}) != 1:
         raise SelectionError(f"read takes one record, and these are {len(files)} files: write df.iloc[0], or download")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EmailError, StagingTimeout
+from ..errors import ArgumentError, EmailError, StagingTimeout
 from ..progress import Progress, choose
 from ..series import FileKey
 from ..server import Clock, Jsoc
@@ -429,6 +429,8 @@ class Account:
 
     def is_registered(self, address: str) -> bool:
         """Ask JSOC whether it knows an address (checkAddress.sh, status 2)."""
+        if not isinstance(address, str) or not address:
+            raise ArgumentError("address: give an e-mail address, such as 'me@inst.edu'")
         return bool(self._jsoc.check_address(address).get("status") == 2)
 
     def address(self) -> str:

@@ -15,8 +15,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from ..arguments import shown
 from ..display import clean
-from ..errors import JsocError
+from ..errors import ArgumentError, JsocError
 from . import cards as fitscard
 from .files import BITPIX, PACKINGS, BrokenFits, Unit, fault, units
 from .header import standardise
@@ -127,7 +128,7 @@ def _locate(source: Any) -> str:
     if isinstance(source, os.PathLike):
         return os.fsdecode(source)
     if getattr(source, "ndim", 1) == 2 and hasattr(source, "iloc"):
-        raise TypeError(
+        raise ArgumentError(
             f"read() takes one file, and this DataFrame has {len(source)} rows: write files.iloc[0], or stack"
         )
     try:
@@ -137,7 +138,7 @@ def _locate(source: Any) -> str:
     if isinstance(path, (str, os.PathLike)):
         return os.fsdecode(path)
     if path is source:
-        raise TypeError(
+        raise ArgumentError(
             f"read() takes a path, a URL or a row with a path, not {type(source).__name__}; see Client.download"
         )
     raise JsocError("this row has no file: its path is missing; see its status and error")
@@ -276,6 +277,8 @@ def stack(manifest: pd.DataFrame) -> Stack:
         raise JsocError("stack needs Dask: python -m pip install 'jsoclite[dask]'") from error
     import numpy as np
 
+    if not hasattr(manifest, "iloc") or "path" not in manifest:
+        raise ArgumentError(f"stack takes the manifest of a download, not {shown(manifest)}: client.download(…)")
     rows = manifest[manifest["path"].notna()]
     if not len(rows):
         raise JsocError("no file of this manifest is there, so there is nothing to stack")

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RecordSetError, UnknownName, warn
+from ..arguments import whole
+from ..errors import ArgumentError, RecordSetError, UnknownName, warn
 from ..recordset import RecordSet
 from ..series import Kind, SeriesInfo, Slots, as_list, find_name, keyword_type, prime_time_key, without_time
 from ..times import DrmsTime, parse_duration, utc
@@ -165,8 +166,9 @@ def around(
 
 def latest(queries: Queries, series: str, n: int, good: bool | str | int, **options: Any) -> pd.DataFrame:
     """See `Client.latest`."""
-    if n < 1:
-        raise ValueError(f"n={n!r}: ask for at least one record")
+    n = whole("n", n)
+    if unknown := sorted(options.keys() - {"keywords", "segments", "links", "times"}):
+        raise ArgumentError(f"latest takes no {unknown[0]}=: it takes n, good, keywords, segments, links and times")
     info = queries.info(series)
     known = queries.prime_keys(series)
     time_key = prime_time_key(info)

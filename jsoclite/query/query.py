@@ -14,8 +14,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from ..arguments import choice, shown, whole
 from ..display import clean
-from ..errors import UNFIT, JsocError, QueryError, SelectionError, ServerError, UnknownName
+from ..errors import UNFIT, ArgumentError, JsocError, QueryError, SelectionError, ServerError, UnknownName
 from ..progress import records
 from ..recordset import RecordSet, refuse
 from ..selection import Selection, to_record_sets
@@ -80,7 +81,9 @@ class Queries:
 
     def info(self, series: str, *, anew: bool = False) -> SeriesInfo:
         """Return the definition of a series, or of the series of a record set; `anew`: none of an earlier run."""
-        name = series_of(series)
+        if not isinstance(series, str | RecordSet):
+            raise ArgumentError(f"{shown(series)} is no series: give the name of one, such as 'hmi.M_720s'")
+        name = series_of(str(series))
         known = self._known.get(name.lower())
         if known is None or (anew and known.age):
             known = self._known[name.lower()] = self.jsoc.definition(name, anew=anew)
@@ -123,6 +126,7 @@ class Queries:
         most: int | None = None,
     ) -> pd.DataFrame:
         """See `Client.query`; `TooMany` for more than `most` records, unless there is a limit."""
+        limit = None if limit is None else whole("limit", limit, -sys.maxsize)
         question = self.question(record_set, keywords, segments, links, times)
         bare = question.record_set.with_segments(None)
         return self._signed(self.fetch_all(question, bare, limit, most), question)
@@ -144,7 +148,7 @@ class Queries:
         times: Literal["utc", "tai"] | None,
     ) -> Question:
         """Return what is asked, all names checked."""
-        rs = one_series(record_set)
+        rs, times = one_series(record_set), choice("times", times, (None, "utc", "tai"))
         asked, linked = as_list(keywords), as_list(links) or []
         named = list(rs.segments or ()) if segments is None else as_list(segments) or []
         # all that there are now, not all that there were
@@ -467,7 +471,7 @@ class Queries:
         again: bool = True,
     ) -> bytearray:
         if limit == 0:
-            raise ValueError("limit=0 asks for nothing; leave it out for all records")
+            raise ArgumentError("limit=0 asks for nothing; leave it out for all records")
         # a set that is too big ends the server program each time; one that is not gets its retries later
         retries = None if patient else 0
         names = ["*recnum*", *(key for key in keys if key != "*recnum*")]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..errors import ArgumentError
 from ..recordset import RecordSet
 from ..times import to_datetime, utc
 from .find import HOLE, around
@@ -38,10 +39,10 @@ def region(noaa: object) -> int:
     """Return the number of an active region, also of "AR 11158"."""
     match = re.fullmatch(r"\s*(?:NOAA\s*)?(?:AR\s*)?(\d+)(?:\.0*)?\s*", str(noaa), re.IGNORECASE)
     if match is None or not int(match[1]):
-        raise ValueError(f"noaa={noaa!r} is no number of an active region, such as 11158")
+        raise ArgumentError(f"noaa={noaa!r} is no number of an active region, such as 11158")
     number = int(match[1])
     if number < _FIVE_DIGITS:
-        raise ValueError(
+        raise ArgumentError(
             f"noaa={noaa!r} is no number of a region with a HARP: since 2002 they have five digits, though people "
             f"leave out the first; write {_FIVE_DIGITS + number}"
         )
@@ -53,12 +54,12 @@ def harps(
 ) -> pd.DataFrame:
     """See `Client.harps`."""
     if (noaa is None) == (harpnum is None):
-        raise ValueError("give either noaa= (the number of an active region) or harpnum=")
-    whole = start is None and end is None and not series.lower().endswith("_nrt")  # of these, nobody knows the end
+        raise ArgumentError("give either noaa= (the number of an active region) or harpnum=")
+    mission = start is None and end is None and not series.lower().endswith("_nrt")  # of these, nobody knows the end
     many = isinstance(noaa, Iterable) and not isinstance(noaa, str)
     if harpnum is not None:
-        table = _looked_up(queries, series, start, end, HARPNUM=int(harpnum))
-    elif whole:
+        table = _looked_up(queries, series, start, end, HARPNUM=whole("harpnum", harpnum))
+    elif mission:
         table = _whole_mission(queries, series)
     else:
         # a HARP may hold several regions: NOAA_ARS is a list such as "12187,12191"
@@ -67,7 +68,7 @@ def harps(
     if many:
         return _Events(queries, series, table, noaa, times, places).frame()
     if times is not None or places is not None:
-        raise ValueError("times= and places= go with a column or a list of numbers, each row has its own")
+        raise ArgumentError("times= and places= go with a column or a list of numbers, each row has its own")
     if harpnum is None:
         number = region(noaa)
         table = table[table["NOAA_ARS"].map(lambda numbers: number in numbers).astype(bool)].reset_index(drop=True)
@@ -133,9 +134,9 @@ class _Events:
         self.times = _instants(times, len(self.numbers))
         self.places = [None] * len(self.numbers) if places is None else list(places)
         if places is not None and times is None:
-            raise ValueError("places= needs times= as well: regions move")
+            raise ArgumentError("places= needs times= as well: regions move")
         if len(self.places) != len(self.numbers):
-            raise ValueError(f"places= has to be as long as noaa=: {len(self.places)} and {len(self.numbers)}")
+            raise ArgumentError(f"places= has to be as long as noaa=: {len(self.places)} and {len(self.numbers)}")
         self.by_number: dict[int, list[Any]] = {}
         named: list[Any] = list(table.itertuples(index=False))
         for row in named:
@@ -231,7 +232,7 @@ def _instants(times: Any, count: int) -> list[Any]:
         return [pd.NaT] * count
     given = list(times)
     if len(given) != count:
-        raise ValueError(f"times= has to be as long as noaa=: {len(given)} and {count}")
+        raise ArgumentError(f"times= has to be as long as noaa=: {len(given)} and {count}")
     there = [place for place, time in enumerate(given) if not np.all(pd.isna(time))]
     read = utc(times.take(there) if isinstance(times, pd.Index | pd.Series) else [given[place] for place in there])
     found: list[Any] = [pd.NaT] * count

@@ -15,7 +15,8 @@ from functools import cache
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import RecordSetError
+from ..arguments import whole
+from ..errors import JsocError, RecordSetError
 from .catalog import storage
 from .exports import Staging
 from .messages import MAX_LOGGED, MAX_VALUE, LoggedRequest, Request, Response, line
@@ -136,7 +137,7 @@ class Sandbox:
         sums = storage.Sums(series)
         fetch = Fetch(engine, sums, self.staging, self.addresses, Limits(megabytes=size_limit_mb))
         self._app = App(engine, sums, fetch, self.addresses, self._faults, self.email)
-        self._port, self._max_connections, self._log = port, max_connections, log
+        self._port, self._max_connections, self._log = whole("port", port, 0, 65535), max_connections, log
         self._server: HttpServer | None = None
         self._finalizer: weakref.finalize[..., Any] | None = None
         self._current, self._counting = threading.local(), threading.Lock()
@@ -146,7 +147,7 @@ class Sandbox:
         """
         Listen; returns the sandbox itself. Ends with `stop`, or with the process.
 
-        Keep the sandbox in a variable: one that nothing refers to is stopped.
+        Keep the sandbox, or a client of it, in a variable: one that nothing refers to is stopped.
 
         Examples
         --------
@@ -168,7 +169,13 @@ class Sandbox:
                 if sandbox:
                     sandbox._sent(sent)
 
-            server = HttpServer(handle, self._port, max_connections=self._max_connections, done=done)
+            try:
+                server = HttpServer(handle, self._port, max_connections=self._max_connections, done=done)
+            except OSError as error:
+                said = (
+                    f"port {self._port} cannot be had ({error.strerror}): choose another one, or 0 for any that is free"
+                )
+                raise JsocError(said) from error
             server.start()
             self._server = server
             self._finalizer = weakref.finalize(self, server.stop)
@@ -207,7 +214,7 @@ class Sandbox:
 
         Raises
         ------
-        RuntimeError
+        JsocError
             If it is not started.
 
         Examples
@@ -217,7 +224,7 @@ class Sandbox:
         http://127.0.0.1:.../
         """
         if self._server is None:
-            raise RuntimeError("the sandbox is not started; use 'with Sandbox() as sandbox:' or sandbox.start()")
+            raise JsocError("the sandbox is not started; use 'with Sandbox() as sandbox:' or sandbox.start()")
         return f"http://127.0.0.1:{self._server.port}/"
 
     @property
@@ -247,7 +254,9 @@ class Sandbox:
         """
         import jsoclite  # the one way back, as any user takes it
 
-        return jsoclite.Client(self.url, **({"email": self.email} | options))  # type: ignore[no-any-return, attr-defined, unused-ignore]
+        client = jsoclite.Client(self.url, **({"email": self.email} | options))  # type: ignore[attr-defined, unused-ignore]
+        weakref.finalize(client, id, self)  # which keeps the sandbox as long as there is the client
+        return client  # type: ignore[no-any-return, unused-ignore]
 
     def drms_config(self, name: str = "sandbox") -> dict[str, str]:
         """

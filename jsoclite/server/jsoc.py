@@ -128,7 +128,10 @@ class Jsoc:
             If there is none; similar names are looked up for the text.
         """
         if not re.fullmatch(r"[A-Za-z]\w*\.\w+", name):
-            raise UnknownSeries(f"{name!r} is no series name; they look like hmi.M_720s", record_set=name)
+            hint = "they look like hmi.M_720s"
+            if REQUEST_ID.match(name):
+                hint = f"it is an export request: client.attach({name!r})"
+            raise UnknownSeries(f"{name!r} is no series name; {hint}", record_set=name)
 
         # the server answers in any case; its own spelling is in the names of records
         def shape(body: Any) -> SeriesInfo:

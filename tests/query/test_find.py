@@ -170,7 +170,7 @@ def test_latest(client, gappy):
     everything = gappy.query("hmi.sharp_cea_720s", keywords="T_REC,HARPNUM")
     newest = gappy.latest("hmi.sharp_cea_720s", keywords="T_REC")
     assert newest.time.iloc[0] == everything.time.max()
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(ValueError, match="n=0: it is a whole number, 1 or more"):
         client.latest("hmi.M_720s", 0)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal
 
+from ...arguments import explained
 from ...errors import ProcessingError, RecordSetError
 from .image import FULL_DISK, PIXEL, Step
 from .units import center_of, flag, has_unit, in_unit, is_coordinate, number, pixels, square_or_pair, time_of
@@ -18,6 +19,7 @@ from .units import center_of, flag, has_unit, in_unit, is_coordinate, number, pi
 _DEGREE = 16.9
 
 
+@explained
 @dataclass(frozen=True)
 class Cutout(Step):
     """
@@ -152,6 +154,7 @@ class Cutout(Step):
         return float(self.size[0] * scale * self.size[1] * scale / (dims[0] * dims[1]))
 
 
+@explained
 @dataclass(frozen=True)
 class MapProject(Step):
     """
