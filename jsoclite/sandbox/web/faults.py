@@ -251,8 +251,9 @@ def instead(fault: Fault) -> Response | None:
         return Response(200, _HTML, {"Content-Type": "text/html; charset=utf-8"})
     if fault.kind in ("status", "too-many"):
         many = fault.kind == "too-many"
-        status, error = 6 if many else 4, _STDERR if many else "an error that the sandbox was asked for"
-        told = {"status": status if fault.status is None else fault.status, "error": fault.error or error}
+        status = fault.status if fault.status is not None else 6 if many else 4
+        error = fault.error or (_STDERR if many else "an error that the sandbox was asked for")
+        told: dict[str, int | str] = {"status": status, "error": error}
         return Response(200, printer.compact(told), {"Content-Type": "application/json"})
     return None
 
