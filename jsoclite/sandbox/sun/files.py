@@ -201,8 +201,8 @@ def segment_file(rows: Rows, segment: Segment) -> bytes:
     Returns
     -------
     bytes
-        FITS for the protocol ``fits``, text for ``generic``, a tar of what a directory holds; the same bytes whenever it
-        is asked for.
+        FITS for the protocol ``fits``, text for ``generic``, a tar of what a directory holds; the same bytes whenever
+        it is asked for.
     """
     options = rows.spec.segments[segment.name.lower()]
     if segment.protocol != "fits":
