@@ -251,7 +251,7 @@ def instead(fault: Fault) -> Response | None:
         return Response(200, _HTML, {"Content-Type": "text/html; charset=utf-8"})
     if fault.kind in ("status", "too-many"):
         status, error = (6, _STDERR) if fault.kind == "too-many" else (4, "an error that the sandbox was asked for")
-        told = {"status": status if fault.status is None else fault.status, "error": fault.error or error}
+        told: printer.Json = {"status": status if fault.status is None else fault.status, "error": fault.error or error}
         return Response(200, printer.compact(told), {"Content-Type": "application/json"})
     return None
 
