@@ -28,9 +28,9 @@ _HOME = {
         "download": "verify",
         "quality": "quality",
         "times": "tai utc parse_time is_time",
-        "errors": "JsocError RecordSetError ServerError QueryError TooMany UnknownSeries UnknownName EmailError "
-        "ExportError ExportTooLarge ExportFailed ExportExpired ExportLimit ExportOffline StagingTimeout DownloadError "
-        "SelectionError ProcessingError JsocWarning",
+        "errors": "JsocError ArgumentError RecordSetError ServerError QueryError TooMany UnknownSeries UnknownName "
+        "EmailError ExportError ExportTooLarge ExportFailed ExportExpired ExportLimit ExportOffline StagingTimeout "
+        "DownloadError SelectionError ProcessingError JsocWarning",
     }.items()
     for name in names.split()
 }
@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time __getattr__ does
     from .client import Client as Client
     from .download import verify as verify
     from .errors import (
+        ArgumentError as ArgumentError,
         DownloadError as DownloadError,
         EmailError as EmailError,
         ExportError as ExportError,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
 from .archive import Lock, as_lock, bring, diff, synchronize
+from .arguments import choice, explained, folder, shown, whole
 from .display import clean
-from .download import Plan, carry_out, make_export, make_plan, make_survey, read_one, report
-from .errors import JsocError
+from .download import Manifest, Plan, carry_out, make_cube, make_export, make_plan, make_survey, read_one
+from .errors import ArgumentError, JsocError
 from .export import Account, Export, ExportRequest
 from .progress import Progress, choose
 from .query import SIZE, Coverage, Queries, harps, latest, make_coverage, nearest
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 # Nobody means more files of a record set without saying so.
 MOST_FILES = 10_000
+ON_ERROR = ("raise", "ignore")
 
 
+@explained
 class Client:
     """
     The data of one JSOC.
@@ -76,10 +79,11 @@ class Client:
     ) -> None:
         self._server = server if server is not None else os.environ.get("JSOCLITE_SERVER") or "jsoc"
         self._email = email or os.environ.get("JSOC_EMAIL") or None
-        if not timeout > 0:
-            raise ValueError(f"timeout={timeout!r}: it is a number of seconds above 0")
-        if retries < 0 or connections < 1:
-            raise ValueError(f"retries={retries!r}, connections={connections!r}: at least 0 and 1")
+        if not isinstance(timeout, int | float) or not timeout > 0:
+            raise ArgumentError(f"timeout={shown(timeout)}: it is a number of seconds above 0")
+        if not isinstance(self._email, str | None):
+            raise ArgumentError(f"email={shown(email)} is no e-mail address")
+        retries, connections = whole("retries", retries, 0), whole("connections", connections)
         self._options: dict[str, Any] = {
             "timeout": timeout,
             "retries": retries,
@@ -457,8 +461,7 @@ class Client:
         >>> [len(df) for df in year]
         [14415, 14291, 15000, 74]
         """
-        if size < 1:
-            raise ValueError(f"size={size!r}: a DataFrame holds at least one record")
+        size, most = whole("size", size), None if most is None else whole("most", most, 0)
         question = self._queries.question(record_set, keywords, segments, links, times)
         return self._queries.stream(question, size, progress=progress, most=most)
 
@@ -653,32 +656,46 @@ class Client:
 
     def harps(
         self,
-        noaa: int | str | None = None,
+        noaa: Any = None,
         *,
         harpnum: int | None = None,
         series: str = "hmi.sharp_cea_720s",
         start: Any = None,
         end: Any = None,
+        times: Any = None,
+        places: Any = None,
     ) -> pd.DataFrame:
         """
-        Look up the HARPs that hold an active region, or the regions that a HARP holds.
+        Look up the HARPs that hold active regions, or the regions that a HARP holds.
+
+        The HARPs of the whole mission are one question; the answer is kept for a day (`Client(cache=…)`).
 
         Parameters
         ----------
-        noaa : int or str, optional
-            Number of the active region, with all five digits: 11158, also as "AR 11158".
+        noaa : int, str, or column or list of them
+            Number of the active region, with all five digits: 11158, also as "AR 11158". A column of an event list may
+            have gaps, and be of floats.
         harpnum : int, optional
             Number of the HARP, in place of `noaa`.
         series : str
             Where to look.
         start, end : time, optional
-            When; this makes the look-up quicker.
+            Look at this range only.
+        times : column or list of times, optional
+            When each event was: decides where several HARPs name a region.
+        places : column or list, optional
+            Where each was, as "S20W12" or (degrees west, degrees north): finds the HARP of rows that no number leads
+            to, by overlap in time and place.
 
         Returns
         -------
         pandas.DataFrame
             A row a HARP: ``HARPNUM``, ``NOAA_AR`` (its main region, 0 for none), ``NOAA_ARS`` (all, a tuple of int),
-            ``first`` and ``last`` (UTC) of the records that were looked at, one every six hours.
+            ``first`` and ``last`` (UTC) of its records; in a range, of those that were looked at, one every six hours.
+
+            For a column, a row for each of its rows, and its index: ``noaa``, the same of its HARP, ``how`` ("named",
+            "one of several", "overlap"), ``sure`` ("certain": it alone names the region; "likely": it alone does so
+            at that time or as its main one, or holds the place; "unsure"), ``reason``, also why there is none.
 
         Raises
         ------
@@ -689,8 +706,21 @@ class Client:
         --------
         >>> client.harps(11158).HARPNUM.tolist()
         [377]
+
+        SHARP parameters six hours before each flare of a table:
+
+        >>> flares = pd.DataFrame({"start": pd.to_datetime(["2011-02-15 01:44", "2011-02-18 09:55"]),
+        ...                        "class": ["X2.2", "M6.6"], "noaa": [11158, None]})
+        >>> flares["HARPNUM"] = client.harps(flares.noaa, times=flares.start, places=["S20W12", "N15E05"]).HARPNUM
+        >>> flares["asked"] = (flares.start - pd.Timedelta("6h")).dt.tz_localize("UTC").astype("datetime64[ns, UTC]")
+        >>> sharps = client.nearest("hmi.sharp_cea_720s", flares.asked.drop_duplicates(), "24m", keywords="sharp")
+        >>> flares.merge(sharps, on=["asked", "HARPNUM"], how="left")[["class", "HARPNUM", "USFLUX"]].notna().sum()
+        class      2
+        HARPNUM    1
+        USFLUX     1
+        dtype: int64
         """
-        return harps(self._queries, noaa, harpnum, series, start, end)
+        return harps(self._queries, noaa, harpnum, series, start, end, times, places)
 
     # -- exports --------------------------------------------------------------------------------------------------
 
@@ -711,7 +741,7 @@ class Client:
         *,
         segments: str | Sequence[str] | None = None,
         method: str = "url",
-        protocol: str = "fits",
+        protocol: str | tuple[str, Mapping[str, Any]] = "fits",
         process: Any = None,
         filename: str | None = None,
     ) -> Export:
@@ -719,6 +749,7 @@ class Client:
         Ask JSOC to stage files; nothing waits.
 
         The first request is submitted, more are queued behind it, because JSOC takes one pending request per address.
+        What is larger than the 100 GB that JSOC takes is cut into several, and halved where JSOC refuses it still.
 
         Parameters
         ----------
@@ -728,8 +759,9 @@ class Client:
             Default: those named by `rows`, else all.
         method : {"url", "url_quick", "url-tar", "ftp", "ftp-tar"}
             "url_quick" answers at once, for as-is files that are online.
-        protocol : str
-            "fits" (full headers), "as-is", or "jpg", "mpg", "mp4" with their arguments (``"jpg,CT=aia_171.lut"``).
+        protocol : str or tuple
+            "fits" (full headers), "as-is", or "jpg", "mpg", "mp4" with their arguments, ``"jpg,CT=aia_171.lut"`` or
+            ``("jpg", {"CT": "aia_171.lut"})``.
         process : server step or sequence of them, optional
             `Cutout`, `Rebin`, …
         filename : str, optional
@@ -772,13 +804,13 @@ class Client:
         export.advance()
         return export
 
-    def attach(self, *request_ids: str) -> Export:
+    def attach(self, *request_ids: str | Sequence[str]) -> Export:
         """
         Take up requests made earlier, anywhere, by their ids.
 
         Parameters
         ----------
-        *request_ids : str
+        *request_ids : str or sequence of str
             Such as ``JSOC_20141117_001``.
 
         Returns
@@ -797,10 +829,14 @@ class Client:
         >>> client.attach(*export.ids).wait().status            # in another session, on another machine
         <ExportStatus.DONE: 0>
         """
-        for request_id in request_ids:
-            if not REQUEST_ID.fullmatch(request_id):
-                raise JsocError(f"{request_id!r} is no request id of JSOC; they look like JSOC_20141117_001")
-        export = self._account.export([self._account.attached(one) for one in request_ids])
+        ids: list[Any] = [
+            one for ids in request_ids for one in (ids if isinstance(ids, list | tuple | Export) else [ids])
+        ]
+        ids = [one.id if isinstance(one, ExportRequest) else one for one in ids]
+        for request_id in ids:
+            if not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
+                raise JsocError(f"{shown(request_id)} is no request id of JSOC; they look like JSOC_20141117_001")
+        export = self._account.export([self._account.attached(one) for one in ids])
         export.on_download = self.download
         return export
 
@@ -834,8 +870,8 @@ class Client:
         Plan
             ``files``: a DataFrame, a row a file; index ``record``; columns ``segment``, ``route`` ("here", "sums",
             "export", "none"), ``bytes``, ``reason``. ``requests``: the record sets that would be exported. ``bytes``
-            to fetch, ``seconds``, ``limits`` that are hit; ``sources`` says how they are known. It shows itself, and
-            `download` carries it out.
+            to fetch, ``seconds``, ``limits`` that are hit; ``sources`` says how they are known: the bytes of what a
+            step makes are a guess until there is one like it. It shows itself, and `download` carries it out.
 
         Raises
         ------
@@ -857,7 +893,7 @@ class Client:
         True
         """
         made = make_plan(self._queries, rows, as_list(segments), protocol, process, look=True)
-        return make_survey(made, directory, self._queries)
+        return make_survey(made, directory if directory is None else folder("directory", directory), self._queries)
 
     def download(
         self,
@@ -936,23 +972,24 @@ class Client:
         ['present']
         """
         if isinstance(rows, Plan) and (segments, protocol, process) != (None, "auto", None):
-            raise ValueError(
+            raise ArgumentError(
                 "a plan was made with its own segments, protocol and process: leave them out, or plan anew"
             )
         options: dict[str, Any] = {"overwrite": overwrite, "executor": executor, "compare": compare}
+        on_error, directory = choice("on_error", on_error, ON_ERROR), folder("directory", directory)
+        most = MOST_FILES if limit is None else whole("limit", limit, 0)
         lock = as_lock(rows)
-        shown = choose(progress)
+        bar = choose(progress)
         try:
             if lock:
-                manifest = bring(lock, directory, self._queries, self._account, shown, process=process, **options)
+                manifest = bring(lock, directory, self._queries, self._account, bar, process=process, **options)
             else:
                 made = rows if isinstance(rows, Plan) else None
-                most = MOST_FILES if limit is None else limit
                 plan = made or make_plan(self._queries, rows, as_list(segments), protocol, process, most=most)
-                manifest = carry_out(plan, directory, self._queries, self._account, shown, **options)
+                manifest = carry_out(plan, directory, self._queries, self._account, bar, **options)
         finally:
-            shown.close()
-        report(manifest, on_error)
+            bar.close()
+        Manifest.report(manifest, on_error)
         return manifest
 
     def read(self, row: Any, segment: str | None = None, *, process: Any = None) -> tuple[Any, Any]:
@@ -990,6 +1027,50 @@ class Client:
         (25, 25)
         """
         return read_one(self._queries, self._account, row, segment, process)
+
+    def cube(self, rows: Any, segment: str | Sequence[str] | None = None, *, process: Any = None) -> Any:
+        """
+        Return the images of rows as a lazy `xarray.Dataset`: each is fetched when it is computed.
+
+        It needs xarray, Dask and Zarr (extra ``cube``). Frames come over the client's one connection, whatever Dask
+        computes with: threads, processes, or ``distributed`` on this machine. What is on tape, or made by other steps
+        than a `Cutout`, JSOC stages, together, when the first such frame is needed.
+
+        Parameters
+        ----------
+        rows : DataFrame, RecordSet, str, or list of record names
+            Records of one series, and of one wavelength, HARP, …. A manifest of `download` will do: files that are
+            there are opened, and not fetched.
+        segment : str or sequence of str, optional
+            A variable each. Default: those named by `rows`, else the only one of the series.
+        process : server step or sequence of them, optional
+            As for `download`: of a `Cutout`, only the rows of its box are fetched.
+
+        Returns
+        -------
+        xarray.Dataset
+            Dimensions ``time`` (``record`` where a series has none), ``y`` and ``x``; a chunk a frame, in the order of
+            `rows`. Coordinates ``time`` (UTC), ``record``, ``recnum``, and the keywords that `rows` have, by default
+            those of `query`. Missing pixels, and frames of records without an image, are NaN. What `astropy.wcs.WCS`
+            reads of the first image stands in ``attrs``. ``to_zarr(path)`` goes on where it stopped.
+
+        Raises
+        ------
+        SelectionError
+            If the rows are not of one series and one kind, or no segment is named where there are several.
+        JsocError
+            If a package is missing; later, when computed, if a frame did not come or has another size than the first.
+
+        Examples
+        --------
+        >>> cutout = jsoclite.Cutout(center=(-300, 150), size=200, t_ref="2014-01-01T00:00:00")
+        >>> cube = client.cube("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", process=cutout)
+        >>> dict(cube.sizes), cube.magnetogram.units
+        ({'time': 5, 'y': 25, 'x': 25}, 'Gauss')
+        >>> float(abs(cube.magnetogram).max()) > 0              # fetches the rows of five boxes
+        True
+        """
+        return make_cube(self._queries, self._account, rows, as_list(segment), process)
 
     def sync(
         self,
@@ -1050,14 +1131,15 @@ class Client:
         >>> client.sync("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "kept").status.unique().tolist()
         ['present']
         """
-        shown = choose(progress)
+        on_error, directory = choice("on_error", on_error, ON_ERROR), folder("directory", directory)
+        bar = choose(progress)
         options: dict[str, Any] = {"segments": as_list(segments), "keywords": as_list(keywords), "process": process}
         options |= {"delete": delete, "executor": executor}
         try:
-            manifest = synchronize(self._queries, self._account, record_set, directory, shown, **options)
+            manifest = synchronize(self._queries, self._account, record_set, directory, bar, **options)
         finally:
-            shown.close()
-        report(manifest, on_error)
+            bar.close()
+        Manifest.report(manifest, on_error)
         return manifest
 
     def diff(self, lock: Lock | str | os.PathLike[str]) -> pd.DataFrame:

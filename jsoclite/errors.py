@@ -4,6 +4,7 @@ Errors and warnings.
 ::
 
     JsocError (drms.DrmsError)               everything that jsoclite raises on purpose
+    ├── ArgumentError (ValueError, TypeError)    an argument of the wrong kind, or one that there is not
     ├── RecordSetError (ValueError)          a record set or time cannot be built or parsed; nothing was sent
     ├── SelectionError (ValueError)          rows that no longer say which records they stand for
     ├── ProcessingError (ValueError)         a server-side step with impossible arguments; nothing was sent
@@ -105,6 +106,20 @@ class JsocError(_DrmsError):
 def _shown(arguments: tuple[Any, ...]) -> list[Any]:
     """Return what an error says as a terminal may get it: it may quote a server."""
     return [printable(one) if isinstance(one, str) else one for one in arguments]
+
+
+class ArgumentError(JsocError, ValueError, TypeError):
+    """
+    An argument that there is not, or a value of the wrong kind. Also a `ValueError` and a `TypeError`.
+
+    Examples
+    --------
+    >>> try:
+    ...     client.query("hmi.M_720s[2014.01.01_TAI]", key="T_REC")
+    ... except jsoclite.ArgumentError as error:
+    ...     print(error)
+    query has no argument key=. Did you mean keywords=? It takes record_set, keywords, segments, links, limit, times
+    """
 
 
 class RecordSetError(JsocError, ValueError):

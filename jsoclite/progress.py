@@ -238,7 +238,7 @@ def _bar(name: str, unit: str, total: int) -> Any:
     )
 
 
-def records(total: int) -> Any:
+def records(total: int | None) -> Any:
     """Return a bar that counts records: it shows up after a second, on a terminal, and goes when it is done."""
     from tqdm import tqdm
 

@@ -50,7 +50,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .errors import UnknownName
+from .errors import ArgumentError, UnknownName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -238,7 +238,7 @@ def _number(value: Any) -> int | None:
     except (TypeError, ValueError):
         number = 1 << 64
     if isinstance(value, bool) or not -(1 << 31) <= number <= _ALL or (not isinstance(value, str) and number != value):
-        raise ValueError(f"{value!r} is no value of QUALITY: that is a number of 32 bits, such as 0x00010400")
+        raise ArgumentError(f"{value!r} is no value of QUALITY: that is a number of 32 bits, such as 0x00010400")
     return number & _ALL
 
 
@@ -361,6 +361,8 @@ def good(series: str, values: pd.Series, level: str | int = "image", *, keyword:
     elif mask is None:
         mask = _number(level) if str(level)[:1] in tuple("0123456789") else None
     if mask is None:
-        raise ValueError(f"{level!r} is no level of quality: write 'image', 'usable', 'clean', or a mask such as 0x600")
+        raise ArgumentError(
+            f"{level!r} is no level of quality: write 'image', 'usable', 'clean', or a mask such as 0x600"
+        )
     bad = (values.astype("Int64") & (mask | NO_IMAGE)) != 0
     return (~bad).fillna(False).astype(bool)

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from . import display
-from .errors import QueryError, UnknownName
+from .arguments import other_word, shown
+from .errors import ArgumentError, QueryError, UnknownName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -320,21 +321,6 @@ def _rows(frame: pd.DataFrame, what: str) -> list[list[object]]:
 PSEUDO = re.compile(r"\*\*(ALL|NONE)\*\*|\*(recnum|sunum|size|online|retain|archive|recdir|logdir|dirmtime|spec)\*")
 
 
-# what other clients call their arguments, and what comes close here
-_ARGUMENTS = {
-    "key": "keywords=",
-    "keys": "keywords=",
-    "keyword": "keywords=",
-    "seg": "segments=",
-    "segs": "segments=",
-    "segment": "segments=",
-    "n": "limit=",
-    "count": "limit=",
-    "step": "cadence=",
-    "sample": "cadence=",
-}
-
-
 def check_pattern(pattern: str | None) -> None:
     """
     Check that a pattern for series is a regular expression, because one that is none ends show_series without a reply.
@@ -344,6 +330,8 @@ def check_pattern(pattern: str | None) -> None:
     QueryError
         If it is none.
     """
+    if not isinstance(pattern, str | None):
+        raise ArgumentError(rf"{shown(pattern)} is no pattern: give one regular expression, such as r'hmi\.M_'")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python finds [[:alpha:]] strange, POSIX does not
@@ -377,10 +365,8 @@ def find_name(name: str, known: Iterable[str], what: str, series: str) -> str:
     for one in known:
         if one.lower() == name.lower():
             return one
-    argument = _ARGUMENTS.get(name.lower()) if what == "prime key" else None
-    if argument:
-        raise UnknownName(f"{series} has no prime key {name!r}. Did you mean {argument}?", record_set=series)
-    hint = nearest_names(name, known) or (f" It has {', '.join(known)}." if 0 < len(known) <= 20 else "")
+    hint = (other_word(name) if what == "prime key" else "") or nearest_names(name, known)
+    hint = hint or (f" It has {', '.join(known)}." if 0 < len(known) <= 20 else "")
     raise UnknownName(f"{series} has no {what} {name!r}.{hint}", record_set=series)
 
 
@@ -447,10 +433,13 @@ def without_time(info: SeriesInfo) -> UnknownName:
     )
 
 
-def as_list(names: str | Sequence[str] | None) -> list[str] | None:
+def as_list(names: str | Iterable[str] | None) -> list[str] | None:
     """Return names as a list; a string may hold several, comma-separated."""
     if names is None:
         return None
     if isinstance(names, str):
         return [name.strip() for name in names.split(",") if name.strip()]
-    return [str(name) for name in names]
+    found = list(names) if isinstance(names, Iterable) and not isinstance(names, bytes | Mapping) else [None]
+    if not all(isinstance(one, str) for one in found):
+        raise ArgumentError(f"{shown(names)} holds no names: give some, as in 'A,B' or ['A', 'B']")
+    return [str(one) for one in found]

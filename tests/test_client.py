@@ -1,5 +1,6 @@
 """The client as users meet it, on the sandbox's own catalogue."""
 
+import contextlib
 import json
 import logging
 import pickle
@@ -446,11 +447,21 @@ def test_an_export_of_nothing_is_told_before_it_is_made():
 
 def test_what_a_key_cannot_hold_is_not_asked_for():
     """JSOC prints an error where the header of its answer should be."""
-    with Sandbox() as sandbox, sandbox.client() as client:
-        for text in ("hmi.sharp_cea_720s[99999999999][]", "hmi.sharp_cea_720s[HARPNUM=1-3000000000]"):
-            with pytest.raises(RecordSetError, match="out of range for HARPNUM, which holds .* to 2147483647"):
-                client.query(text)
+    with Sandbox() as sandbox, sandbox.client(retries=0) as client:
+        too_far = ("99999999999", "2147483648", "HARPNUM=1-3000000000", "1-2147483648", "3,-2147483649", "0x1ffffffff")
+        for text in too_far:
+            with pytest.raises(RecordSetError, match="HARPNUM: .* out of range for a key that holds .* to 2147483647"):
+                client.query(f"hmi.sharp_cea_720s[{text}]")
         assert sandbox.counts["query"] == 0
+        for text in ("-2147483648", "0xffffffff"):
+            assert client.count(f"hmi.sharp_cea_720s[{text}][]") == 0
+        theirs = client._jsoc  # as any other program asks
+        for begins, text in ((True, "99999999999"), (True, "1,-2147483649"), (False, "1-2147483648")):
+            with pytest.raises(ServerError, match="500") if begins else contextlib.nullcontext():
+                assert theirs.rs_summary(f"hmi.sharp_cea_720s[{text}]")["error"] == "series not found"
+            with pytest.raises(ServerError, match="500") if begins else contextlib.nullcontext():
+                asked = {"ds": f"hmi.sharp_cea_720s[{text}]", "notify": sandbox.email}
+                assert "bad query" in theirs.exp_request(asked)["error"]
         assert client.count("hmi.sharp_cea_720s[2147483647][]") == 0
 
 

@@ -12,15 +12,15 @@ import jsoclite
 
 # lowest floor first: a room may use the rooms of the floors below
 FLOORS = (
-    "errors", "display", "times", "series quality", "recordset", "server", "fits selection", "progress", "query",
-    "export", "download", "archive", "sandbox", "client", "check", "cli", "__init__ __main__",
+    "errors", "arguments display", "times", "series quality", "recordset", "server", "fits selection", "progress",
+    "query", "export", "download", "archive", "sandbox", "client", "check", "cli", "__init__ __main__",
 )  # fmt: skip
 # the sandbox plays the server: of the client's rooms it may use these only, and its own by the same rule; what stands
 # in none of them is its face
 SANDBOX_FLOORS = (
     "messages", "catalog", "postgres", "engine", "mission", "sun", "processing", "exports", "programs", "web",
 )  # fmt: skip
-SANDBOX_USES = ("errors", "times", "recordset", "fits")
+SANDBOX_USES = ("errors", "arguments", "times", "recordset", "fits")
 
 # what may be imported in some modules or rooms only
 ONLY = {

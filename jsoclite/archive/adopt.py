@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from ..download import ledgers
-from ..errors import JsocError
+from ..errors import ArgumentError, JsocError
 from ..fits import layout
 from ..series import RecordName
 
@@ -49,7 +49,7 @@ class Found:
 def adopt(directory: Path, paths: Sequence[str | os.PathLike[str]], how: str, client: Any) -> pd.DataFrame:
     """See `Archive.adopt`."""
     if how not in ("link", "copy", "index"):
-        raise ValueError(f"how={how!r}: write 'link', 'copy' or 'index'")
+        raise ArgumentError(f"how={how!r}: write 'link', 'copy' or 'index'")
     with ledgers.Ledger(directory) as ledger:
         found = [look_at(path) for path in walk(paths)]
         if client is not None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
+from ..arguments import explained, folder
 from ..download import ledgers, verify
 from ..series import as_list, series_of
 from .adopt import adopt
@@ -20,6 +21,7 @@ from .state import Syncs, opened
 from .table import Table
 
 
+@explained
 class Archive:
     """
     A directory that `Client.download` or `Client.sync` fills.
@@ -45,7 +47,7 @@ class Archive:
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.directory = Path(directory).expanduser()
+        self.directory = folder("directory", directory)
 
     def __repr__(self) -> str:
         files = sum(row.state == "done" for row in self._rows())

@@ -60,9 +60,10 @@ def synchronize(
 ) -> pd.DataFrame:
     """Keep a set in step; see `Client.sync`."""
     with ledgers.Claim.on(directory, queries.jsoc.clock) as claim:
-        text = str(RecordSet.parse(str(record_set)).with_segments(None))
+        record_set = RecordSet.parse(record_set)
+        text = str(record_set.with_segments(None))
         if segments is None:
-            segments = list(RecordSet.parse(str(record_set)).segments or ()) or None
+            segments = list(record_set.segments or ()) or None
         syncs = Syncs(claim.ledger)
         steps = "" if process is None else repr(process)
         row = syncs.row(text, "-" if segments == [] else ",".join(segments or ()), steps)

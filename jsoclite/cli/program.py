@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -226,14 +227,23 @@ SHELLS = ("bash", "zsh", "fish")
 
 @command("sandbox", "Run the sandbox, an embedded JSOC.", "sandbox --port 8080", server=False)
 @click.option("--port", default=0, metavar="N", help="Port to listen on.  [default: a free one]")
-@click.option("--staging", default=2.0, metavar="S", help="Seconds that an export takes.  [default: 2]")
+@click.option(
+    "--staging",
+    default=60.0,
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="Seconds that an export takes on its clock.  [default: 60]",
+)
+@click.option("--real-time", is_flag=True, help="Let its clock be ours; it is thirty times as fast.")
 @click.option("--catalog", type=click.Path(), metavar="DIR", help="A catalogue to serve in place of the computed one.")
+@click.option("--pixels", default=256, metavar="N", help="Width of full-disk images, 256 to 4096.  [default: 256]")
 @click.option("--log", is_flag=True, help="Log each request on stderr.")
-def sandbox(port: int, staging: float, catalog: str | None, log: bool) -> int:
+def sandbox(port: int, staging: float, real_time: bool, catalog: str | None, pixels: int, log: bool) -> int:
     """Run the sandbox, an embedded JSOC, until Ctrl-C; it says how to use it."""
     from ..sandbox import serve
 
-    serve(port, staging_s=staging, catalog=catalog, verbose=log)
+    clock = time.time if real_time else None
+    serve(port, staging_s=staging, catalog=catalog, clock=clock, pixels=pixels, verbose=log)
     return 0
 
 

@@ -107,17 +107,23 @@ class Cut:
         return image.file(data[::-1, ::-1] if box.turned else data, cards)
 
 
+def peek(transport: Transport, url: str, kind: str) -> StoredImage | None:
+    """Read the beginning of a file; None where its server sends no parts of files, or these cannot be used."""
+    ranges = Ranges(Task(url, "", timeout=transport.timeout, retries=transport.retries), transport)
+    found: list[StoredImage] = []
+    try:
+        ranges.retried(lambda: found.append(stored_image(ranges, kind)[0]))
+    except (NoRanges, ValueError):
+        return None
+    return found[0]
+
+
 def can_cut(transport: Transport, url: str, kind: str) -> bool:
     """Whether a server sends parts of files, and these can be used; asked with the first file of each kind."""
-    ranges = Ranges(Task(url, "", timeout=transport.timeout, retries=transport.retries), transport)
     try:
-        if kind not in _heads:
-            ranges.retried(lambda: stored_image(ranges, kind))
-    except (NoRanges, ValueError):
-        return False
+        return kind in _heads or peek(transport, url, kind) is not None
     except Failed:
-        pass  # the file's own turn will come, and tell why
-    return True
+        return True  # the file's own turn will come, and tell why
 
 
 def reference(jsoc: Jsoc, info: SeriesInfo, step: Cutout) -> Mapping[str, Any] | None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import DownloadError, JsocError, ServerError, warn
+from ..errors import JsocError, ServerError, warn
 from ..fits import looks_like_fits
 from ..progress import Progress
 from ..series import FileKey, series_of
@@ -333,11 +333,14 @@ class Batch:
                 self._run_wide(jobs, pool, work, lambda task, outcome: outcome)
         else:
             for job in jobs:
-                if (task := self._task(job)) is None:
-                    continue
-                note = functools.partial(self._note, job.row, job.url)
-                work = functools.partial(fetch, transport=self.transport, on_bytes=self.arrived, before_naming=note)
-                self._settle(job, self.outage.fetch(task, work), noted=True)
+                self.bring(job)
+
+    def bring(self, job: Job) -> None:
+        """Fetch one file, here and now."""
+        if (task := self._task(job)) is not None:
+            note = functools.partial(self._note, job.row, job.url)
+            work = functools.partial(fetch, transport=self.transport, on_bytes=self.arrived, before_naming=note)
+            self._settle(job, self.outage.fetch(task, work), noted=True)
 
     def _run_wide(
         self,
@@ -493,22 +496,3 @@ class Batch:
             }
         ).set_axis(pd.Index([row.record for row in rows], name="record", dtype="str"))
         return Manifest(frame)
-
-
-def report(manifest: pd.DataFrame, on_error: str) -> None:
-    """
-    Raise or warn about files that are not there.
-
-    A file that JSOC does not have is a fact about the data: it is a warning. A file that failed is an error, if
-    `on_error` is "raise".
-    """
-    missing = manifest[manifest.status == "missing"]
-    failed = manifest[manifest.status == "failed"]
-    if len(missing):
-        warn(f"{len(missing)} of {len(manifest)} files do not exist at JSOC: {Manifest.reasons(missing)}")
-    if len(failed) and on_error == "raise":
-        raise DownloadError(
-            f"{len(failed)} of {len(manifest)} files failed: {Manifest.reasons(failed)}. "
-            "Run the same line again to try just these; the error's .manifest says which.",
-            manifest,
-        )

@@ -29,6 +29,7 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..arguments import folder
 from ..errors import JsocError
 from ..export import ExportRequest
 from ..progress import Progress
@@ -173,7 +174,7 @@ class Ledger:
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, create: bool = True, write: bool = True) -> None:
-        self.directory = Path(directory).expanduser()
+        self.directory = folder("directory", directory)
         self.path = self.directory / NAME
         if not create and not self.path.is_file():
             raise JsocError(f"{self.directory} holds no ledger ({NAME}): nothing was downloaded there by jsoclite")

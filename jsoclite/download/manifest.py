@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from .. import display
+from ..errors import DownloadError, warn
 from ..fits import looks_like_fits
 from .ledger import FileRow, Ledger
 
@@ -56,6 +57,25 @@ class Manifest(pd.DataFrame):
         counts = frame["error"].fillna("no reason given").str.rstrip(".").value_counts()
         listed = [f"{reason} ({count} x)" if count > 1 else str(reason) for reason, count in counts[:3].items()]
         return "; ".join(listed) + ("; …" if len(counts) > 3 else "")
+
+    @staticmethod
+    def report(manifest: pd.DataFrame, on_error: str) -> None:
+        """
+        Raise or warn about files that are not there.
+
+        A file that JSOC does not have is a fact about the data: it is a warning. A file that failed is an error, if
+        `on_error` is "raise".
+        """
+        missing = manifest[manifest.status == "missing"]
+        failed = manifest[manifest.status == "failed"]
+        if len(missing):
+            warn(f"{len(missing)} of {len(manifest)} files do not exist at JSOC: {Manifest.reasons(missing)}")
+        if len(failed) and on_error == "raise":
+            raise DownloadError(
+                f"{len(failed)} of {len(manifest)} files failed: {Manifest.reasons(failed)}. "
+                "Run the same line again to try just these; the error's .manifest says which.",
+                manifest,
+            )
 
     def __repr__(self) -> str:
         if not _shows(self):

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import display
-from ..errors import JsocError, QueryError, TooMany, warn
+from ..arguments import choice
+from ..errors import ArgumentError, JsocError, QueryError, TooMany, warn
 from ..export import Account, Export, ExportRequest
 from ..export.steps import Cutout, Patch, chain, segments_made
 from ..query import Queries, segment_columns
@@ -262,10 +263,9 @@ def make_plan(
     SelectionError, ProcessingError
         See `Client.download`.
     """
-    if protocol not in ("auto", "fits", "as-is"):
-        raise ValueError(f"protocol={protocol!r}: write 'auto', 'fits' or 'as-is'; Client.export knows more")
+    protocol = choice("protocol", protocol, ("auto", "fits", "as-is"), "; Client.export knows more")
     if steps is not None and protocol == "as-is":
-        raise ValueError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
+        raise ArgumentError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
     if isinstance(rows, Export):
         return Plan(export=rows)
     found = tuple(targets(queries, rows, segments, protocol, steps, look=look, listed=listed, most=most))
@@ -290,6 +290,12 @@ def _stored_bytes(info: SeriesInfo, segments: Iterable[str]) -> float:
     return float(sum(math.prod(map(int, axes)) for axes in sizes if axes))
 
 
+def _room(info: SeriesInfo, segments: Iterable[str], ratio: float) -> float:
+    """Return how many records JSOC's limit of bytes lets pass in a request, at a byte a pixel."""
+    size = _stored_bytes(info, segments) * ratio
+    return MOST_BYTES / size if size else math.inf
+
+
 def make_export(
     queries: Queries,
     account: Account,
@@ -297,59 +303,86 @@ def make_export(
     segments: list[str] | None,
     *,
     method: str,
-    protocol: str,
+    protocol: Any,
     process: Any,
     filename: str | None,
 ) -> Export:
     """Make the requests of `Client.export`, which says what the arguments are; none is submitted yet."""
-    kind = protocol.partition(",")[0].lower()
-    if method not in METHODS or kind not in PROTOCOLS:
-        raise ValueError(
-            f"method={method!r}, protocol={protocol!r}: JSOC knows the methods {', '.join(METHODS)} and the "
-            f"protocols {', '.join(PROTOCOLS)}, with arguments behind a comma"
-        )
+    method, protocol = choice("method", method, METHODS), _protocol(protocol)
     if method == "url_quick" and protocol != "as-is":
-        raise ValueError(
+        raise ArgumentError(
             f"method='url_quick' with protocol={protocol!r}: JSOC answers at once only with files as they are "
             "stored; write protocol='as-is', or method='url' and wait for staging"
         )
     options = {"method": method, "protocol": protocol, "filename": filename or FILENAME_FORMAT}
+    requests: list[ExportRequest] = []
+    wanted: list[FileKey] = []
+    chosen: list[Any] = [rows]
     if isinstance(rows, str | RecordSet):
         (record_set,) = to_record_sets(rows, segments=segments)
         info = queries.info(record_set.series)
         refuse(record_set.elements, info)
         text, ratio, *_ = processing(queries, process, info, record_set.segments or ())
+        named = record_set.segments or tuple(info.segments.index)
         if segments_made(text):  # from several of the stored segments: which, is left to the step
             asked, made = list(record_set.segments or ()), segments_made(text)
             queries.checked(record_set.series, lambda info: chosen_segments(asked, info, made))
             record_set = record_set.with_segments(None)
+        room = _room(info, named, ratio)
+        chosen = []
         # JSOC takes a list of sets as a question and fails on it as an export
-        return account.export(
-            [
-                account.request(str(one), process=text, size_ratio=ratio, **options)
-                for one in record_set
-                if _has_records(queries, one)
-            ]
-        )
-    requests: list[ExportRequest] = []
-    wanted: list[FileKey] = []
-    for target in targets(queries, rows, segments, protocol, process):
-        wanted += target.wanted()
-        for text, files in record_sets(queries, target, target.wanted()):
-            steps = {"process": target.product.process, "size_ratio": target.product.size_ratio}
-            requests.append(account.request(text, wanted=files, **steps, **options))
-    return account.export(requests, wanted)
+        for one in record_set:
+            if room < (count := _records_of(queries, one)) < math.inf:
+                chosen.append(one)
+            elif count:
+                requests.append(account.request(str(one), process=text, size_ratio=ratio, **options))
+    for some in chosen:
+        for target in targets(queries, some, segments, protocol, process):
+            wanted += target.wanted() if some is rows else ()
+            for text, files in record_sets(queries, target, target.wanted()):
+                steps = {"process": target.product.process, "size_ratio": target.product.size_ratio}
+                files = files if some is rows else []
+                requests.append(account.request(text, wanted=files, **steps, **options))
+    return account.export(requests, wanted, lambda request: _halves(queries, account, request))
 
 
-def _has_records(queries: Queries, element: RecordSet) -> bool:
-    """Say so before an export is made of nothing: JSOC takes it, and the address waits for its end."""
+def _protocol(protocol: Any) -> str:
+    """Return the protocol of an export with its arguments; drms writes these as a mapping beside it."""
+    arguments: Any = ""
+    if isinstance(protocol, tuple) and len(protocol) == 2 and isinstance(protocol[1], Mapping):
+        protocol, given = protocol
+        arguments = ",".join(f"{name}={value}" for name, value in given.items())
+    elif isinstance(protocol, str):
+        protocol, _, arguments = protocol.partition(",")
+    kind = choice("protocol", protocol, PROTOCOLS, ", arguments behind a comma, as in 'jpg,CT=aia_171.lut'")
+    return f"{kind},{arguments}" if arguments else str(kind)
+
+
+def _records_of(queries: Queries, element: RecordSet) -> float:
+    """Count records before an export is made of nothing: JSOC takes it, and the address waits for its end."""
     try:
-        if queries.size(element.with_segments(None)):
-            return True
+        count = queries.size(element.with_segments(None))
     except QueryError:  # what is wrong with it, the answer to the export says in its own words
-        return True
-    warn(f"no record matches {element}: no export is made of it")
-    return False
+        return math.inf
+    if not count:
+        warn(f"no record matches {element}: no export is made of it")
+    return count
+
+
+def _halves(queries: Queries, account: Account, request: ExportRequest) -> list[ExportRequest]:
+    """Return requests for the two halves of one that JSOC has refused as too large; none of a single record."""
+    record_set = RecordSet.parse(request.record_set or "")
+    recnums = queries.recnums(record_set.with_segments(None))
+    middle = len(recnums) // 2
+    options = {name: getattr(request, name) for name in ("method", "protocol", "process", "filename", "size_ratio")}
+    parts = (np.array(part, dtype=np.int64) for part in (recnums[:middle], recnums[middle:]) if middle)
+    chosen = [Selection(record_set.series, (), part).record_sets(record_set.segments) for part in parts]
+
+    def made(text: str) -> ExportRequest:
+        numbers = set(numbers_in(text))
+        return account.request(text, wanted=[one for one in request.wanted if one.recnum in numbers], **options)
+
+    return [made(str(one)) for sets in chosen for one in sets]
 
 
 R = TypeVar("R", FileKey, FileRow)
@@ -384,9 +417,8 @@ def record_sets(
 
         # steps that make other segments read several of the stored ones: these are left to them
         braces = None if target.product.made else segments
-        bytes_each = _stored_bytes(target.info, segments) * target.product.size_ratio
-        room = int(MOST_BYTES / bytes_each) if bytes_each else len(recnums)
-        max_rows = max(1, min(room, most or room))
+        room = _room(target.info, segments, target.product.size_ratio)
+        max_rows = max(1, int(min(room, most or room, len(recnums))))
         for record_set in chosen.record_sets(braces, max_rows=max_rows, verify=ask, info=target.info):
             found = listed.get(str(record_set.with_segments(None))) or numbers_in(str(record_set))
             yield str(record_set), [row for recnum in found for row in by_record[recnum]]
@@ -432,7 +464,7 @@ def targets(
     if isinstance(rows, RecordSet):
         segments = segments or list(rows.segments or ()) or None
         record_set, keys = rows, queries.prime_keys(rows.series)
-        more = _looked_at(queries.info(rows.series, anew=not segments), segments) if look else ([], None)
+        more = _looked_at(queries.info(rows.series, anew=not segments), segments, steps) if look else ([], None)
         rows = queries.query(rows, keywords=[*keys, *more[0]], segments=more[1], most=most)
         if not len(rows):
             warn(f"no record matches {record_set}")
@@ -463,19 +495,19 @@ def targets(
             records = tuple(zip(chosen.names, (int(number) for number in chosen.recnums), strict=True))
         looked = None
         if look:
-            looked = rows if fresh else _listing(queries, info, dict(records), *_looked_at(info, named))
+            looked = rows if fresh else list_records(queries, info, dict(records), *_looked_at(info, named, steps))
         found.append(Target(info, records, tuple(wanted), product, looked))
     return found
 
 
-def _looked_at(info: SeriesInfo, segments: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """Return the keywords and segments that tell whether there is an image, how large it is, and where."""
+def _looked_at(info: SeriesInfo, segments: Sequence[str] | None, steps: Any) -> tuple[list[str], list[str]]:
+    """Return the keywords and segments that tell whether there is an image, how large it is, what scale, and where."""
     stored = [name for name in info.segments.index if not segments or name in segments or "**ALL**" in segments]
-    keywords = ["QUALITY"] if "QUALITY" in info.keywords.index else []
+    keywords = [name for name in ("QUALITY", "CDELT1")[: 1 if steps is None else 2] if name in info.keywords.index]
     return [*keywords, "*size*"], stored or list(info.segments.index[:1])
 
 
-def _listing(
+def list_records(
     queries: Queries, info: SeriesInfo, records: Mapping[str, int], keywords: list[str], segments: list[str]
 ) -> pd.DataFrame:
     """List records, with one question for so many of them where it does not list too many others between them."""

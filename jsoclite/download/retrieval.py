@@ -23,7 +23,7 @@ from ..export import Account, Export, ExportRequest, ExportStatus
 from ..fits import read
 from ..progress import Progress, Silence
 from ..query import Queries
-from ..series import FileKey, series_of
+from ..series import FileKey, as_list, series_of
 from .cut import Cuts, can_cut
 from .download import Batch, Job
 from .exported import alive, staged_jobs
@@ -80,31 +80,35 @@ class Retrieval:
             yield from self._fetch(target, rows)
 
     def _fetch(self, target: Target, rows: list[FileRow]) -> Iterator[Job]:
-        product, cuts = target.product, None
-        if product.staged:
-            yield from self._staged(target, rows)
+        if target.product.staged:
+            yield from self.staged(target, rows)
             return
-        if product.cutout is not None:
-            cuts = Cuts(self.jsoc, target.info, product.cutout, product.reference, target.records)
         # what an earlier run has asked JSOC to stage is not asked for twice
         pledged = self._pledged(rows)
         offline = [row for row in rows if row.key in pledged]
         free = [row for row in rows if row.key not in pledged]
-        found = located(self.batch, self.jsoc, target.info, free, headers=target.product.protocol != "as-is", cuts=cuts)
-        if cuts is not None:
-            found = self._cuttable(cuts, found)
+        found = self.located(target, free)
         if len({row.recnum for row in free}) <= CHUNK:
             direct: list[Job] = []
             for jobs, staged in found:
                 direct += jobs
                 offline += staged
-            yield from self._staged(target, offline, direct) if offline else direct
+            yield from self.staged(target, offline, direct) if offline else direct
             return
         for jobs, staged in found:
             yield from jobs
             offline += staged
         if offline:
-            yield from self._staged(target, offline)
+            yield from self.staged(target, offline)
+
+    def located(self, target: Target, rows: Sequence[FileRow]) -> Iterator[Located]:
+        """Find the files that are online, and can be cut where that is asked for, and those that JSOC must stage."""
+        product, headers = target.product, target.product.protocol != "as-is"
+        if product.cutout is None:
+            return located(self.batch, self.jsoc, target.info, rows, headers=headers)
+        cuts = Cuts(self.jsoc, target.info, product.cutout, product.reference, target.records)
+        found = located(self.batch, self.jsoc, target.info, rows, headers=headers, cuts=cuts)
+        return self._cuttable(cuts, found)
 
     def _cuttable(self, cuts: Cuts, found: Iterable[Located]) -> Iterator[Located]:
         """Leave to JSOC the files out of which nothing can be cut here."""
@@ -125,7 +129,7 @@ class Retrieval:
         server = self.jsoc.server.cgi_baseurl
         return [row for row in rows if alive(row.state, row.request_id, row.submitted) and row.server == server]
 
-    def _staged(self, target: Target, rows: list[FileRow], meanwhile: Iterable[Job] = ()) -> Iterator[Job]:
+    def staged(self, target: Target, rows: list[FileRow], meanwhile: Iterable[Job] = ()) -> Iterator[Job]:
         """
         Yield the files of `rows` by way of exports.
 
@@ -342,7 +346,7 @@ def read_one(queries: Queries, account: Account, row: Any, segment: str | None, 
     row, segment, process
         See `Client.read`.
     """
-    plan = make_plan(queries, row, None if segment is None else [segment], "auto", process)
+    plan = make_plan(queries, row, as_list(segment), "auto", process, most=10_000)
     files = [file for target in plan.targets for file in target.wanted()]
     if len({file.record for file in files}) != 1:
         raise SelectionError(f"read takes one record, and these are {len(files)} files: write df.iloc[0], or download")

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from .. import display
+from ..export.steps import rescaled
 from ..fits import headers as fits_headers
 from ..progress import choose
 from ..query import Queries
@@ -194,6 +195,9 @@ class _Look:
         """Say how many bytes each file will have, by the best that is known."""
         product = target.product
         as_is = product.protocol == "as-is"
+        # a cutout is no larger than its image, whatever box was asked for
+        size_ratio = product.size_ratio * (rescaled(product.process, listing.scale) if listing.scale else 1.0)
+        ratio = min(size_ratio, 1.0) if "im_patch" in product.process else size_ratio
         headers = {name: 0.0 if as_is else header_bytes(target.info, name) for name in target.segments}
         for file in files:
             known = self._known.get((target.info.name, file.row.segment, product.name))
@@ -206,14 +210,12 @@ class _Look:
             if stored is not None:
                 if product.cutout is not None and file.route == "sums":
                     wide, high = product.cutout.size
-                    part = min(1.0, math.sqrt(product.size_ratio * high / wide))
-                    file.bytes, file.source = stored * part, f"estimated from {source} and the rows of the box"
+                    part = min(1.0, math.sqrt(ratio * high / wide))
+                    file.bytes, file.source = stored * part, f"a guess from {source} and the rows of the box"
                     continue
                 own = headers[file.row.segment] if file.row.path.endswith(".fits") else 0.0
-                # a cutout is no larger than its image, whatever box was asked for
-                ratio = min(product.size_ratio, 1.0) if "im_patch" in product.process else product.size_ratio
                 file.bytes = _whole(stored * ratio, own) if product.process else stored + own
-                file.source = f"estimated from {source} and the step" if product.process else source
+                file.source = f"a guess from {source} and the step" if product.process else source
 
     def _like(self, target: Target, row: FileRow, listing: _Listing) -> tuple[float | None, str]:
         """Return the bytes of a stored file of which nothing is said, by others of its kind."""
@@ -274,6 +276,10 @@ class _Listing:
         }
         there = [frame[name].notna().to_numpy() for name in self._urls]
         count = np.sum(there, axis=0) if there else nothing.astype(int)
+        scales = frame["CDELT1"].to_numpy(dtype=np.float64) if "CDELT1" in frame.columns else np.array([])
+        scales = np.abs(scales[np.isfinite(scales) & (scales != 0)])
+        #: Of the stored images, arcsec a pixel, where it was asked for.
+        self.scale = float(np.median(scales)) if len(scales) else None
         # the server's sum is of all files that were asked for, and begins at -1 (jsoc_info.c)
         total = pd.to_numeric(frame["size"], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan) + 1.0
         self._share = np.where(count > 0, total / np.maximum(count, 1), np.nan)

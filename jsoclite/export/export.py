@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EmailError, StagingTimeout
+from ..errors import ArgumentError, EmailError, StagingTimeout
 from ..progress import Progress, choose
 from ..series import FileKey
 from ..server import Clock, Jsoc
@@ -41,6 +41,8 @@ class Export(Sequence[ExportRequest]):
         The files that the requests are to bring, in the order of the rows, where that is known.
     give_up : callable, optional
         See `Client.on_blocked`.
+    halve : callable, optional
+        Returns the requests that stand for one which JSOC has refused as too large; none where it cannot be less.
 
     Examples
     --------
@@ -59,12 +61,25 @@ class Export(Sequence[ExportRequest]):
         adopt: Callable[[str], ExportRequest],
         wanted: Sequence[FileKey] = (),
         give_up: Callable[[ExportRequest], bool] | None = None,
+        halve: Callable[[ExportRequest], Sequence[ExportRequest]] | None = None,
     ) -> None:
-        self.requests, self.wanted = tuple(requests), tuple(wanted)
+        self.wanted = tuple(wanted)
         self._clock = clock
         #: what `download` calls; `Client` sets it
         self.on_download: Callable[..., pd.DataFrame] | None = None
-        self._turns = Turns(self.requests, clock, adopt, give_up)
+        self._turns = Turns(requests, clock, adopt, give_up, halve)
+
+    @property
+    def requests(self) -> tuple[ExportRequest, ...]:
+        """
+        The requests; more of them once JSOC has refused one as too large.
+
+        Examples
+        --------
+        >>> len(client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}").requests)
+        1
+        """
+        return self._turns.requests
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -414,6 +429,8 @@ class Account:
 
     def is_registered(self, address: str) -> bool:
         """Ask JSOC whether it knows an address (checkAddress.sh, status 2)."""
+        if not isinstance(address, str) or not address:
+            raise ArgumentError("address: give an e-mail address, such as 'me@inst.edu'")
         return bool(self._jsoc.check_address(address).get("status") == 2)
 
     def address(self) -> str:
@@ -441,7 +458,12 @@ class Account:
         """Make a request that JSOC has already."""
         return self.request(None, request_id=request_id, method="", protocol="")
 
-    def export(self, requests: Sequence[ExportRequest], wanted: Sequence[FileKey] = ()) -> Export:
+    def export(
+        self,
+        requests: Sequence[ExportRequest],
+        wanted: Sequence[FileKey] = (),
+        halve: Callable[[ExportRequest], Sequence[ExportRequest]] | None = None,
+    ) -> Export:
         """Queue requests."""
-        clock = self._jsoc.clock
-        return Export(requests, clock=clock, adopt=self.attached, wanted=wanted, give_up=self._give_up)
+        options: dict[str, Any] = {"adopt": self.attached, "give_up": self._give_up, "halve": halve}
+        return Export(requests, clock=self._jsoc.clock, wanted=wanted, **options)

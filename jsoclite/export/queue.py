@@ -36,6 +36,8 @@ class Turns:
         Makes an `ExportRequest` of an id that JSOC names as being in the way.
     give_up : callable, optional
         Asked once for each of these, whether it is to be cancelled.
+    halve : callable, optional
+        Returns the requests that take the place of one that is too large.
     """
 
     def __init__(
@@ -44,8 +46,10 @@ class Turns:
         clock: Clock,
         adopt: Callable[[str], ExportRequest],
         give_up: Callable[[ExportRequest], bool] | None = None,
+        halve: Callable[[ExportRequest], Sequence[ExportRequest]] | None = None,
     ) -> None:
-        self.requests, self._clock, self._adopt, self._give_up = requests, clock, adopt, give_up
+        self.requests, self._halve = tuple(requests), halve
+        self._clock, self._adopt, self._give_up = clock, adopt, give_up
         self._foreign: list[ExportRequest] = []
         self._adopted: dict[str, ExportRequest] = {}
         self._not_before = 0.0
@@ -114,6 +118,9 @@ class Turns:
             self._not_before = now + BLOCKED_RETRY_S
             return
         self._outage = None
+        if reply.status is ExportStatus.TOO_LARGE and self._halve and (parts := self._halve(request)):
+            place = self.requests.index(request)
+            self.requests = (*self.requests[:place], *parts, *self.requests[place + 1 :])
         if reply.status is not ExportStatus.LIMIT:
             self._blocked = -math.inf
         if reply.status is ExportStatus.LIMIT:
@@ -129,8 +136,11 @@ class Turns:
                 if request_id not in own and request_id not in self._adopted:
                     self._adopted[request_id] = self._adopt(request_id)
                 named = own.get(request_id) or self._adopted[request_id]
-                if request_id not in self._named and self._give_up and self._give_up(named):
-                    named.cancel()
+                if request_id not in self._named:
+                    # the entry of one of ours that has failed stands for nothing, and stays for an hour
+                    dead = request_id in own and named.error is not None
+                    if dead or (self._give_up and self._give_up(named)):
+                        named.cancel()
                 self._named.add(request_id)
             # one that has ended is not asked for again, though JSOC may go on naming it
             foreign = [self._adopted[one] for one in reply.pending_ids if one in self._adopted]

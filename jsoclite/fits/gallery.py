@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import JsocError, UnknownName, warn
+from ..arguments import shown, whole
+from ..errors import ArgumentError, JsocError, UnknownName, warn
 from ..series import as_list, series_of
 from .image import URL
 from .thumbnails import NoImage, Source, Thumbnail, thumbnail
@@ -30,9 +31,10 @@ def quicklook(
     columns: int | None = None,
     client: Any = None,
     size: int = 256,
+    colorbar: bool = False,
 ) -> Figure:
     """
-    Draw thumbnails of images: SDO's colours, solar north up, time and wavelength above, limits below.
+    Draw thumbnails of images: SDO's colours, solar north up, time and wavelength above, limits below; maps with axes.
 
     Parameters
     ----------
@@ -51,6 +53,8 @@ def quicklook(
         shown too, and headers are complete.
     size : int
         Pixels of the longer side, more or less: larger images are averaged over blocks, one image at a time.
+    colorbar : bool
+        Draw a colour bar below each image, in place of a line with its limits.
 
     Returns
     -------
@@ -95,14 +99,14 @@ def quicklook(
         import matplotlib  # noqa: F401
     except ImportError as error:
         raise JsocError("quicklook needs matplotlib: python -m pip install 'jsoclite[plot]'") from error
-    if limit < 1 or size < 1 or (columns is not None and columns < 1):
-        raise ValueError(f"limit={limit!r}, size={size!r}, columns={columns!r}: each is a whole number above 0")
+    limit, size = whole("limit", limit), whole("size", size)
+    columns = None if columns is None else whole("columns", columns)
     if client is None or _are_files(what):
-        return _figure(*_sources(what, as_list(segments)), limit, columns, size)
+        return _figure(*_sources(what, as_list(segments)), limit, columns, size, colorbar)
     with tempfile.TemporaryDirectory() as directory:
         manifest, total = _downloaded(what, as_list(segments), limit, client, directory)
         sources, left_out = _sources(manifest, None)
-        return _figure(sources, left_out, limit, columns, size, total)
+        return _figure(sources, left_out, limit, columns, size, colorbar, total)
 
 
 def _are_files(what: Any) -> bool:
@@ -134,7 +138,7 @@ def _as_frame(table: Any) -> pd.DataFrame:
 
 def _sources(what: Any, segments: list[str] | None) -> tuple[list[list[Source]], Counter[str]]:
     """Return the images, those of a record together, and how often there is none for which reason."""
-    if isinstance(what, str | os.PathLike):
+    if isinstance(what, str | os.PathLike) or not isinstance(what, Iterable):
         what = [what]
     if _is_table(what) and what.ndim == 1 and not {"path", "recnum"}.intersection(_names(what)):
         what = list(what.dropna())  # a column of paths
@@ -148,7 +152,7 @@ def _files(paths: Iterable[Any]) -> list[list[Source]]:
     found = []
     for path in paths:
         if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"quicklook takes rows, or paths of files, not {type(path).__name__}")
+            raise ArgumentError(f"quicklook takes rows, or paths of files, not {shown(path)}")
         where = os.fsdecode(path)
         if "[" in where and not URL.match(where) and not os.path.exists(where):
             raise JsocError(f"{where!r} is no file; to show a record set, pass client=, or query and download it first")
@@ -267,7 +271,13 @@ def _evenly(count: int, most: int) -> list[int]:
 
 
 def _figure(
-    records: list[list[Source]], left_out: Counter[str], limit: int, columns: int | None, size: int, total: int = 0
+    records: list[list[Source]],
+    left_out: Counter[str],
+    limit: int,
+    columns: int | None,
+    size: int,
+    colorbar: bool,
+    total: int = 0,
 ) -> Figure:
     from .figure import draw
 
@@ -289,4 +299,5 @@ def _figure(
         raise JsocError(f"there is no image to show: {reasons or 'no rows'}")
     if left_out:
         warn(f"quicklook leaves out {left_out.total()} images: {reasons}")
-    return draw(shown, columns=columns, note=f"{len(shown)} of {total} images" if total > len(shown) else "")
+    note = f"{len(shown)} of {total} images" if total > len(shown) else ""
+    return draw(shown, columns=columns, note=note, colorbar=colorbar)

@@ -28,13 +28,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary
 
 from ..errors import JsocError
 from ..series import KEYWORD_TYPES, Kind, SeriesInfo
 from ..times import words
 from . import cards as fitscard
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 # what rs_list prints where there is no value, and where a link leads nowhere (jsoc_info.c)
 _MISSING, _BROKEN = "MISSING", "Invalid KeyLink"
@@ -105,6 +108,39 @@ def header_cards(
         _cards("LICENSE", "LICENSE", "", "CC0 1.0"),
     ]
     return _close(parts)
+
+
+def from_cards(cards: Iterable[str]) -> fits.Header:
+    """Make a header of the cards of `header_cards`."""
+    from astropy.io import fits
+
+    return standardise(fits.Header.fromstring("".join(cards)))
+
+
+def standardise(header: fits.Header) -> fits.Header:
+    """
+    Write a header's coordinates as the FITS standard has them, where JSOC does not; the header itself is changed.
+
+    ``degree`` becomes ``deg``, and an unknown CRDER is left out. The synoptic maps of HMI and MDI count their rows in
+    ``Sine Latitude``, which is a CEA axis of 180/π degrees a unit (Thompson 2006, A&A 449, 791, section 5.5), and their
+    columns in Carrington time, which runs against the longitude: 360° times the rotation less the longitude.
+    """
+    for axis in (1, 2):
+        unit = str(header.get(f"CUNIT{axis}", "")).strip()
+        if f"CRDER{axis}" in header and header[f"CRDER{axis}"] is None:
+            # wcslib remarks on cards without a value
+            del header[f"CRDER{axis}"]
+        step, value = header.get(f"CDELT{axis}"), header.get(f"CRVAL{axis}")
+        if unit.lower() in ("degree", "degrees"):
+            header[f"CUNIT{axis}"] = "deg"
+            carrington = str(header.get(f"CTYPE{axis}", "")).startswith("CRLN")
+            if carrington and isinstance(step, float) and isinstance(value, float) and step < 0 and value > 360:
+                header[f"CDELT{axis}"] = (-step, "[deg] longitude; JSOC gives Carrington time")
+                header[f"CRVAL{axis}"] = (-value % 360.0, "[deg] longitude; JSOC gives Carrington time")
+        elif unit.lower() == "sine latitude" and isinstance(step, float):
+            header[f"CUNIT{axis}"] = "deg"
+            header[f"CDELT{axis}"] = (math.degrees(step), "[deg] JSOC gives the sine of the latitude")
+    return header
 
 
 def _is_broken(raw: object) -> bool:

@@ -15,10 +15,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from ..arguments import shown
 from ..display import clean
-from ..errors import JsocError
+from ..errors import ArgumentError, JsocError
 from . import cards as fitscard
 from .files import BITPIX, PACKINGS, BrokenFits, Unit, fault, units
+from .header import standardise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,7 +128,7 @@ def _locate(source: Any) -> str:
     if isinstance(source, os.PathLike):
         return os.fsdecode(source)
     if getattr(source, "ndim", 1) == 2 and hasattr(source, "iloc"):
-        raise TypeError(
+        raise ArgumentError(
             f"read() takes one file, and this DataFrame has {len(source)} rows: write files.iloc[0], or stack"
         )
     try:
@@ -136,7 +138,7 @@ def _locate(source: Any) -> str:
     if isinstance(path, (str, os.PathLike)):
         return os.fsdecode(path)
     if path is source:
-        raise TypeError(
+        raise ArgumentError(
             f"read() takes a path, a URL or a row with a path, not {type(source).__name__}; see Client.download"
         )
     raise JsocError("this row has no file: its path is missing; see its status and error")
@@ -234,32 +236,6 @@ def _legal(card: str) -> str:
     return card if card.isascii() and card.isprintable() else f"{fitscard.ascii_text(card):<80.80}"
 
 
-def standardise(header: fits.Header) -> fits.Header:
-    """
-    Write a header's coordinates as the FITS standard has them, where JSOC does not; the header itself is changed.
-
-    ``degree`` becomes ``deg``, and an unknown CRDER is left out. The synoptic maps of HMI and MDI count their rows in
-    ``Sine Latitude``, which is a CEA axis of 180/π degrees a unit (Thompson 2006, A&A 449, 791, section 5.5), and their
-    columns in Carrington time, which runs against the longitude: 360° times the rotation less the longitude.
-    """
-    for axis in (1, 2):
-        unit = str(header.get(f"CUNIT{axis}", "")).strip()
-        if f"CRDER{axis}" in header and header[f"CRDER{axis}"] is None:
-            # wcslib remarks on cards without a value
-            del header[f"CRDER{axis}"]
-        step, value = header.get(f"CDELT{axis}"), header.get(f"CRVAL{axis}")
-        if unit.lower() in ("degree", "degrees"):
-            header[f"CUNIT{axis}"] = "deg"
-            carrington = str(header.get(f"CTYPE{axis}", "")).startswith("CRLN")
-            if carrington and isinstance(step, float) and isinstance(value, float) and step < 0 and value > 360:
-                header[f"CDELT{axis}"] = (-step, "[deg] longitude; JSOC gives Carrington time")
-                header[f"CRVAL{axis}"] = (-value % 360.0, "[deg] longitude; JSOC gives Carrington time")
-        elif unit.lower() == "sine latitude" and isinstance(step, float):
-            header[f"CUNIT{axis}"] = "deg"
-            header[f"CDELT{axis}"] = (math.degrees(step), "[deg] JSOC gives the sine of the latitude")
-    return header
-
-
 class Stack(NamedTuple):
     """Images of many files: a lazy array (files, rows, columns), and the rows of the manifest that they come from."""
 
@@ -301,6 +277,8 @@ def stack(manifest: pd.DataFrame) -> Stack:
         raise JsocError("stack needs Dask: python -m pip install 'jsoclite[dask]'") from error
     import numpy as np
 
+    if not hasattr(manifest, "iloc") or "path" not in manifest:
+        raise ArgumentError(f"stack takes the manifest of a download, not {shown(manifest)}: client.download(…)")
     rows = manifest[manifest["path"].notna()]
     if not len(rows):
         raise JsocError("no file of this manifest is there, so there is nothing to stack")

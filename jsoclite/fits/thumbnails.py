@@ -75,6 +75,10 @@ class Thumbnail:
         Unit of the pixels.
     exposure : float or None
         Exposure time in seconds, where the values are counts of it.
+    frame : tuple of float or None
+        Of maps: longitude of the left and right edge, latitude of the lower and upper one, degrees.
+    sine : bool
+        Whether rows are even in the sine of the latitude; the edges are degrees of 180/π then.
     """
 
     pixels: Pixels
@@ -84,6 +88,8 @@ class Thumbnail:
     time: str
     unit: str
     exposure: float | None
+    frame: tuple[float, float, float, float] | None = None
+    sine: bool = False
 
 
 def thumbnail(source: Source, size: int) -> Thumbnail:
@@ -112,6 +118,7 @@ def thumbnail(source: Source, size: int) -> Thumbnail:
     series, segment = _origin(source, keywords)
     found = look(keywords, segment, series)
     pixels = shrink(data, max(1, round(max(data.shape) / size)), average=found.averages)
+    frame, sine = _frame(header, data.shape)
     del data
     if found.factor != 1:
         pixels *= found.factor
@@ -120,7 +127,7 @@ def thumbnail(source: Source, size: int) -> Thumbnail:
     exposure = number(keywords.get("EXPTIME")) if found.kind.startswith("aia") else None
     return Thumbnail(
         pixels, found, series, _title(keywords, found, segment, series), _when(keywords, series),
-        _unit(keywords, found), exposure if exposure and exposure > 0 else None,
+        _unit(keywords, found), exposure if exposure and exposure > 0 else None, frame, sine,
     )  # fmt: skip
 
 
@@ -185,6 +192,21 @@ def _origin(source: Source, keywords: Mapping[str, Any]) -> tuple[str, str]:
     if len(parts) >= 5 and not series:  # series of two words, prime keys, segment, ending
         series, segment = ".".join(parts[:2]), segment or parts[-2]
     return series, segment
+
+
+def _frame(header: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[tuple[float, float, float, float] | None, bool]:
+    """Return the edges of a heliographic map, and whether its rows are even in the sine of the latitude."""
+    kinds = [str(header.get(f"CTYPE{axis}", "")) for axis in (1, 2)]
+    if not (kinds[0].startswith("CRLN") and kinds[1].startswith("CRLT") and kinds[0][-3:] in ("CEA", "CAR")):
+        return None, False
+    edges: list[float] = []
+    for axis, length in ((1, shape[1]), (2, shape[0])):
+        value, pixel, step = (number(header.get(f"{name}{axis}")) for name in ("CRVAL", "CRPIX", "CDELT"))
+        if value is None or pixel is None or not step:
+            return None, False
+        edges += [value + (place - pixel) * step for place in (0.5, length + 0.5)]
+    # about the equator all rows are; a patch has its own equator in its middle, near which degrees are degrees
+    return (edges[0], edges[1], edges[2], edges[3]), kinds[1].endswith("CEA") and number(header["CRVAL2"]) == 0
 
 
 def _is_upside_down(keywords: Mapping[str, Any], series: str) -> bool:

@@ -1,14 +1,14 @@
 """
-What people look for again and again: the record nearest to a time, the newest data, the HARPs of an active region.
+What people look for again and again: the record nearest to a time, and the newest data.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RecordSetError, UnknownName, warn
+from ..arguments import whole
+from ..errors import ArgumentError, RecordSetError, UnknownName, warn
 from ..recordset import RecordSet
 from ..series import Kind, SeriesInfo, Slots, as_list, find_name, keyword_type, prime_time_key, without_time
 from ..times import DrmsTime, parse_duration, utc
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
     from .query import Queries
 
 
-HARP_SERIES = "hmi.sharp_cea_720s"
-
 # windows asked for in one query: 60 time ranges of 50 characters stay below 4,000 characters
 WINDOWS = 60
 # stands for them until they are known; nothing was recorded then
-_HOLE = DrmsTime(0.0)
+HOLE = DrmsTime(0.0)
 
 
 def nearest(
@@ -59,11 +57,11 @@ def nearest(
     if not reach > 0:
         raise RecordSetError(f"tolerance={tolerance!r}: it is a duration above 0, such as '12m'")
     column, further = queries.checked(series, lambda info: _clock(info, time_key, on))
-    where = RecordSet(info.name, _HOLE, wavelength=wavelength, **prime_keys)
+    where = RecordSet(info.name, HOLE, wavelength=wavelength, **prime_keys)
     names = list(keywords) if keywords is not None else queries.default_keywords(info)
     names += [key for key in dict.fromkeys([*known, *([] if column == "time" else [column])]) if key not in names]
     names += ["QUALITY"] if "QUALITY" in info.keywords.index and "QUALITY" not in names else []
-    rows = _around(queries, where, [time.seconds for time in asked], reach + further, names, segments)
+    rows = around(queries, where, [time.seconds for time in asked], reach + further, names, segments)
     rows = _passing(rows, good)
     clock = rows["time"] if column == "time" else rows.jsoc.times(column)
     rows, clock = rows[clock.notna().to_numpy()], clock[clock.notna().to_numpy()]
@@ -136,7 +134,7 @@ def _passing(rows: pd.DataFrame, good: bool | str | int) -> pd.DataFrame:
     return passed
 
 
-def _around(
+def around(
     queries: Queries,
     where: RecordSet,
     seconds: list[float],
@@ -154,11 +152,11 @@ def _around(
         else:
             windows.append([second - reach, second + reach])
     # without any, a frame with the right columns is what no time brings
-    texts = [f"{DrmsTime(low)}-{DrmsTime(high)}" for low, high in windows] or [str(_HOLE)]
+    texts = [f"{DrmsTime(low)}-{DrmsTime(high)}" for low, high in windows] or [str(HOLE)]
     frames = []
     whole = str(queries.fitted(where))
     for start in range(0, len(texts), WINDOWS):
-        record_set = RecordSet.parse(whole.replace(f"[{_HOLE}]", f"[{','.join(texts[start : start + WINDOWS])}]"))
+        record_set = RecordSet.parse(whole.replace(f"[{HOLE}]", f"[{','.join(texts[start : start + WINDOWS])}]"))
         if start:
             queries.jsoc.pace()
         frames.append(queries.query(record_set, keywords=keywords, segments=segments))
@@ -168,8 +166,9 @@ def _around(
 
 def latest(queries: Queries, series: str, n: int, good: bool | str | int, **options: Any) -> pd.DataFrame:
     """See `Client.latest`."""
-    if n < 1:
-        raise ValueError(f"n={n!r}: ask for at least one record")
+    n = whole("n", n)
+    if unknown := sorted(options.keys() - {"keywords", "segments", "links", "times"}):
+        raise ArgumentError(f"latest takes no {unknown[0]}=: it takes n, good, keywords, segments, links and times")
     info = queries.info(series)
     known = queries.prime_keys(series)
     time_key = prime_time_key(info)
@@ -186,55 +185,3 @@ def latest(queries: Queries, series: str, n: int, good: bool | str | int, **opti
     # sorted by another key first (HARPNUM): all records of the last time, the last n of them
     frame = queries.query(f"{info.name}[{time_key}=$]", **options)
     return _passing(frame, good).iloc[-n:]
-
-
-def _region(noaa: object) -> int:
-    """Return the number of an active region, also of "AR 11158"."""
-    match = re.fullmatch(r"\s*(?:NOAA\s*)?(?:AR\s*)?(\d+)\s*", str(noaa), re.IGNORECASE)
-    if match is None:
-        raise ValueError(f"noaa={noaa!r} is no number of an active region, such as 11158")
-    number = int(match[1])
-    if number < 10000:
-        raise ValueError(
-            f"noaa={noaa!r}: since 2002 the numbers of active regions have five digits, though people leave out the "
-            f"first; write {10000 + number}"
-        )
-    return number
-
-
-def harps(
-    queries: Queries, noaa: int | str | None, harpnum: int | None, series: str, start: Any, end: Any
-) -> pd.DataFrame:
-    """See `Client.harps`."""
-    import pandas as pd
-
-    if (noaa is None) == (harpnum is None):
-        raise ValueError("give either noaa= (the number of an active region) or harpnum=")
-    options: dict[str, Any] = {"order": queries.prime_keys(series)}
-    if harpnum is not None:
-        options["HARPNUM"] = int(harpnum)
-    else:
-        # a HARP may hold several regions: NOAA_ARS is a list such as "12187,12191"
-        options["where"] = f"NOAA_ARS ~ '(^|,){_region(noaa)}(,|$)'"
-    first, last = start if start is not None else "2010.05.01_TAI", end if end is not None else "2040.01.01_TAI"
-    keywords = ["HARPNUM", "T_REC", "NOAA_AR", "NOAA_ARS"]
-    frame = pd.DataFrame()
-    # a look every six hours finds nearly all of them, with 1/30 of the records; the rest is found by looking closely
-    for cadence in ("6h", None):
-        frame = queries.query(RecordSet(series, first, last, cadence, **options), keywords=keywords)
-        if len(frame):
-            break
-    rows = []
-    for number, group in frame.groupby("HARPNUM"):
-        listed = [one for text in group["NOAA_ARS"].dropna() for one in str(text).split(",")]
-        main = [int(value) for value in group["NOAA_AR"].dropna() if value]
-        rows.append(
-            {
-                "HARPNUM": int(str(number)),
-                "NOAA_AR": max(set(main), key=main.count) if main else 0,
-                "NOAA_ARS": tuple(sorted({int(one) for one in listed if re.fullmatch("[0-9]{1,9}", one)})),
-                "first": group["time"].min(),
-                "last": group["time"].max(),
-            }
-        )
-    return pd.DataFrame(rows, columns=["HARPNUM", "NOAA_AR", "NOAA_ARS", "first", "last"])

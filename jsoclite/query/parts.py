@@ -14,15 +14,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
-from ..errors import QueryError, ServerError
+from ..errors import JsocError, QueryError, ServerError
 from ..progress import records, wanted
-from ..recordset import RecordSet
+from ..recordset import RecordSet, filter_name, language, read_filter
 from ..series import Kind, SeriesInfo, Slots, keyword_type
 from ..times import to_datetime
 from .question import Question
@@ -183,12 +184,13 @@ def _between(values: npt.NDArray[Any], position: int) -> str:
 
 #: Records of a piece: JSOC's own advice for one query (user reports of its staff), and fewer each time it is refused.
 SIZES = (30_000, 8_000, 1_000, 100, 10, 1)
-#: Pieces of a set that nobody can count.
+#: The first piece of a set that nobody can count is so small a part of it.
 UNCOUNTED = 10
 # an answer that breaks off with so few records does so for another reason
 SMALLEST = 500
 # values of a prime key that are no integers are not told apart below this
 _CLOSE = 1e-3
+_KEYS = (language.FilterKind.KEY, language.FilterKind.EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,9 @@ class Pieces(Generic[T]):
     """
     Asks for sets in pieces that shrink until the server answers, in the server's order.
 
+    A piece is a bite off the set, as wide as the last one that was answered, or half as wide as one that was refused;
+    where records get sparse, bites get wider.
+
     Parameters
     ----------
     info : SeriesInfo
@@ -222,16 +227,23 @@ class Pieces(Generic[T]):
     ask : callable
         Asks for a set without segments; a refusal is a `QueryError` or a `ServerError`.
     count : callable
-        Counts a set; None where that is refused, too.
+        Counts a set; None where that is refused, too: it is then not asked again.
     ends : callable
         Returns the first and the last value of a prime key in a set, None where nobody knows.
     most : int, optional
         Records that are wanted, where the first pieces may be enough.
     backwards : bool
         Whether the last piece comes first.
+    even : bool
+        Whether evenly filled pieces are worth more than the server's order, where nobody can count.
+    versions : bool
+        Whether superseded versions may be among the answers where nothing but record numbers is left to cut by. A
+        server with a table of its newest records takes ``[:#n-#m]`` and refuses conditions on ``recnum``.
 
     Attributes
     ----------
+    versions : bool
+        Whether there were such answers.
     sorted : bool
         Whether the pieces so far are in the server's order.
     """
@@ -245,16 +257,21 @@ class Pieces(Generic[T]):
         *,
         most: int = SIZES[0],
         backwards: bool = False,
+        even: bool = True,
+        versions: bool = False,
     ) -> None:
-        self._ask, self._count, self._ends, self._backwards = ask, count, ends, backwards
-        prime = [str(key) for key in info.primekeys or () if key]
+        self._info, self._ask, self._count, self._ends = info, ask, count, ends
+        self._backwards, self._even, self._may, self.versions = backwards, even, versions, False
+        self._prime = [str(key) for key in info.primekeys or () if key]
         types = info.keywords["type"]
-        kinds = {key: keyword_type(types[key]).kind for key in prime if key in types.index}
+        kinds = {key: keyword_type(types[key]).kind for key in self._prime if key in types.index}
         # text is sorted by the rules of the server's language, which a condition here would have to know
-        self._keys = [key for key in prime if kinds.get(key, Kind.STRING) is not Kind.STRING]
-        self._in_order = next((place for place, key in enumerate(self._keys) if key != prime[place]), len(self._keys))
-        self._columns = [_Column.of(info, key, kinds[key]) for key in self._keys]
+        self._keyed = [
+            _Column.of(info, key, kinds[key]) for key in self._prime if kinds.get(key, Kind.STRING) is not Kind.STRING
+        ]
         self._size, self.sorted = min((size for size in SIZES if size >= max(most, 1000)), default=SIZES[0]), True
+        self._widths: dict[int, float] = {}
+        self._best, self._hurt, self._counts = 0, False, True
 
     def __call__(
         self, element: RecordSet, total: int | None, refused: QueryError | ServerError | None = None
@@ -276,81 +293,134 @@ class Pieces(Generic[T]):
         QueryError, ServerError
             The server's last refusal, where it refuses even one record.
         """
+        ranges = _ranges(element, self._info)
+        even = total is None and self._even
+        self._columns = sorted(self._keyed, key=lambda column: even and column.key not in ranges)
+        # a condition may hold for a version whose successor it does not hold for; that of a prime key cannot
+        if self._may and all(raw.kind in _KEYS for raw in element.elements[0].filters):
+            self._columns.append(_Column("recnum", "recnum", 1))
         stack = [_Piece(str(element), total)]
         while stack:
             piece = stack.pop()
-            if refused is None and (piece.total is None or piece.total <= self._size):
+            if refused is None and self._fits(piece):
                 try:
-                    yield self._ask(self._set(piece))
-                    continue
+                    answer = self._ask(self._set(piece))
                 except (QueryError, ServerError) as error:
-                    refused = error
-                    piece = dataclasses.replace(piece, total=self._count(self._set(piece)))
-            parts = self._parts(piece) if refused is None or _worth(refused, piece.total) else []
-            if not parts and refused is not None:
+                    refused, self._hurt = error, True
+                    piece = dataclasses.replace(piece, total=self._count(self._set(piece)) if self._counts else None)
+                    self._counts = piece.total is not None
+                else:
+                    yield answer
+                    self._learn(piece, answer)
+                    continue
+            parts = self._parts(piece, ranges, refused is not None) if refused is None or _worth(refused, piece) else []
+            if not parts and isinstance(refused, ServerError):
                 raise refused
+            if not parts and refused is not None:
+                yield self._ask(self._set(piece))  # it may have been so for the moment
             refused = None
             stack += parts if self._backwards else parts[::-1]
 
+    def _fits(self, piece: _Piece) -> bool:
+        if piece.first is None or piece.last is None:
+            return piece.total is None or piece.total <= self._size
+        return piece.last - piece.first <= self._widths.get(piece.place, math.inf)
+
+    def _learn(self, piece: _Piece, answer: Any) -> None:
+        got = answer if isinstance(answer, int) else len(answer)
+        self._best = max(self._best, got)
+        if piece.place in self._widths and 2 * got <= min(self._size, self._best if self._hurt else self._size):
+            self._widths[piece.place] *= 2
+
     def _set(self, piece: _Piece) -> RecordSet:
         conditions = []
-        if piece.place < len(self._keys):
+        if piece.place < len(self._columns):
             name = self._columns[piece.place].name
+            if name == "recnum" and piece.first is not None:
+                self.versions = True
+                low, high = (piece.low or ""), ("" if piece.high is None else piece.high - 1)
+                return RecordSet.parse(f"{piece.text}[:#{low}-#{high}]")
             conditions += [f"{name} >= {piece.low!r}"] if piece.low is not None else []
             conditions += [f"{name} < {piece.high!r}"] if piece.high is not None else []
         elif piece.modulus > 1:
             conditions.append(f"recnum % {piece.modulus} = {piece.rest}")
         return RecordSet.parse(f"{piece.text}[? {' AND '.join(conditions)} ?]" if conditions else piece.text)
 
-    def _parts(self, piece: _Piece) -> list[_Piece]:
+    def _parts(self, piece: _Piece, ranges: Mapping[str, tuple[float, float]], refused: bool) -> list[_Piece]:
         """Cut a piece; nothing where it cannot be cut."""
         total = piece.total
-        smaller = (size for size in SIZES if size <= self._size and (total is None or size < total))
-        self._size = next(smaller, SIZES[-1])
-        wanted = UNCOUNTED if total is None else max(2, -(-total // self._size))
-        while piece.place < len(self._keys):
-            if parts := self._by_key(piece, wanted):
-                self.sorted = self.sorted and piece.place < self._in_order
+        if total is not None:
+            self._size = next((size for size in SIZES if size <= self._size and size < total), SIZES[-1])
+        while piece.place < len(self._columns):
+            if parts := self._bite(piece, ranges, refused):
+                in_order = self._prime[piece.place : piece.place + 1] == [self._columns[piece.place].key]
+                self.sorted = self.sorted and in_order
                 return parts
-            piece = _Piece(str(self._set(piece)), total, piece.place + 1)
+            piece, refused = _Piece(str(self._set(piece)), total, piece.place + 1), True
         self.sorted = False
-        modulus = piece.modulus * wanted
+        modulus = piece.modulus * (UNCOUNTED if total is None else max(2, -(-total // self._size)))
         if modulus > (UNCOUNTED**2 if total is None else 2**31):
             return []
         rests = range(piece.rest, modulus, piece.modulus)
         return [dataclasses.replace(piece, total=None, modulus=modulus, rest=rest) for rest in rests]
 
-    def _by_key(self, piece: _Piece, wanted: int) -> list[_Piece]:
+    def _bite(self, piece: _Piece, ranges: Mapping[str, tuple[float, float]], refused: bool) -> list[_Piece]:
+        """Cut a piece of a prime key in two: what is asked for next, and the rest."""
         column, first, last = self._columns[piece.place], piece.first, piece.last
         if first is None or last is None:
-            ends = self._ends(self._set(piece), self._keys[piece.place])
+            ends = ranges.get(column.key) or self._ends(self._set(piece), column.key)
             if ends is None:
                 return []
             first, last = map(column.number, ends)
         width = last - first + column.unit
-        if column.unit:
-            wanted = min(wanted, int(width))
-        if wanted < 2 or width <= _CLOSE:
+        if width <= max(column.unit, _CLOSE):
             return []
-        cuts = [first + (int(width) * n // wanted if column.unit else width * n / wanted) for n in range(1, wanted)]
-        bounds = zip([None, *cuts], [*cuts, None], strict=True)
+        bite = self._widths.get(piece.place)
+        if piece.total is not None:
+            bite = width * self._size / piece.total
+        elif bite is None or piece.first is None:
+            bite = bite or width / UNCOUNTED
+        elif refused:
+            bite = min(bite, width) / 2
+        self._widths[piece.place] = bite
+        bite = min(bite, width / 2 if column.unit else width - _CLOSE)
+        if column.unit:
+            bite = max(int(bite), 1)
+        cut = last + column.unit - bite if self._backwards else first + bite
         return [
-            dataclasses.replace(
-                piece,
-                total=None,
-                low=piece.low if low is None else low,
-                high=piece.high if high is None else high,
-                first=first if low is None else low,
-                last=last if high is None else high - column.unit,
-            )
-            for low, high in bounds
+            dataclasses.replace(piece, total=None, high=cut, first=first, last=cut - column.unit),
+            dataclasses.replace(piece, total=None, low=cut, first=cut, last=last),
         ]
+
+
+def _ranges(record_set: RecordSet, info: SeriesInfo) -> dict[str, tuple[float, float]]:
+    """Return the prime keys that a set of one element itself keeps within a range, and what lies at its ends."""
+    prime, types = [str(key) for key in info.primekeys or () if key], info.keywords["type"]
+    found, position = {}, 0
+    for raw in record_set.elements[0].filters:
+        name = filter_name(raw)
+        if raw.kind not in _KEYS:
+            continue
+        key = next((key for key in prime if name and key.lower() == name.lower()), None)
+        if name is None and position < len(prime):
+            key, position = prime[position], position + 1
+        if key is None or key not in types.index:
+            continue
+        kind, slots = keyword_type(types[key]).kind, Slots.of(info, key)
+        with contextlib.suppress(JsocError):
+            match read_filter(raw, kind, slots is not None).items:
+                case (language.Range(start=(int() | float()) as start, end=(int() | float()) as end),):
+                    found[key] = float(start), float(end)
+                case (language.Span(start=float() as start, length=language.Duration() as length),):
+                    found[key] = start, start + length.seconds(slots.step if slots else None)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
     """What the database compares for a prime key: its slots (`unit` 1), which are indexed, or the values themselves."""
 
+    key: str
     name: str
     unit: int
     epoch: float = 0
@@ -360,16 +430,17 @@ class _Column:
     def of(cls, info: SeriesInfo, key: str, kind: Kind) -> _Column:
         slots = Slots.of(info, key) if kind is Kind.TIME else None
         if slots is not None and slots.step and (epoch := tai_seconds([slots.epoch or ""])) is not None:
-            return cls(f"{key}_index", 1, float(epoch[0]), slots.step)
-        return cls(key, int(kind is Kind.INTEGER))
+            return cls(key, f"{key}_index", 1, float(epoch[0]), slots.step)
+        return cls(key, key, int(kind is Kind.INTEGER))
 
     def number(self, value: float) -> float:
         place = (value - self.epoch) / self.step if self.epoch else value
         return round(place) if self.unit else place
 
 
-def _worth(refused: QueryError | ServerError, total: int | None) -> bool:
+def _worth(refused: QueryError | ServerError, piece: _Piece) -> bool:
     """Whether a smaller question may get an answer."""
+    total = piece.total
     if isinstance(refused, QueryError):
         return total is None or total > 1
     return (refused.status is None or refused.status >= 500) and (total is None or total > SMALLEST)

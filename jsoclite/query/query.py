@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from ..arguments import choice, shown, whole
 from ..display import clean
-from ..errors import UNFIT, JsocError, QueryError, SelectionError, ServerError, UnknownName
+from ..errors import UNFIT, ArgumentError, JsocError, QueryError, SelectionError, ServerError, UnknownName
 from ..progress import records
 from ..recordset import RecordSet, refuse
 from ..selection import Selection, to_record_sets
@@ -40,6 +42,8 @@ T = TypeVar("T")
 
 # From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
 SUSPICIOUS = 20_000
+# a filter for the first or the last value of a key
+_ENDS = re.compile(r"[\[=,]\s*#?[$^](?!\()")
 
 
 class Queries:
@@ -58,6 +62,8 @@ class Queries:
     def __init__(self, jsoc: Jsoc) -> None:
         self.jsoc = jsoc
         self._known: dict[str, SeriesInfo] = {}
+        #: HARPs with a NOAA number, by series in lower case; see `regions`.
+        self.harps: dict[str, pd.DataFrame] = {}
 
     # -- series ---------------------------------------------------------------------------------------------------
 
@@ -75,7 +81,9 @@ class Queries:
 
     def info(self, series: str, *, anew: bool = False) -> SeriesInfo:
         """Return the definition of a series, or of the series of a record set; `anew`: none of an earlier run."""
-        name = series_of(series)
+        if not isinstance(series, str | RecordSet):
+            raise ArgumentError(f"{shown(series)} is no series: give the name of one, such as 'hmi.M_720s'")
+        name = series_of(str(series))
         known = self._known.get(name.lower())
         if known is None or (anew and known.age):
             known = self._known[name.lower()] = self.jsoc.definition(name, anew=anew)
@@ -118,6 +126,7 @@ class Queries:
         most: int | None = None,
     ) -> pd.DataFrame:
         """See `Client.query`; `TooMany` for more than `most` records, unless there is a limit."""
+        limit = None if limit is None else whole("limit", limit, -sys.maxsize)
         question = self.question(record_set, keywords, segments, links, times)
         bare = question.record_set.with_segments(None)
         return self._signed(self.fetch_all(question, bare, limit, most), question)
@@ -139,7 +148,7 @@ class Queries:
         times: Literal["utc", "tai"] | None,
     ) -> Question:
         """Return what is asked, all names checked."""
-        rs = one_series(record_set)
+        rs, times = one_series(record_set), choice("times", times, (None, "utc", "tai"))
         asked, linked = as_list(keywords), as_list(links) or []
         named = list(rs.segments or ()) if segments is None else as_list(segments) or []
         # all that there are now, not all that there were
@@ -160,11 +169,17 @@ class Queries:
         return question
 
     def _fetch(
-        self, question: Question, part: RecordSet, *, limit: int | None = None, patient: bool = True
+        self,
+        question: Question,
+        part: RecordSet,
+        *,
+        limit: int | None = None,
+        patient: bool = True,
+        again: bool = True,
     ) -> pd.DataFrame:
         """Fetch the records of `part` in one answer."""
         names = question.keywords, question.segments, question.links
-        reply = self._rs_list(part, *names, limit, patient=patient)
+        reply = self._rs_list(part, *names, limit, patient=patient, again=again)
         keywords, segments, links = names
         try:
             df = from_reply(
@@ -213,25 +228,39 @@ class Queries:
         if limit and limit < 0 and len(elements) > 1:  # this would end the server's program
             return pd.concat([self.fetch_all(question, element, limit) for element in elements])
         most = abs(limit) if limit else sys.maxsize
+        # the last ones of a first or last value come backwards where a series has a table of its newest records
+        whole = bool(limit and limit < 0 and _ENDS.search(str(part)))
         try:
-            df = self._fetch(question, part, limit=limit, patient=False)
+            df = self._fetch(question, part, limit=None if whole else limit, patient=False)
             # an answer that is cut off at the record limit looks like any other
-            if len(df) < SUSPICIOUS or len(df) == sum(min(self.size(element), most) for element in elements):
-                return df
+            expected = sys.maxsize if whole else most
+            if len(df) < SUSPICIOUS or len(df) == sum(min(self.size(element), expected) for element in elements):
+                return df.iloc[limit:] if whole else df
         except (QueryError, ServerError) as error:
             refused = error
         try:
-            sizes = [self.size(element) for element in elements]
+            sizes = [self._told(element) for element in elements]
         except QueryError as error:  # not even counted: it is the set that is refused, whatever its size
             raise refused or error from None
-        total = sum(min(size, most) for size in sizes)
-        if isinstance(refused, ServerError) and total < SMALLEST:
+        known = [min(size, most) for size in sizes if size is not None]
+        total = sum(known) if len(known) == len(elements) else None
+        if isinstance(refused, ServerError) and total is not None and total < SMALLEST:
             return self._fetch(question, part, limit=limit)
-        if allowed is not None and total > allowed:
-            raise question.too_many(part, total)
+        if allowed is not None and sum(known) > allowed:
+            raise question.too_many(part, sum(known))
+
+        got = 0
+
+        def update(more: int) -> None:
+            nonlocal got
+            got += more
+            bar.update(more)
+            if allowed is not None and got > allowed:
+                raise question.too_many(part, got)
+
         with records(total) as bar:
             frames = [
-                self._in_pieces(question, element, size, limit, refused if len(elements) == 1 else None, bar.update)
+                self._in_pieces(question, element, size, limit, refused if len(elements) == 1 else None, update)
                 for element, size in zip(elements, sizes, strict=True)
             ]
         return pd.concat(frames)
@@ -240,21 +269,26 @@ class Queries:
         self,
         question: Question,
         element: RecordSet,
-        size: int,
+        size: int | None,
         limit: int | None,
         refused: QueryError | ServerError | None,
         update: Callable[[int], object],
     ) -> pd.DataFrame:
-        """Fetch an element of `size` records in pieces, as many records as `limit` says."""
+        """Fetch an element of `size` records (None: nobody can count them) in pieces, as many as `limit` says."""
         import pandas as pd
 
         # pieces that are not in order are put in order by prime key, whether these were asked for or not
         order = self.prime_keys(question.info.name)
         extra = [key for key in order if key not in question.keywords]
         wider = dataclasses.replace(question, keywords=[*question.keywords, *extra])
-        wanted = min(size, abs(limit)) if limit else size
+        wanted = min(count for count in (size, abs(limit or 0) or None, sys.maxsize) if count is not None)
         pieces = self._pieces(
-            question, lambda piece: self._fetch(wider, piece), most=wanted, backwards=bool(limit and limit < 0)
+            question,
+            lambda piece: self._fetch(wider, piece, again=False),
+            most=wanted,
+            backwards=bool(limit and limit < 0),
+            even=not limit,
+            versions=True,
         )
         frames: list[pd.DataFrame] = []
         got = 0
@@ -265,13 +299,16 @@ class Queries:
             if limit and got >= wanted and pieces.sorted:
                 break
         df = pd.concat(frames[::-1] if limit and limit < 0 else frames)
+        if pieces.versions:
+            df = df.sort_values("recnum")
+            df = df[~df.index.duplicated(keep="last")]
         if not pieces.sorted:
             df = df.sort_values(order or ["recnum"], kind="stable")
         if limit:
             df = df.iloc[-wanted:] if limit < 0 else df.iloc[:wanted]
-        if len(df) != wanted or df["recnum"].duplicated().any():
+        if (size is not None and len(df) != wanted) or df["recnum"].duplicated().any():
             raise QueryError(
-                f"{element} had {size} records when it was counted and {got} in the pieces; "
+                f"{element} had {size or 'fewer'} records when it was counted and {got} in the pieces; "
                 "records were added or replaced meanwhile. Ask again.",
                 record_set=str(element),
             )
@@ -283,11 +320,11 @@ class Queries:
             return ask(piece)
 
         def counted(piece: RecordSet) -> int | None:
-            if ask == self._count:  # which was refused a moment ago
+            if ask == self._counted:  # which was refused a moment ago
                 return None
             self.jsoc.pace()
             try:
-                return self._count(piece)
+                return self._counted(piece)
             except QueryError:
                 return None
 
@@ -297,6 +334,8 @@ class Queries:
         """Return the first and the last value of a prime key, those of the whole series where the server refuses."""
         import pandas as pd
 
+        if key == "recnum":
+            return 1, float(question.info.interval["MaxRecnum"])
         listing = dataclasses.replace(question, keywords=[key], segments=[], links=[], times="tai")
         try:
             found = []
@@ -322,17 +361,23 @@ class Queries:
 
     def size(self, rs: RecordSet) -> int:
         """Count the records of a checked set without segments: at once if that works, else in pieces."""
+        told = self._told(rs)
+        if told is not None:
+            return told
+        question = Question(rs, self.info(rs.series), [], [], [])
+        return sum(sum(self._pieces(question, self._counted)(element, None)) for element in rs)
+
+    def _told(self, rs: RecordSet) -> int | None:
+        """Count a set at once; None where the program around `jsoc_info` refuses that."""
         try:
-            return self._count(rs)
+            return self._counted(rs, again=True)
         except QueryError as error:
             if error.status in (0, 1):
                 raise
-            question = Question(rs, self.info(rs.series), [], [], [])
-            refused = error if len(rs.elements) == 1 else None
-            return sum(sum(self._pieces(question, self._count)(element, None, refused)) for element in rs)
+            return None
 
-    def _count(self, rs: RecordSet) -> int:
-        reply = self.jsoc.rs_summary(str(rs))
+    def _counted(self, rs: RecordSet, *, again: bool = False) -> int:
+        reply = self.jsoc.rs_summary(str(rs), again=again)
         _raise(reply, rs)
         return int(reply["count"])
 
@@ -423,14 +468,15 @@ class Queries:
         limit: int | None,
         *,
         patient: bool,
+        again: bool = True,
     ) -> bytearray:
         if limit == 0:
-            raise ValueError("limit=0 asks for nothing; leave it out for all records")
+            raise ArgumentError("limit=0 asks for nothing; leave it out for all records")
         # a set that is too big ends the server program each time; one that is not gets its retries later
         retries = None if patient else 0
         names = ["*recnum*", *(key for key in keys if key != "*recnum*")]
         listed = str(rs.with_segments(None))
-        reply = self.jsoc.rs_list(listed, names, segs, links, names=True, limit=limit, retries=retries)
+        reply = self.jsoc.rs_list(listed, names, segs, links, names=True, limit=limit, retries=retries, again=again)
         # errors are short; a big answer is not decoded here
         if len(reply.content) < 4000:
             _raise(reply.data, rs)

@@ -65,7 +65,7 @@ def segment_columns(rows: Any, info: SeriesInfo) -> list[str] | None:
 
 def one_series(record_set: str | RecordSet) -> RecordSet:
     """Return a record set once it is known to be of one series, as jsoc_info wants it."""
-    rs = RecordSet.parse(record_set) if isinstance(record_set, str) else record_set
+    rs = RecordSet.parse(record_set)
     others = {element.series.lower() for element in rs.elements}
     if len(others) > 1:
         raise QueryError(

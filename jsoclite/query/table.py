@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..arguments import choice
 from ..errors import JsocWarning, ServerError
 from ..series import Kind, SeriesInfo, keyword_type, keywords_of
 from . import columns
@@ -82,8 +83,7 @@ def from_reply(
         not fit the type of their keyword; all of these are NA. Values that are missing (``MISSING``) and files that
         are offline are ordinary and bring no warning.
     """
-    if times not in (None, "utc", "tai"):
-        raise ValueError(f"times={times!r}: must be None, 'utc' or 'tai'")
+    times = choice("times", times, (None, "utc", "tai"))
     if isinstance(body, memoryview):
         body = bytes(body)
     try:

@@ -19,8 +19,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..arguments import shown
 from ..errors import RecordSetError
-from ..series import Kind
+from ..series import Kind, as_list
 from ..times import DrmsTime, format_duration, is_time_key, parse_duration, parse_time, utc
 from .filters import read_filter
 from .grammar import FatalSetError, FilterKind, KeyFilter, RawFilter
@@ -45,10 +46,10 @@ def series_name(name: str) -> str:
     RecordSetError
         For what cannot be one.
     """
-    text = str(name).strip()
+    text = name.strip() if isinstance(name, str) else ""
     if not _SERIES.fullmatch(text):
         raise RecordSetError(
-            f"{name!r} is no series name: it has the form namespace.name, as in hmi.M_720s, and no brackets"
+            f"{shown(name)} is no series name: it has the form namespace.name, as in hmi.M_720s, and no brackets"
         )
     if len(text) > 63:
         raise RecordSetError(f"{name!r} has {len(text)} characters: the server takes series names of at most 63")
@@ -66,8 +67,7 @@ def segment_names(segments: str | Iterable[str] | None) -> tuple[str, ...] | Non
     """
     if segments is None:
         return None
-    names = re.split(r"\s*,\s*", segments.strip(" {}")) if isinstance(segments, str) else [str(s) for s in segments]
-    names = [name for name in names if name]
+    names = as_list(segments.strip(" {}") if isinstance(segments, str) else segments) or []
     for name in names:
         if not _SEGMENT.fullmatch(name):
             raise RecordSetError(f"{name!r} is no segment name: letters, digits and underscores, at most 31")

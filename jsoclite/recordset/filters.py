@@ -24,6 +24,7 @@ from .grammar import (
     First,
     KeyFilter,
     Last,
+    OutOfRangeError,
     Range,
     RawFilter,
     RecnumFilter,
@@ -70,6 +71,7 @@ class ValueReader:
         self.text, self.at, self.kind, self.slotted, self.bits = text, at, kind, slotted, bits
         self.generic_slots = generic_slots
         self.marks: list[Mark] = []
+        self.beyond = ""  # an integer that the key cannot hold
         self._item = 0
         self._scan: Callable[[], tuple[Value, int] | None] = getattr(self, _SCANNERS[kind])
 
@@ -260,12 +262,12 @@ class ValueReader:
         if self.bits == 64:
             number = max(-limit, min(number, limit - 1))
         elif digits[1:2] in ("x", "X"):
-            if number > 2 * limit - 1:
-                return None
-            number = (number + limit) % (2 * limit) - limit
+            if number < 2 * limit:
+                return (number + limit) % (2 * limit) - limit, match.end()
+            self.beyond = match[0]
         elif not -limit <= number < limit:
-            return None
-        return number, match.end()
+            self.beyond = match[0]
+        return None if self.beyond else (number, match.end())
 
     def _real(self) -> tuple[Value, int] | None:
         if self._missing():
@@ -379,11 +381,15 @@ def read_marked(
     try:
         items = reader.slot_items() if reader.peek() == "#" else reader.value_items()
     except ReadError as error:
+        if reader.beyond:
+            raise _beyond(reader, raw, headless=True) from None
         if slotted or (not error.syntax and reader.text[start:].lstrip(" ").startswith("]")):
             raise FatalSetError(
                 f"{error.message}; this kills the server program", *_around(raw, error.position)
             ) from None
         raise RecordSetError(error.message, *_around(raw, error.position)) from None
+    if reader.beyond:  # the end of a range, at which the program only loses its place
+        raise _beyond(reader, raw, headless=False)
     _expect_end(reader, raw)
     return KeyFilter(match[1] if match else None, items), tuple(reader.marks)
 
@@ -439,6 +445,14 @@ def read_sql(raw: RawFilter) -> SqlFilter:
             out.append(char)
             at += 1
     raise RecordSetError(f"the filter does not end in {mark}]", *_around(raw, len(source) - 1))
+
+
+def _beyond(reader: ValueReader, raw: RawFilter, *, headless: bool) -> OutOfRangeError:
+    limit = 1 << (reader.bits - 1)
+    message = f"{reader.beyond.strip()} is out of range for a key that holds integers from {-limit} to {limit - 1}"
+    error = OutOfRangeError(message, *_around(raw, reader.at))
+    error.headless = headless
+    return error
 
 
 def _around(raw: RawFilter, position: int) -> tuple[str, int]:

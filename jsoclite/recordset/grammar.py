@@ -21,6 +21,17 @@ class FatalSetError(RecordSetError):
     """A record set that kills the server program: its client would see an empty HTTP 500."""
 
 
+class OutOfRangeError(RecordSetError):
+    """
+    An integer that its key cannot hold.
+
+    Where a value begins with it (`headless`) the server program prints ``ERROR`` where the header of its answer should
+    be, and a web server passes on an HTTP 500.
+    """
+
+    headless = False
+
+
 class Missing(enum.Enum):
     """The value `DRMS_MISSING_VALUE`: '' of strings, the type's minimum of integers, NaN of reals."""
 

@@ -25,6 +25,7 @@ from .grammar import (
     First,
     KeyFilter,
     Last,
+    OutOfRangeError,
     Range,
     RawFilter,
     Single,
@@ -89,23 +90,14 @@ def refuse(elements: Sequence[Element], info: SeriesInfo) -> None:
             key, _ = _find(keys, name, position)
             position += name is None
             if raw.kind is FilterKind.KEY and key is not None:
-                _check_range(raw, key)
                 try:
                     read_filter(raw, key.kind, key.slotted, bits=key.bits, generic_slots=key.generic_slots)
                 except FatalSetError:
                     raise
+                except OutOfRangeError as error:
+                    raise RecordSetError(f"{key.name}: {error}") from None
                 except RecordSetError:
                     pass  # the server answers this one, with an error of its own
-
-
-def _check_range(raw: RawFilter, key: Key) -> None:
-    if key.kind is not Kind.INTEGER or not key.bits:
-        return
-    most = 2 ** (key.bits - 1)
-    for number in re.findall(r"(?<![\w.#])[0-9]+(?![\w.])", raw.text.partition("=")[2] or raw.text):
-        if int(number) > most:
-            holds = f"which holds integers from {-most} to {most - 1}"
-            raise RecordSetError(f"[{raw.text}]: {number} is out of range for {key.name}, {holds}")
 
 
 def _keys(info: SeriesInfo) -> list[Key]:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from ..arguments import shown
 from ..errors import RecordSetError, UnknownName
 from ..series import SeriesInfo, check_names, find_prime_key, prime_time_key, without_time
 from .build import apart, key_filter, read_by_look, segment_names, series_name, time_filter, wavelengths
@@ -178,7 +179,12 @@ class RecordSet:
         if isinstance(text, cls):
             return text
         if not isinstance(text, str):
-            raise RecordSetError(f"{text!r} is no record set: give a string such as 'hmi.M_720s[2014.01.01_TAI/1h]'")
+            hint = "give a string such as 'hmi.M_720s[2014.01.01_TAI/1h]'"
+            if hasattr(text, "iloc"):
+                hint = "these rows are what it holds; df.jsoc.record_sets() names them in record sets"
+            elif isinstance(text, list | tuple):
+                hint = "query each and use pandas.concat, or join sets of one series: ','.join(…)"
+            raise RecordSetError(f"{shown(text)} is no record set: {hint}")
         elements = check(braces_for_angles(text))
         self = cls.__new__(cls)
         last = len(elements) - 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import shown
 from ..errors import RecordSetError
 from ..times import is_time_key
 from .build import is_time_value, listed, number_text, time_text
@@ -175,7 +176,7 @@ def where_text(where: Any) -> str | None:
     ):
         where = [where]
     elif not isinstance(where, Sequence):
-        raise RecordSetError(f"where={where!r}: write SQL, a mapping, or a list of conditions")
+        raise RecordSetError(f"where={shown(where)}: write SQL, a mapping, or a list of conditions")
     if len(where) == 1 and isinstance(where[0], str):
         return sql_text(where[0])
     parts = []

@@ -203,7 +203,8 @@ def send_file(file: File, request: Request, *, ranges: bool = True) -> Response:
     headers = {"Content-Type": file.media, "Last-Modified": modified, "ETag": etag}
     if ranges:
         headers["Accept-Ranges"] = "bytes"
-    if _matches(request.headers.get("if-none-match"), etag):
+    unchanged, since = request.headers.get("if-none-match"), request.headers.get("if-modified-since")
+    if _matches(unchanged, etag) or (unchanged is None and since and file.modified < _seconds(since, -1.0) + 1):
         return Response(304, b"", {"ETag": etag, "Last-Modified": modified})
     wanted = _RANGE.match(request.headers.get("range", "").replace(" ", "")) if ranges else None
     if wanted is None or not any(wanted.groups()) or not _still(request.headers.get("if-range"), etag, file.modified):
@@ -229,10 +230,15 @@ def _still(condition: str | None, etag: str, modified: float) -> bool:
         return True
     if condition.startswith(('"', "W/")):
         return False
+    return _seconds(condition, -1.0) == int(modified)
+
+
+def _seconds(date: str, otherwise: float) -> float:
+    """Unix time of an HTTP date."""
     try:
-        return int(parsedate_to_datetime(condition).timestamp()) == int(modified)
+        return parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError, OverflowError):
-        return False
+        return otherwise
 
 
 def join(chunks: Iterable[bytes], limit: int = 65536) -> Iterator[bytes]:

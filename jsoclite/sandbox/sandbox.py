@@ -15,6 +15,8 @@ from functools import cache
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
+from ..arguments import whole
+from ..errors import JsocError, RecordSetError
 from .catalog import storage
 from .exports import Staging
 from .messages import MAX_LOGGED, MAX_VALUE, LoggedRequest, Request, Response, line
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     import jsoclite
 
     from .catalog import tables
+
+#: Seconds of the sandbox's own clock in one of ours.
+FAST: Final = 30.0
 
 
 class Sandbox:
@@ -39,17 +44,18 @@ class Sandbox:
     catalog : path or Catalog, optional
         Directory with ``SERIES.definition.json``, ``SERIES.records.jsonl`` and ``sums.jsonl``, or a catalogue object;
         without one the well-known series of HMI, AIA, MDI and IRIS for the whole mission, whose images are small
-        whatever their definitions say (256 pixels a side where the archive's have 4096).
+        whatever their definitions say (256 pixels a side where the archive's have 4096), but for `pixels`.
     port : int
         Port to listen on, 0 for any free one.
     email : str or iterable of str
         Addresses that may export; `check_email` of others is False.
     staging_s : float
-        Seconds that an export takes; ``math.inf`` for until ``sandbox.staging.finish()``.
+        Seconds of `clock` that an export takes; ``math.inf`` for until ``sandbox.staging.finish()``.
     faults : iterable of Fault or str
         What goes wrong, see `Fault`.
-    clock : callable
-        Unix time; a test may step it by hand.
+    clock : callable, optional
+        Unix time; a test may step it by hand. By default a fast one, thirty times as fast from the start on as
+        ``time.time``, so that the minute of an export takes two seconds.
     pending_limit, host_limit : int
         Pending export requests that an address and a host may have, 0 for any number.
     record_limit : int
@@ -64,6 +70,9 @@ class Sandbox:
     ages : bool
         Whether the computed catalogue is what there was at the time of `clock`: a record is there a day after its time,
         and what was made anew is so forty days after it, under a new record number.
+    pixels : int
+        Width of the computed catalogue's full-disk images: 256, 512, 1024, 2048 or 4096, but no more than their
+        definitions say. Patches and charts stay small.
     log : callable, optional
         Called with one line of text for each request; addresses are left out.
 
@@ -81,7 +90,7 @@ class Sandbox:
     Raises
     ------
     RecordSetError
-        If the catalogue cannot be read, or a fault is not one.
+        If the catalogue cannot be read, a fault is not one, or there are no images of so many pixels.
 
     Examples
     --------
@@ -96,9 +105,9 @@ class Sandbox:
         *,
         port: int = 0,
         email: str | Iterable[str] = "demo@example.com",
-        staging_s: float = 2.0,
+        staging_s: float = 60.0,
         faults: Iterable[Fault | str] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         pending_limit: int = 1,
         host_limit: int = 10,
         record_limit: int = 75_000,
@@ -106,10 +115,12 @@ class Sandbox:
         size_limit_mb: int = 100_000,
         max_connections: int = 128,
         ages: bool = False,
+        pixels: int = 256,
         log: Callable[[str], object] | None = None,
     ) -> None:
         from .engine import Engine
 
+        clock = clock or _fast_clock()
         addresses = [email] if isinstance(email, str) else list(email)
         self.email = addresses[0] if addresses else ""
         self.requests: deque[LoggedRequest] = deque(maxlen=MAX_LOGGED)
@@ -117,12 +128,16 @@ class Sandbox:
         self.addresses = Addresses(addresses, clock)
         self.staging = Staging(clock, staging_s, pending_limit=pending_limit, host_limit=host_limit)
         self._faults = Faults(faults)
-        series = _mission(clock) if ages and catalog is None else _catalog(catalog)
+        if pixels not in (256, 512, 1024, 2048, 4096):
+            raise RecordSetError(
+                f"pixels={pixels}: images are 256, 512, 1024, 2048 or 4096 pixels wide; name one of these"
+            )
+        series = _mission(clock if ages else None, pixels) if catalog is None else _catalog(catalog)
         engine = Engine(series, record_limit=record_limit, shadow=shadow)
         sums = storage.Sums(series)
         fetch = Fetch(engine, sums, self.staging, self.addresses, Limits(megabytes=size_limit_mb))
         self._app = App(engine, sums, fetch, self.addresses, self._faults, self.email)
-        self._port, self._max_connections, self._log = port, max_connections, log
+        self._port, self._max_connections, self._log = whole("port", port, 0, 65535), max_connections, log
         self._server: HttpServer | None = None
         self._finalizer: Any = None  # a weakref.finalize, which takes parameters in type checkers only
         self._current, self._counting = threading.local(), threading.Lock()
@@ -132,7 +147,7 @@ class Sandbox:
         """
         Listen; returns the sandbox itself. Ends with `stop`, or with the process.
 
-        Keep the sandbox in a variable: one that nothing refers to is stopped.
+        Keep the sandbox, or a client of it, in a variable: one that nothing refers to is stopped.
 
         Examples
         --------
@@ -154,7 +169,13 @@ class Sandbox:
                 if sandbox:
                     sandbox._sent(sent)
 
-            server = HttpServer(handle, self._port, max_connections=self._max_connections, done=done)
+            try:
+                server = HttpServer(handle, self._port, max_connections=self._max_connections, done=done)
+            except OSError as error:
+                said = (
+                    f"port {self._port} cannot be had ({error.strerror}): choose another one, or 0 for any that is free"
+                )
+                raise JsocError(said) from error
             server.start()
             self._server = server
             self._finalizer = weakref.finalize(self, server.stop)
@@ -193,7 +214,7 @@ class Sandbox:
 
         Raises
         ------
-        RuntimeError
+        JsocError
             If it is not started.
 
         Examples
@@ -203,7 +224,7 @@ class Sandbox:
         http://127.0.0.1:.../
         """
         if self._server is None:
-            raise RuntimeError("the sandbox is not started; use 'with Sandbox() as sandbox:' or sandbox.start()")
+            raise JsocError("the sandbox is not started; use 'with Sandbox() as sandbox:' or sandbox.start()")
         return f"http://127.0.0.1:{self._server.port}/"
 
     @property
@@ -233,7 +254,9 @@ class Sandbox:
         """
         import jsoclite  # the one way back, as any user takes it
 
-        return jsoclite.Client(self.url, **({"email": self.email} | options))  # type: ignore[no-any-return, attr-defined, unused-ignore]
+        client = jsoclite.Client(self.url, **({"email": self.email} | options))  # type: ignore[attr-defined, unused-ignore]
+        weakref.finalize(client, id, self)  # which keeps the sandbox as long as there is the client
+        return client  # type: ignore[no-any-return, unused-ignore]
 
     def drms_config(self, name: str = "sandbox") -> dict[str, str]:
         """
@@ -352,26 +375,35 @@ class Sandbox:
             self._log(line(logged))
 
 
-def _catalog(catalog: str | PathLike[str] | tables.Catalog | None) -> tables.Catalog:
+def _fast_clock() -> Callable[[], float]:
+    start = time.time()
+    return lambda: start + FAST * (time.time() - start)
+
+
+def _catalog(catalog: str | PathLike[str] | tables.Catalog) -> tables.Catalog:
     from .catalog import StoredCatalog, tables
 
-    if catalog is None:
-        return _mission()
     return catalog if isinstance(catalog, tables.Catalog) else StoredCatalog(str(catalog))
 
 
 @cache
-def _mission(now: Callable[[], float] | None = None) -> tables.Catalog:
+def _mission(now: Callable[[], float] | None, pixels: int) -> tables.Catalog:
     """The computed catalogue; without `now` it never changes: all sandboxes share one and what it has worked out."""
     from .mission import MissionCatalog
     from .sun import segment_file
 
-    return MissionCatalog(segment_file, now)
+    return MissionCatalog(segment_file, now, pixels)
 
 
 _GREETING: Final = """\
+export http_proxy={url} HTTP_PROXY={url}
+
 jsoclite sandbox: an embedded JSOC at {url}
-Nothing here is measured data. Registered address for exports: {email}. Stop with Ctrl-C.
+Nothing here is measured data; computed full-disk images are {pixels} pixels wide, JSOC's 4096.
+Registered address for exports: {email}. Stop with Ctrl-C.
+
+In a shell where the first line was run, this is http://jsoc.stanford.edu for any program: scripts of drms, sunpy and
+curl run unchanged (those of drms with email="{email}"). Without it:
 
   jsoclite   client = jsoclite.Client("{url}", email="{email}")
              or in the shell: export JSOCLITE_SERVER={url} JSOC_EMAIL={email}
@@ -379,7 +411,6 @@ Nothing here is measured data. Registered address for exports: {email}. Stop wit
                  cgi_show_series="show_series", cgi_jsoc_info="jsoc_info", cgi_jsoc_fetch="jsoc_fetch",
                  cgi_check_address="checkAddress.sh", http_download_baseurl="{url}")
              client = drms.Client(config, email="{email}")
-  sunpy      drms.config._server_configs["jsoc"] = config, before the first query with attrs.jsoc
   curl       curl "{url}cgi-bin/ajax/jsoc_info?op=rs_summary&ds=hmi.M_720s%5B2014.01.01_TAI/1d%5D"
 """
 
@@ -389,8 +420,10 @@ def serve(
     *,
     catalog: str | PathLike[str] | None = None,
     email: str = "demo@example.com",
-    staging_s: float = 2.0,
+    staging_s: float = 60.0,
     faults: Iterable[Fault | str] = (),
+    pixels: int = 256,
+    clock: Callable[[], float] | None = None,
     verbose: bool = False,
     until: threading.Event | None = None,
 ) -> None:
@@ -401,7 +434,7 @@ def serve(
     ----------
     port : int
         Port to listen on, 0 for any free one.
-    catalog, email, staging_s, faults
+    catalog, email, staging_s, faults, pixels, clock
         As for `Sandbox`.
     verbose : bool
         Whether to log each request on standard error.
@@ -415,9 +448,18 @@ def serve(
     until = until or threading.Event()
     log_to = tell if verbose else None
     with (
-        Sandbox(catalog, port=port, email=email, staging_s=staging_s, faults=faults, log=log_to) as sandbox,
+        Sandbox(
+            catalog,
+            port=port,
+            email=email,
+            staging_s=staging_s,
+            faults=faults,
+            clock=clock,
+            pixels=pixels,
+            log=log_to,
+        ) as sandbox,
         contextlib.suppress(KeyboardInterrupt),
     ):
-        print(_GREETING.format(url=sandbox.url, email=sandbox.email), flush=True)
+        print(_GREETING.format(url=sandbox.url, email=sandbox.email, pixels=pixels), flush=True)
         while not until.wait(3600):
             pass

@@ -24,8 +24,9 @@ from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 import requests
 from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
 
+from ..arguments import shown
 from ..display import clean, redact
-from ..errors import ServerError
+from ..errors import ArgumentError, ServerError
 from . import _drms, limits
 from ._drms import ServerConfig
 from .reply import Reply, not_json
@@ -58,21 +59,23 @@ def resolve_server(server: str | ServerConfig) -> ServerConfig:
     ValueError
         If it is neither.
     """
+    if not isinstance(server, str) and not hasattr(server, "to_dict"):
+        raise ArgumentError(f"server={shown(server)}: write 'jsoc', 'sandbox', a URL or a drms.ServerConfig")
     if not isinstance(server, str):
         entries = server.to_dict().items()
         return ServerConfig({name: _bare(value)[0] if isinstance(value, str) else value for name, value in entries})
     if "://" in server:
         parts = urlsplit(server)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:  # a port may raise, too
-            raise ValueError(f"server {redact(server)!r} is no http or https URL")
+            raise ArgumentError(f"server {redact(server)!r} is no http or https URL")
         base = _bare(server if server.endswith("/") else server + "/")[0]
         return _drms.config(base, parts.netloc.rpartition("@")[2])
     try:
         return _drms.registered(server)
     except KeyError:
         if "@" in server:
-            raise ValueError("an e-mail address is no server: write Client(email=…)") from None
-        raise ValueError(
+            raise ArgumentError("an e-mail address is no server: write Client(email=…)") from None
+        raise ArgumentError(
             f"unknown server {server!r}: write 'jsoc', 'sandbox', the name of a server registered with drms, "
             "or a URL such as 'http://jsoc.stanford.edu/'"
         ) from None

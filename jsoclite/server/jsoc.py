@@ -21,8 +21,8 @@ import contextlib
 import datetime as dt
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, quote_plus, urljoin
 
 from ..errors import UNFIT, QueryError, ServerError, UnknownSeries
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from .reply import Reply
     from .retry import Clock
 
+
+T = TypeVar("T")
 
 #: What JSOC calls its export requests (GetJsocRequestID.c).
 REQUEST_ID = re.compile(r"JSOC_\d{8}_\d+(?:_[A-Z]+)*")
@@ -65,6 +67,7 @@ class Jsoc:
         self.transport = transport
         self._asked: deque[float] = deque(maxlen=PER_MINUTE)
         self._kept = Definitions(transport.server.url_jsoc_info) if cache else None
+        self._of_sandbox = False
 
     @property
     def server(self) -> ServerConfig:
@@ -125,7 +128,10 @@ class Jsoc:
             If there is none; similar names are looked up for the text.
         """
         if not re.fullmatch(r"[A-Za-z]\w*\.\w+", name):
-            raise UnknownSeries(f"{name!r} is no series name; they look like hmi.M_720s", record_set=name)
+            hint = "they look like hmi.M_720s"
+            if REQUEST_ID.match(name):
+                hint = f"it is an export request: client.attach({name!r})"
+            raise UnknownSeries(f"{name!r} is no series name; {hint}", record_set=name)
 
         # the server answers in any case; its own spelling is in the names of records
         def shape(body: Any) -> SeriesInfo:
@@ -147,9 +153,20 @@ class Jsoc:
             raise UnknownSeries(f"there is no series {name}.{self._similar(name)}", record_set=name)
         made = answer.checked(shape)
         answer.checked(lambda _: (made.keywords, made.segments, made.links))  # drms reads them when they are asked for
-        if self._kept is not None and answer.server != "jsoclite-sandbox":
-            self._kept.write(name, reply)
+        self.remember(name, reply)
         return made
+
+    def remember(self, name: str, value: Any) -> None:
+        """Keep something for a day, where things are kept; nothing of a sandbox."""
+        if self._kept is not None and not self._of_sandbox:
+            self._kept.write(name, value)
+
+    def recall(self, name: str, read: Callable[[Any], T]) -> T | None:
+        """Return what was kept as `read` makes it; None where there is none, or it does not fit."""
+        if self._kept is not None and (found := self._kept.read(name)) is not None:
+            with contextlib.suppress(*UNFIT):
+                return read(found[0])
+        return None
 
     def _struct(self, series: str) -> Reply:
         return self._info({"op": "series_struct", "ds": series}, most=limits.DEFINITION)
@@ -162,9 +179,9 @@ class Jsoc:
             return " Look at Client.series()."
         return nearest_names(name, listed) or " Look at Client.series()."
 
-    def rs_summary(self, record_set: str) -> Any:
-        """Return the number of records of a set."""
-        return self._info({"op": "rs_summary", "ds": record_set}, most=limits.SMALL).checked(_count)
+    def rs_summary(self, record_set: str, *, again: bool = True) -> Any:
+        """Return the number of records of a set; `again` as for `rs_list`."""
+        return self._info({"op": "rs_summary", "ds": record_set}, most=limits.SMALL, again=again).checked(_count)
 
     def rs_list(
         self,
@@ -177,6 +194,7 @@ class Jsoc:
         full: bool = False,
         limit: int | None = None,
         retries: int | None = None,
+        again: bool = True,
     ) -> Reply:
         """
         List the records of a set; the answer is not decoded, because it can be long.
@@ -195,6 +213,8 @@ class Jsoc:
             The first records, or the last ones if it is negative.
         retries : int, optional
             Fewer or more than usual.
+        again : bool
+            Whether to ask once more where a script around the program refuses.
         """
         params = {"op": "rs_list", "ds": record_set, "key": ",".join(keywords)}
         params |= {"seg": ",".join(segments)} if segments else {}
@@ -206,7 +226,7 @@ class Jsoc:
         values = abs(limit or 0) * (len(keywords) + len(segments) + len(links) + 1)
         wide = {"**ALL**", "**NONE**"}.intersection(keywords, segments, links)
         most = limits.SMALL + limits.VALUE * values if values and not wide else limits.LARGEST_REPLY
-        return self._info(params, retries=retries, most=min(most, limits.LARGEST_REPLY))
+        return self._info(params, retries=retries, most=min(most, limits.LARGEST_REPLY), again=again)
 
     def records(
         self, record_set: str, keywords: Sequence[str], segments: Sequence[str] = (), *, full: bool = False
@@ -215,11 +235,17 @@ class Jsoc:
         return self.rs_list(record_set, keywords, segments, full=full).checked(_records)
 
     def _info(
-        self, params: Mapping[str, str], *, retries: int | None = None, most: int = limits.LARGEST_REPLY
+        self,
+        params: Mapping[str, str],
+        *,
+        retries: int | None = None,
+        most: int = limits.LARGEST_REPLY,
+        again: bool = True,
     ) -> Reply:
         """Ask jsoc_info; a status that is none of its own, but of a script around it, is asked about once more."""
         reply = self.transport.ask(self.server.url_jsoc_info, params, retries=retries, most=most)
-        if len(reply.content) > LONGEST_REFUSAL or reply.data.get("status") in (0, 1):
+        self._of_sandbox = reply.server == "jsoclite-sandbox"
+        if not again or len(reply.content) > LONGEST_REFUSAL or reply.data.get("status") in (0, 1):
             return reply
         self.clock.sleep(AGAIN_S)
         self.pace()

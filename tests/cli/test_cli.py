@@ -205,6 +205,11 @@ def test_every_command_has_help(capsys):
         assert max(map(len, out.splitlines())) <= 120
 
 
+def test_the_sandbox_has_images_of_certain_sizes(capsys):
+    assert main(["sandbox", "--pixels", "300"]) == 2
+    assert "pixels=300: images are 256, 512" in capsys.readouterr().err
+
+
 def test_the_server_may_be_named_after_the_command(sandbox, capsys):
     assert main(["count", "hmi.M_720s[2014.01.01_TAI/1d]", "--server", sandbox.url]) == 0
     assert capsys.readouterr().out == "120\n"

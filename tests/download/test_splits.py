@@ -3,7 +3,7 @@
 import pytest
 
 from jsoclite.download import plan as plans
-from jsoclite.errors import DownloadError
+from jsoclite.errors import DownloadError, ExportError
 from jsoclite.sandbox import Sandbox
 
 ROWS = "hmi.M_720s[2014.01.01_TAI/4h]{magnetogram}"  # 20 files of 0.12 MB
@@ -70,3 +70,39 @@ def test_steps_that_make_files_smaller_let_more_of_them_into_one(monkeypatch):
         rows = client.query(ROWS)
         client.export(rows, process=jsoclite.Rebin(0.5)).wait()
         assert taken(sandbox) == [16, 4]
+
+
+SETS = {
+    "a set": ROWS,
+    "two sets": f"{ROWS},hmi.M_720s[2014.01.03_TAI/2h]{{magnetogram}}",
+    "without segments": "hmi.M_720s[2014.01.01_TAI/4h]",
+    "rows": None,
+}
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["by bytes", "by status 3"])
+@pytest.mark.parametrize("name", SETS)
+def test_exports_that_are_too_large_are_split_as_downloads_are(tmp_path, monkeypatch, name, refused):
+    if not refused:
+        monkeypatch.setattr(plans, "MOST_BYTES", 7 * 4096**2)
+    with Sandbox(staging_s=0, size_limit_mb=1 if refused else 104_857) as sandbox, sandbox.client() as client:
+        rows = SETS[name] or client.query(ROWS)
+        names = client.query(SETS[name] or ROWS).index
+        export = client.export(rows, filename="{seriesname}.{recnum:%d}.{segment}").wait()
+        assert sorted(export.files.index) == sorted(names)
+        assert max(taken(sandbox)) <= (16 if refused else 7)
+        assert sum(taken(sandbox)) == len(names)
+        assert len(export) == len(export.ids) == len(taken(sandbox)) > 1
+        assert export.done
+        assert {one.filename for one in export} == {"{seriesname}.{recnum:%d}.{segment}"}
+        assert set(export.download(tmp_path).status) == {"downloaded"}
+        assert set(client.attach(*export.ids).download(tmp_path).status) == {"present"}
+
+
+def test_an_export_of_one_record_that_is_too_large_says_so():
+    with Sandbox(staging_s=0, size_limit_mb=0) as sandbox, sandbox.client() as client:
+        export = client.export("hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}")
+        with pytest.raises(ExportError, match="too large|status 3"):
+            export.wait()
+        assert len(export) == 2
+        assert sandbox.counts["exp_request"] == 3

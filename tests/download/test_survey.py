@@ -119,10 +119,17 @@ JOBS = {
 }  # fmt: skip
 
 
+def finished(directory):
+    """Return the record sets of the exports that JSOC has done for a directory."""
+    with Ledger(directory, write=False) as ledger:
+        return [one.record_set for one in ledger.requests(state=("done",))]
+
+
 @pytest.mark.parametrize("job", JOBS)
 def test_plan_and_result_agree(client, sandbox, tmp_path, job):
     rows, options = JOBS[job](client, tmp_path)
     before, files = len(sandbox.requests), sorted(tmp_path.iterdir())
+    earlier = finished(tmp_path)
     plan = client.plan(rows, tmp_path, **options)
     assert asked(sandbox, before, "exp_request") == []
     assert sorted(tmp_path.iterdir()) == files
@@ -134,6 +141,7 @@ def test_plan_and_result_agree(client, sandbox, tmp_path, job):
         assert status in became[route]
     new = done[done.status == "downloaded"].drop_duplicates("path")
     assert plan.bytes == pytest.approx(new.bytes.sum(), rel=0.02)
+    assert list(plan.requests) == finished(tmp_path)[len(earlier) :]
     assert len(plan.requests) == new.request_id.nunique()
     assert (plan.files.route == "export").sum() == done[done.status == "downloaded"].request_id.notna().sum()
     here = plan.files[plan.files.route == "here"]
@@ -144,6 +152,29 @@ def test_plan_and_result_agree(client, sandbox, tmp_path, job):
     assert (again.files.route == "here").sum() == done.status.isin(["downloaded", "present"]).sum()
     assert not again.requests
     assert again.bytes == 0
+
+
+WHEN = "2014-01-01T00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("rows", "step"),
+    [
+        (DAY := "hmi.M_720s[2014.01.01_TAI/36m]{magnetogram}", jsoclite.Rebin(0.25)),
+        (DAY, jsoclite.Rebin(0.5)),
+        (DAY, jsoclite.Resize(1.0)),
+        (DAY, jsoclite.Resize(2.0)),
+        (DAY, [jsoclite.Resize(2.0), jsoclite.Rebin(0.5)]),
+        ("aia.lev1_euv_12s[2014-01-01T00:00:00Z/24s][171]{image}", jsoclite.Rebin(0.25)),
+        (DAY, jsoclite.Cutout(center=(-300, 150), size=1200, t_ref=WHEN)),
+        ("mdi.fd_M_96m_lev182[2000.01.01_TAI/5h]", jsoclite.Cutout(center=(0, 0), size=1000, t_ref="2000-01-01")),
+    ],
+)
+def test_bytes_of_a_first_step_are_a_guess_that_is_told_and_not_far_off(client, tmp_path, rows, step):
+    plan = client.plan(rows, tmp_path, process=step, protocol="fits")
+    assert plan.sources["bytes"].startswith("a guess from")
+    done = client.download(plan, tmp_path)
+    assert 0.5 < plan.bytes / done.bytes.sum() < 2
 
 
 def test_scattered_rows_need_the_same_requests_as_their_export(client):

@@ -39,7 +39,7 @@ def times(figure):
 
 
 def legends(figure):
-    return [axes.texts[2].get_text() for axes in figure.axes]
+    return [axes.texts[2].get_text() for axes in figure.axes if len(axes.texts) > 2]
 
 
 def shown(figure, number=0):
@@ -288,6 +288,34 @@ def test_empty_and_constant_images_can_be_drawn():
     assert legends(figure)[1] == "20 everywhere"
 
 
+# -- axes and colour bars ----------------------------------------------------------------------------------------------
+
+
+def test_maps_have_axes(client):
+    rows = client.query("hmi.synoptic_mr_720s[2144]{synopMr}")
+    (axes,) = jsoclite.quicklook(rows, client=client).axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Carrington longitude [°]", "latitude [°]")
+    labels = {text.get_text(): text.get_position()[1] for text in axes.get_yticklabels()}
+    assert labels["30"] == pytest.approx(np.degrees(0.5))  # rows are even in the sine
+    assert [text.get_text() for text in axes.get_xticklabels()][-1] == "360"
+    assert axes.get_xlim() == pytest.approx((0, 360), abs=0.5)
+    (patch,) = jsoclite.quicklook("hmi.sharp_cea_720s[377][2011.02.15_TAI]", segments="Br", client=client).axes
+    assert patch.get_ylim() == pytest.approx((-26.5, -14.5), abs=0.1)
+    (disk,) = jsoclite.quicklook("hmi.M_720s[2014.01.01_TAI]", client=client).axes
+    assert not disk.axison
+
+
+def test_colour_bars_say_what_the_limits_were():
+    field = one_of(np.random.default_rng(1).normal(5, 40, (64, 64)), HMI, "magnetogram", unit="G")
+    image, flags = one_of(np.full((20, 20), 1000.0), AIA, exposure=2.0), one_of([[1, 2], [33, 34]] * 9, HMI, "bitmap")
+    figure = draw([field, image, flags], columns=None, note="", colorbar=True)
+    figure.canvas.draw()
+    bars = [[text.get_text() for text in axes.get_xticklabels()] for axes in figure.axes[1::2]]
+    assert bars == [["−200", "0", "200 G"], ["0", "50", "500 DN/s"], ["1", "2", "33", "34"]]
+    assert figure.axes[3].get_xticks()[1] > 0.2  # the fifth part of the light is more than a fifth of the colours
+    assert legends(figure) == []
+
+
 # -- which images ------------------------------------------------------------------------------------------------------
 
 
@@ -333,7 +361,7 @@ def test_synoptic_maps_keep_their_shape_and_tell_their_rotation(client, tmp_path
     assert titles(figure) == ["HMI synoptic magnetogram"]
     assert times(figure) == ["Carrington rotation 2145"]
     axes = figure.axes[0]
-    assert axes.get_aspect() == 1.0
+    figure.draw_without_rendering()
     box = axes.get_position()
     width, height = figure.get_size_inches()
     assert box.width * width / (box.height * height) == pytest.approx(2.5, rel=0.01)
@@ -454,13 +482,20 @@ def test_columns_can_be_asked_for():
     assert len({round(axes.get_position().x0, 6) for axes in figure.axes}) == 1
 
 
+@pytest.mark.parametrize("colorbar", [False, True])
+@pytest.mark.parametrize("frame", [None, (0.0, 360.0, -57.0, 57.0)])
 @pytest.mark.parametrize("count", [1, 2, 5, 12])
-def test_texts_do_not_overlap(count):
+def test_texts_do_not_overlap(count, frame, colorbar):
     one = one_of(np.ones((20, 20)), AIA)
-    one = Thumbnail(one.pixels, one.look, "", "HMI flattened continuum", "2014-01-01 00:00:00 UTC", "DN/s", None)
-    figure = draw([one] * count, columns=None, note="12 of 240 images")
-    figure.canvas.draw()
+    title, time = "HMI flattened continuum", "2014-01-01 00:00:00 UTC"
+    one = Thumbnail(one.pixels, one.look, "", title, time, "DN/s", None, frame, frame is not None)
+    figure = draw([one] * count, columns=None, note="12 of 240 images", colorbar=colorbar)
+    figure.draw_without_rendering()
     boxes = [text.get_window_extent() for axes in figure.axes for text in axes.texts]
+    for axes in figure.axes:
+        if axes.axison:
+            marks = [axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()]
+            boxes += [text.get_window_extent() for text in marks if text.get_text()]
     boxes += [text.get_window_extent() for text in figure.texts]
     page = figure.bbox
     for number, box in enumerate(boxes):

@@ -1,5 +1,6 @@
 """Queries over the server's limits come back whole and in order."""
 
+import catalogs
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from jsoclite.errors import QueryError, ServerError, TooMany
 from jsoclite.query import parts
 from jsoclite.query import query as queries
 from jsoclite.sandbox import Fault, Sandbox
+from jsoclite.sandbox.catalog.catalog import Catalog
 
 DAY = "hmi.sharp_cea_720s[][2014.01.01_TAI/1d]"
 MANY = 200_000
@@ -113,7 +115,7 @@ def test_any_set_is_whole_and_in_order_whatever_the_limit(catalog, hand_clock, l
 
 
 def test_texts_alone_are_cut_by_record_number(catalog, hand_clock):
-    """Which JSOC refuses where there is a shadow table; then the server's words are told."""
+    """Which JSOC refuses of conditions where there is a shadow table; then the server's words are told."""
     for shadow in (False, True):
         with Sandbox(catalog, record_limit=30, shadow=shadow) as sandbox, sandbox.client() as client:
             client._clock = hand_clock.clock
@@ -122,6 +124,23 @@ def test_texts_alone_are_cut_by_record_number(catalog, hand_clock):
                     client.query("our.names[? NUM < 50 ?]", keywords="NUM")
             else:
                 assert client.query("our.names[? NUM < 50 ?]", keywords="NUM").NUM.tolist() == list(range(50))
+
+
+@pytest.mark.parametrize("shadow", [False, True])
+@pytest.mark.parametrize("record_set", ["our.names", "our.names[]", "our.mixed[]", "our.mixed[3][]"])
+@pytest.mark.parametrize("limit", [None, 50, -50])
+def test_texts_without_a_condition_are_cut_by_record_number_everywhere(hand_clock, shadow, record_set, limit):
+    """Of the versions that record numbers name, too, the newest count."""
+    rows = [{"recnum": n + 1, "camera": 3, "name": f"n{n % 150:05d}", "num": n} for n in range(200)]
+    keys = [catalogs.keyword("CAMERA", "int"), catalogs.keyword("NAME", "string"), catalogs.keyword("NUM", "int")]
+    primes = {"our.names": "NAME", "our.mixed": "CAMERA, NAME"}
+    made = Catalog([catalogs.series(name, prime, keys, rows) for name, prime in primes.items()])
+    with Sandbox(made, record_limit=30, shadow=shadow) as sandbox, sandbox.client() as client:
+        client._clock = hand_clock.clock
+        df = client.query(record_set, keywords="NUM", limit=limit)
+        newest = [n + 150 if n < 50 else n for n in range(150)]
+        assert df.NUM.tolist() == (newest if limit is None else newest[:limit] if limit > 0 else newest[limit:])
+        assert sandbox.counts["query"] < 30
 
 
 @pytest.mark.parametrize("shadow", [False, True])
@@ -144,6 +163,19 @@ def test_limit_of_a_condition_on_prime_keys(catalog, hand_clock, record_set, lim
         assert len(whole) > 20
         df = client.query(record_set, keywords="NUM", limit=limit)
         assert_frame_equal(df, whole.iloc[:limit] if limit > 0 else whole.iloc[limit:])
+
+
+@pytest.mark.parametrize("record_limit", [75_000, 20])
+@pytest.mark.parametrize("shadow", [False, True])
+@pytest.mark.parametrize(
+    "record_set", ["our.harps[][$]", "our.harps[#^][]", "our.pairs[$][10-59]", "our.harps[HARPNUM=^]"]
+)
+def test_last_records_of_a_first_or_last_value_are_in_order(catalog, hand_clock, record_set, shadow, record_limit):
+    """With a shadow table the server lists them backwards."""
+    with Sandbox(catalog, shadow=shadow, record_limit=record_limit) as sandbox, sandbox.client() as client:
+        client._clock = hand_clock.clock
+        whole = client.query(record_set, keywords="NUM")
+        assert_frame_equal(client.query(record_set, keywords="NUM", limit=-5), whole.iloc[-5:])
 
 
 def test_limit_with_several_elements_is_about_each(catalog):
@@ -222,6 +254,31 @@ def test_whatever_is_too_much_for_the_program_around_jsoc_info(hand_clock, recor
         assert hits <= 25 * ((hand_clock.time - when) / 60 + 1) + 4 * 4
 
 
+@pytest.mark.parametrize("shadow", [False, True])
+def test_a_set_that_nobody_can_count_costs_few_questions(hand_clock, shadow):
+    """It took 1,100 with a shadow table, 400 without, and as many again for its count."""
+    with Sandbox(shadow=shadow) as sandbox, sandbox.client() as client:
+        client._clock = hand_clock.clock
+        whole = client.query(DAY, keywords="T_REC")
+        assert len(whole) == 1364
+        sandbox.add_fault("too-many", "query", status=6, error="child exited with 137", records=100)
+        for ask, most in ((client.query, 30), (client.count, 30), (lambda ds: pd.concat(client.stream(ds)), 140)):
+            before = sandbox.counts["query"]
+            found = ask(DAY)
+            assert found == 1364 if isinstance(found, int) else list(found.index) == list(whole.index)
+            assert sandbox.counts["query"] - before <= most
+        assert list(client.query(DAY, limit=-150).index) == list(whole.index[-150:])
+
+
+def test_a_set_that_nobody_can_count_is_refused_when_it_gets_too_many(hand_clock, monkeypatch):
+    monkeypatch.setattr(queries.Queries, "MANY", 500)
+    fault = Fault("too-many", "query", status=6, error="child exited with 137", records=100)
+    with Sandbox(faults=[fault]) as sandbox, sandbox.client() as client:
+        client._clock = hand_clock.clock
+        with pytest.raises(TooMany, match="has 5.. records"):
+            client.query(DAY)
+
+
 def test_what_fails_even_for_one_record_is_told_in_the_servers_words(hand_clock):
     fault = Fault("status", "query", match="rs_list", status=6, error="'latin-1' codec can't decode byte 0xc5")
     with Sandbox(faults=[fault]) as sandbox, sandbox.client() as client:
@@ -248,10 +305,10 @@ def test_a_cut_answer_is_noticed(monkeypatch, whole):
     with Sandbox() as sandbox, sandbox.client() as client:
         real = queries.Queries._rs_list
 
-        def cut(self, rs, keys, segs, links, limit, *, patient):
+        def cut(self, rs, keys, segs, links, limit, **options):
             if "? " not in str(rs) and limit is None:
                 limit = 300
-            return real(self, rs, keys, segs, links, limit, patient=patient)
+            return real(self, rs, keys, segs, links, limit, **options)
 
         monkeypatch.setattr(queries.Queries, "_rs_list", cut)
         monkeypatch.setattr(parts, "SIZES", (250, 10))
@@ -260,8 +317,8 @@ def test_a_cut_answer_is_noticed(monkeypatch, whole):
 
 def test_pieces_that_do_not_add_up_are_an_error(monkeypatch):
     with Sandbox(record_limit=400) as small, small.client() as client:
-        size = queries.Queries.size
-        monkeypatch.setattr(queries.Queries, "size", lambda self, rs: size(self, rs) + 1)
+        told = queries.Queries._told
+        monkeypatch.setattr(queries.Queries, "_told", lambda self, rs: told(self, rs) + 1)
         with pytest.raises(QueryError, match="meanwhile"):
             client.query(DAY)
 

@@ -170,20 +170,8 @@ def test_latest(client, gappy):
     everything = gappy.query("hmi.sharp_cea_720s", keywords="T_REC,HARPNUM")
     newest = gappy.latest("hmi.sharp_cea_720s", keywords="T_REC")
     assert newest.time.iloc[0] == everything.time.max()
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(ValueError, match="n=0: it is a whole number, 1 or more"):
         client.latest("hmi.M_720s", 0)
-
-
-def test_harps_and_back(client):
-    df = client.harps(11158)
-    assert df.HARPNUM.tolist() == [377]
-    assert df.NOAA_AR.tolist() == [11158]
-    assert df["first"].iloc[0] < pd.Timestamp("2011-02-15", tz="UTC") < df["last"].iloc[0]
-    back = client.harps(harpnum=377)
-    assert 11158 in back.NOAA_ARS.iloc[0]
-    assert client.harps(99999).empty
-    with pytest.raises(ValueError, match="either"):
-        client.harps()
 
 
 def test_keyword_sets(client):

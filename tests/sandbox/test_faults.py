@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import math
+import socket
 from functools import cache
 from urllib.parse import urlencode
 
@@ -228,10 +230,36 @@ def test_expired_exports(sandbox):
     assert export(sandbox)["requestid"] != id
 
 
+def test_questions_that_are_too_large_leave_a_programs_complaint(sandbox):
+    sandbox.add_fault("too-many", "query", records=4)
+    answer = json.loads(get(sandbox, QUERY)[1])
+    assert answer["status"] == 6
+    assert "out of memory for query result" in answer["error"]
+    assert json.loads(get(sandbox, QUERY.replace("1h", "24m"))[1])["count"] <= 4
+
+
+def test_a_socket_that_hangs_hangs_until_the_sandbox_stops(sandbox):
+    sandbox.add_fault("stall", "query", nth=1, seconds=math.inf)
+    with socket.create_connection(("127.0.0.1", int(sandbox.url[:-1].rpartition(":")[2]))) as connection:
+        connection.sendall(f"GET {QUERY} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        while not sum(sandbox.fault_hits().values()):
+            pass
+        connection.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        sandbox.stop()
+        connection.settimeout(20)
+        with contextlib.suppress(ConnectionError):
+            assert connection.recv(1) == b""
+
+
 def test_a_full_disk_fails_the_export(sandbox):
     sandbox.add_fault("disk-full", "exp_request", nth=1)
     id = export(sandbox)["requestid"]
     assert fetch(sandbox, op="exp_status", requestid=id)["error"] == "Problem running protocol-export command."
+    assert export(sandbox)["status"] == 7  # for an hour, or until somebody cancels it
+    manage = f"/cgi-bin/ajax/manage-request.sh?operation=cancel&address={ADDRESS}"
+    assert json.loads(get(sandbox, manage)[1])["status"] == "3"
     again = export(sandbox)["requestid"]
     assert again != id
     assert fetch(sandbox, op="exp_status", requestid=again)["status"] == "0"

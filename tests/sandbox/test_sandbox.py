@@ -14,11 +14,13 @@ import threading
 from functools import cache
 from urllib.parse import quote, urlencode
 
+import numpy as np
 import pytest
 from conftest import GOLDEN
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import jsoclite
 from jsoclite.errors import RecordSetError
 from jsoclite.sandbox import Sandbox, serve
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
@@ -290,7 +292,16 @@ def test_serve_tells_how_to_use_it(capsys):
     stop.set()
     serve(catalog=GOLDEN / "catalog", until=stop, verbose=True)
     told = capsys.readouterr().out
-    for word in ("http://127.0.0.1:", "JSOCLITE_SERVER", "drms.ServerConfig", "sunpy", "curl", "demo@example.com"):
+    assert re.match(r"export http_proxy=(http://127\.0\.0\.1:\d+/) HTTP_PROXY=\1\n", told)  # a shell takes it as it is
+    for word in (
+        "http://127.0.0.1:",
+        "JSOCLITE_SERVER",
+        "drms.ServerConfig",
+        "sunpy",
+        "curl",
+        "demo@example.com",
+        "are 256 pixels wide",
+    ):
         assert word in told
 
 
@@ -390,6 +401,32 @@ def test_any_body_gets_an_answer(sandbox, kind, body):
 
 
 # ---- other people's clients
+def test_scripts_of_drms_run_unchanged_through_it_as_a_proxy(tmp_path):
+    """What they ask of JSOC by its own name is answered here; hosts and methods beside that go nowhere."""
+    script = (
+        "import drms\n"
+        "client = drms.Client()\n"
+        "print(client.query('hmi.M_720s[2014.01.01_TAI/1h]', key='T_REC').T_REC.tolist())\n"
+        "result = client.export('hmi.M_720s[2014.01.01_TAI]{magnetogram}', email='demo@example.com', protocol='fits')\n"
+        "print(result.request_url, result.download('.').download.tolist())\n"
+    )
+    with Sandbox(staging_s=0) as sandbox:
+        environment = dict(os.environ, http_proxy=sandbox.url, HTTP_PROXY=sandbox.url)
+        environment.pop("no_proxy", None), environment.pop("NO_PROXY", None)
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert "2014.01.01_00:12:00_TAI" in done.stdout
+        assert "http://jsoc.stanford.edu/SUM" in done.stdout
+        (file,) = tmp_path.glob("*.fits")
+        assert file.read_bytes().startswith(b"SIMPLE")
+        assert sandbox.counts["exp_request"] == 1
+        assert get(sandbox, "http://elsewhere.example.org/nothing")[0] == 404
+        assert get(sandbox, "jsoc.stanford.edu:443", "CONNECT")[0] == 405
+        assert sandbox.errors == []
+
+
 def test_the_tests_of_drms_pass():
     """drms's own tests of JSOC, unchanged, with the sandbox as their "jsoc"."""
     with Sandbox(staging_s=1.0) as sandbox:
@@ -418,3 +455,24 @@ def test_the_tests_of_drms_pass():
         assert (len(passed) >= 40, skipped) == (True, [])
         assert sandbox.errors == []
         assert sandbox.counts["exp_request"] >= 5
+
+
+def test_images_of_another_size(tmp_path):
+    with Sandbox(pixels=512, staging_s=0.0) as sandbox, sandbox.client() as client:
+        rows = client.query("hmi.M_720s[2014.01.01_TAI]{magnetogram}", keywords="TOTVALS")
+        assert rows.TOTVALS.tolist() == [512 * 512]
+        assert client.info("hmi.M_720s").segments.dims.tolist() == ["4096x4096"]
+        whole, header = jsoclite.read(client.download(rows, tmp_path / "whole").path.iloc[0])
+        cutout = jsoclite.Cutout(center=(-300, 150), size=400, t_ref="2014-01-01T00:00:00")
+        files = [
+            client.download(rows, tmp_path / protocol, process=cutout, protocol=protocol).path.iloc[0]
+            for protocol in ("auto", "fits")
+        ]
+        here, staged = (jsoclite.read(path) for path in files)
+        assert np.array_equal(here[0], staged[0], equal_nan=True)
+        assert whole.shape == (512, 512)
+        # a copy of stored pixels, turned by 180 degrees
+        right, top = (round(header[f"CRPIX{axis}"] + here[1][f"CRPIX{axis}"]) - 1 for axis in "12")
+        assert here[0][::-1, ::-1] == pytest.approx(whole[top - 100 : top, right - 100 : right], rel=1e-6)
+    with pytest.raises(RecordSetError, match="pixels=300: images are 256"):
+        Sandbox(pixels=300)

@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Iterable
 
 from ...errors import ProcessingError
-from .image import FULL_DISK, AIAScale, Rebin, Resize, Step, VectorToPtr
+from .image import FULL_DISK, PIXEL, AIAScale, Rebin, Resize, Step, VectorToPtr
 from .patch import Box, Patch
 from .region import Cutout, MapProject
 
 __all__ = [
     "AIAScale", "Box", "Cutout", "MapProject", "Patch", "Rebin", "Resize", "Step", "VectorToPtr", "chain",
-    "segments_made",
+    "rescaled", "segments_made",
 ]  # fmt: skip
 
 # series for which JSOC's page says that its processing fails (processing.exclusions.js)
@@ -116,6 +117,21 @@ def segments_made(process: str) -> tuple[str, ...]:
             errors = ("Bp_err", "Bt_err", "Br_err") if "e=1" in arguments else ()
             return ("Bp", "Bt", "Br", *errors, *(("lon", "lat") if "l=1" in arguments else ()))
     return ()
+
+
+def rescaled(process: str, scale: float) -> float:
+    """
+    Return by how much a `Resize` among steps gives more bytes than JSOC's own count, in which `chain` follows it.
+
+    Pixels go with the square of the scale, and the old one is that of the images (arcsec a pixel).
+
+    Examples
+    --------
+    >>> round(rescaled("n=0|resize,regrid=1,do_stretchmarks=0,center_to=0,rescale=1,scale_to=1", 0.5), 3)
+    0.5
+    """
+    new = re.search(r"\|resize,[^|]*scale_to=([^,|]+)", process)
+    return scale**2 / float(new[1]) / PIXEL if new else 1.0
 
 
 def _box(step: Cutout, dims: tuple[int, int]) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import re
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal
 
+from ...arguments import explained
 from ...errors import ProcessingError
 from .units import flag, in_unit, number, pair, pixels, square_or_pair
 
@@ -66,6 +67,7 @@ class Step(abc.ABC):
         return ",".join([self.name, *(f"{key}={value}" for key, value in self.arguments().items())])
 
 
+@explained
 @dataclass(frozen=True)
 class AIAScale(Step):
     """
@@ -134,6 +136,7 @@ class AIAScale(Step):
         return 1.0 if self.size is None else float(self.size[0] * self.size[1] / 4096**2)
 
 
+@explained
 @dataclass(frozen=True)
 class VectorToPtr(Step):
     """
@@ -188,6 +191,7 @@ class VectorToPtr(Step):
         return {key: value for key, value in given.items() if value is not None}
 
 
+@explained
 @dataclass(frozen=True)
 class Resize(Step):
     """
@@ -200,9 +204,10 @@ class Resize(Step):
     bicubic : bool
         Bicubic interpolation, or the nearest pixel.
     center : {"sun", "first", "keep"}
-        What comes to the middle: the Sun, where it is in the first image, or nothing is moved.
+        What comes to the middle: the Sun, where it is in the first image, or nothing is moved. With the latter two JSOC
+        does not change the scale of the pixels, though the header says so, and CRPIX1 and CRPIX2 are the middle's.
     replicate : bool
-        Fill pixels that come in at the edges with their neighbours, or leave them missing.
+        Fill pixels that come in at the edges with their neighbours, or with zeros. The image keeps its size in pixels.
     crop : bool
         Set pixels off the limb to missing.
 
@@ -256,6 +261,7 @@ class Resize(Step):
         return 1.0 if self.scale_to is None else float(PIXEL / self.scale_to)
 
 
+@explained
 @dataclass(frozen=True)
 class Rebin(Step):
     """

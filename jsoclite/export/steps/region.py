@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal
 
+from ...arguments import explained
 from ...errors import ProcessingError, RecordSetError
 from .image import FULL_DISK, PIXEL, Step
 from .units import center_of, flag, has_unit, in_unit, is_coordinate, number, pixels, square_or_pair, time_of
@@ -18,6 +19,7 @@ from .units import center_of, flag, has_unit, in_unit, is_coordinate, number, pi
 _DEGREE = 16.9
 
 
+@explained
 @dataclass(frozen=True)
 class Cutout(Step):
     """
@@ -146,11 +148,13 @@ class Cutout(Step):
         return {key: value for key, value in given.items() if value is not None}
 
     def size_ratio(self, dims: tuple[int, int] = FULL_DISK) -> float:
-        """Pixels of the box ÷ pixels of the image; a box in arcsec or degrees is counted in pixels of 0.5 arcsec."""
-        scale = {"pixels": 1.0, "arcsec": 1 / PIXEL, "degrees": _DEGREE / PIXEL}[self.box or "arcsec"]
+        """Pixels of the box ÷ pixels of the image, which for a box in arcsec or degrees shows 2048 arcsec."""
+        pixel = PIXEL * FULL_DISK[0] / dims[0]
+        scale = {"pixels": 1.0, "arcsec": 1 / pixel, "degrees": _DEGREE / pixel}[self.box or "arcsec"]
         return float(self.size[0] * scale * self.size[1] * scale / (dims[0] * dims[1]))
 
 
+@explained
 @dataclass(frozen=True)
 class MapProject(Step):
     """
@@ -167,8 +171,8 @@ class MapProject(Step):
         Size of the map in pixels.
     projection : str
         carree, Cassini, Mercator, cyleqa, sineqa, gnomonic, Postel, stereographic, orthographic or Lambert. The
-        coordinates that JSOC writes put carree, Mercator and sineqa (as GLS) in the wrong place for FITS readers where
-        the centre is not on the equator, and Cassini has none that they know.
+        coordinates that JSOC writes put carree and sineqa (as GLS) in the wrong place for FITS readers where the centre
+        is not on the equator, and Cassini has none that they know.
     interpolation : {"cubiconv", "nearest", "bilinear"}
         Interpolation.
     grid : float or Quantity, optional
@@ -176,7 +180,8 @@ class MapProject(Step):
     position_angle : float or Quantity
         Position angle of north in the map, in degrees.
     stonyhurst : bool
-        The longitude counts from the central meridian.
+        The longitude counts from the central meridian. The public source of JSOC's program takes this flag and does not
+        look at it: give a Carrington longitude where you can.
     all_segments : bool
         Map all segments, not only the first.
 

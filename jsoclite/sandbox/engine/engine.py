@@ -148,7 +148,9 @@ class Engine:
             return series, clause(series.definition, element, self.has_shadow(series))
         except language.FatalSetError as error:
             raise EngineCrash(str(error)) from None
-        except RecordSetError:
+        except RecordSetError as error:
+            if getattr(error, "headless", False):  # it prints ERROR in front of its header, which no web server takes
+                raise EngineCrash(str(error)) from None
             raise EngineError(NOT_FOUND) from None
 
     def _open(self, element: language.Element, n: int | None, budget: Budget) -> Opened:
@@ -217,7 +219,10 @@ class Engine:
             return newest[:most] if n > 0 else newest[max(0, len(newest) - most) :]
         if n == _INT_MIN:
             raise EngineError("ERROR:  LIMIT must not be negative\n")
-        return _ends(found.chunks(n < 0), n, min(rows, self.record_limit))
+        last = _ends(found.chunks(n < 0), n, min(rows, self.record_limit))
+        # the last query of a chain of temporary tables sorts downwards, and nobody turns its records round again
+        # (drms_series.c: drms_series_n_querystringFL; drms_record.c: drms_open_nrecords)
+        return last[::-1] if n < 0 and condition.first_last and not raw else last
 
 
 def _segments(definition: schema.SeriesDefinition, element: language.Element) -> tuple[str, ...] | None:

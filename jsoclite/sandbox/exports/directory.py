@@ -35,7 +35,7 @@ ROOT: Final = "/SUM200"
 #: Files in all the directories whose lists of names are kept.
 MAX_ROWS: Final = 50_000
 
-_PATH: Final = re.compile(rf"{ROOT}/D(\d{{1,18}})/S00000/([^\x00-\x1f]+)")
+_PATH: Final = re.compile(rf"{ROOT}/D(\d{{1,18}})/S00000/([^\x00-\x1f]*)")
 _NO_FILES: Final = "warning=No FITS files were exported. The requested FITS files no longer exist."
 
 
@@ -125,7 +125,7 @@ class Exports:
         return None if directory is None else directory.index(evil=evil or request.wanted.evil)
 
     def file(self, path: str) -> File | None:
-        """A file of a finished export, None where there is none."""
+        """A file of a finished export, ``index.html`` for the directory itself; None where there is none."""
         found = _PATH.fullmatch(path)
         if found is None:
             return None
@@ -135,15 +135,16 @@ class Exports:
         cached = self._cache.get(path)
         if cached is not None:
             return cached
+        name = found[2] or "index.html"
         directory = self._directory(request)
-        make = directory.files.get(found[2]) if directory else None
+        make = directory.files.get(name) if directory else None
         if make is None:
             return None
         try:
             content = make()
         except (ProcessError, LookupError):
             return None
-        return self._cache.put(path, File(content, float(int(request.ready)), storage.media_type(found[2])))
+        return self._cache.put(path, File(content, float(int(request.ready)), storage.media_type(name)))
 
     def _directory(self, request: StagedRequest) -> Directory | None:
         with request.lock:
@@ -285,15 +286,15 @@ class Exports:
                 directory.files[name] = partial(self._component, request, files, segment, counter, box)
 
     def _add_pictures(self, directory: Directory, request: StagedRequest, look: Look) -> None:
-        """``jpg``, ``png``: one picture a file; ``mp4``: a film of them and its frames."""
+        """``jpg``, ``png``: one picture a file; ``mp4``, ``mpg``: a film of them and its frames."""
         wanted = request.wanted
         records, namer = wanted.records.names(), Namer(wanted.template, wanted.records)
         for counter, file, box in self._chosen(wanted):
             name = namer.name(file.row, counter, f"{file.name.removesuffix('.fits')}.{look.ending}")
             directory.rows.append((f"{records[file.row]}{{{file.segment}}}", name))
             directory.files[name] = partial(self._picture, request, file, counter, box, look)
-        if look.kind == "mp4" and directory.rows:
-            movie, frames = f"{wanted.records.name}.mp4", [name for _, name in directory.rows]
+        if look.kind in ("mp4", "mpg") and directory.rows:
+            movie, frames = f"{wanted.records.name}.{look.kind}", [name for _, name in directory.rows]
             directory.files[movie] = partial(self._film, directory, frames)
             directory.rows.insert(0, ("movie of the following data", movie))
             directory.header["movie name"] = movie

@@ -42,6 +42,7 @@ _STANDARD = [
     "COMMENT   FITS (Flexible Image Transport System) format is defined in 'Astronomy",
     "COMMENT   and Astrophysics', volume 376, page 359; bibcode: 2001A&A...376..359H",
 ]
+_SUMS: Final = ("CHECKSUM", "DATASUM")
 # punctuation that a checksum avoids
 _FORBIDDEN = frozenset(b":;<=>?@[\\]^_`")
 _PRIMARY = [
@@ -90,6 +91,7 @@ def keyword_cards(keyword: Keyword, own: Keyword, value: Value) -> Cards:
     if re.fullmatch(r"[a-z]+[0-9]+", stem[:15]):
         stem = stem.rstrip("0123456789")
     unit, alias = keyword.unit or own.unit, _ALIAS.match(keyword.description)
+    said = keyword.description if keyword.description.strip() else own.description
     dated = stem in ("date", "date__obs")
     if keyword.implicit or stem in _OF_IMAGE or (dated and (own.type != "time" or unit != "ISO")):
         return Cards([], [])
@@ -105,7 +107,7 @@ def keyword_cards(keyword: Keyword, own: Keyword, value: Value) -> Cards:
         if value is None and own.type in schema.REALS:
             value = _DEFAULTS[stem]
     bracket = f"[{unit}] " if unit and unit.lower() not in ("none", "na", "n/a") else ""
-    description = keyword.description[alias.end() :] if alias else keyword.description
+    description = said[alias.end() :] if alias else said
     words = _words(description)
     if keyword.name.upper() != name.upper() and description:
         words = f"{words} {{{keyword.name}}}"
@@ -203,9 +205,10 @@ def write(content: bytes, cards: Iterable[str]) -> bytes:
     with quiet(), fits.open(BytesIO(content), disable_image_compression=True) as units:
         last = next((place for place, unit in enumerate(units) if unit.fileinfo()["datSpan"]), 0)
         unit = units[last]
-        structure = [one.image for one in unit.header.cards if _STRUCTURAL.fullmatch(one.keyword)]
-        # astropy would put the sums in front of the comments
-        sums = [f"{name:<8}= '{0:>016}'" for name in ("CHECKSUM", "DATASUM")]
+        kept = [one for one in unit.header.cards if one.keyword in _SUMS or _STRUCTURAL.fullmatch(one.keyword)]
+        structure, has = [one.image for one in kept], {one.keyword for one in kept}
+        # they stay where the stored file has them, as in real exports; astropy would put others in front of comments
+        sums = [f"{name:<8}= '{0:>016}'" for name in _SUMS if name not in has]
         text = "".join(f"{one:<80.80}" for one in [*structure, *cards, *sums])
         unit.header = fits.Header.fromstring(re.sub(r"[^ -~]", "?", text))
         for unit in units[: last + 1]:

@@ -47,7 +47,7 @@ class StagedRequest:
     Attributes
     ----------
     id : str
-        ``JSOC_YYYYMMDD_NNN``.
+        ``JSOC_YYYYMMDD_NNNNNN``.
     address, peer : str
         Who asked, from where.
     wanted : Wanted
@@ -144,7 +144,7 @@ class Staging:
             day = time.strftime("%Y%m%d", time.gmtime(self.clock()))
             if day != self._day:
                 self._day, self._counter = day, itertools.count(1)
-            return f"JSOC_{day}_{next(self._counter):03d}"
+            return f"JSOC_{day}_{next(self._counter):06d}"
 
     def submit(self, address: str, peer: str, wanted: Wanted, megabytes: int) -> StagedRequest:
         """Take a request in, after checking the limits on pending requests once more."""
@@ -203,11 +203,16 @@ class Staging:
         return WAIT_GUESS - int(self.clock() - request.submitted)
 
     def pending(self) -> list[StagedRequest]:
-        """Requests that are not finished, not cancelled and younger than an hour."""
+        """
+        Requests younger than an hour that are neither done nor cancelled.
+
+        One that has failed is among them: nobody takes its row out of the table (jsoc_export_manage.c).
+        """
         with self._lock:
             now = self.clock()
-            young = [one for one in self._chosen(None) if now - one.submitted < PENDING_S]
-            return [request for request in young if not request.cancelled]
+            waiting = (State.RUNNING, State.QUEUED, State.FAILED)
+            young = [one for one in self._requests.values() if now - one.submitted < PENDING_S and not one.cancelled]
+            return [request for request in young if self.state(request) in waiting]
 
     def __len__(self) -> int:
         return len(self._requests)

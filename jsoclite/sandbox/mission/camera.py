@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from .kinds import CCD_SCALE, CEA_SCALE
+from .ephemeris import depth, directions, nearer
+from .kinds import CEA_SCALE
+from .noise import FloatArray
 from .series import Rows
 from .values_aia import FULL, ROLL, aia_centre, aia_scale, exposure_part, observed, sensitivity, wandering, wavelengths
 from .values_disk import HMI_SCALE, MDI_SCALE, centre, crota, mdi_centre, mdi_roll
-from .values_harp import ccd_offset, ccd_place, latitude, meridian
+from .values_harp import ccd_offset, ccd_place, ccd_roll, ccd_scale, latitude, meridian
 
 #: Carrington longitude and latitude of the region of February 2011, of which there are a map and a cut-out.
 _REGION: Final = (34.0, -20.0)
@@ -36,6 +38,8 @@ class Pointing:
         CROTA2, degrees.
     longitude, latitude : float
         Carrington coordinates of the disk's centre, degrees.
+    angle : float
+        Radius of the disk on the sky, arcsec: by how much nearer things are seen wider (`nearer`).
     """
 
     shape: tuple[int, int]
@@ -44,6 +48,23 @@ class Pointing:
     roll: float
     longitude: float
     latitude: float
+    angle: float = 959.63
+
+    def sphere(self, latitude: FloatArray, away: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Solar radii west, north and towards the observer of latitudes and longitudes from the meridian, degrees."""
+        return directions(latitude, away, self.latitude)
+
+    def seen(self, latitude: FloatArray, away: FloatArray, height: FloatArray) -> tuple[FloatArray, ...]:
+        """West, north (radii of the limb) and depth (solar radii) of points in the image; `height` in solar radii."""
+        west, north, towards = (height * part for part in self.sphere(latitude, away))
+        wider = nearer(towards, self.angle)
+        return west * wider, north * wider, towards
+
+    def surface(self, west: FloatArray, north: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Solar radii west, north and towards the observer of the surface so many radii of the limb from the centre."""
+        towards = depth(west**2 + north**2, self.angle)
+        wider = nearer(towards, self.angle)
+        return west / wider, north / wider, towards
 
     @classmethod
     def of(cls, rows: Rows) -> Pointing:
@@ -61,10 +82,11 @@ class Pointing:
             longitude, middle = _REGION
             cut = rows.spec.kind != "harp"
             x, y = ccd_place(rows, longitude - seen.longitude, 0 * times + middle) if cut else ccd_offset(rows)
-            x, y, scale = (columns + 1) / 2 - x, (lines + 1) / 2 - y, CCD_SCALE
+            x, y, scale = (columns + 1) / 2 - x, (lines + 1) / 2 - y, ccd_scale(rows)
+            roll = ccd_roll(rows)
         where = float(seen.longitude[0]), float(seen.latitude[0])
-        radius = float(seen.radius[0]) / scale
-        return cls((lines, columns), (float(x[0]), float(y[0])), radius, float(roll[0]), *where)
+        angle = float(seen.radius[0])
+        return cls((lines, columns), (float(x[0]), float(y[0])), angle / scale, float(roll[0]), *where, angle)
 
 
 class MapCentre(NamedTuple):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -220,6 +220,33 @@ def view(times: npt.ArrayLike, observatory: Observatory = "sdo") -> View:
     radius = np.arcsin(RSUN / distance) / _DEGREE * 3600
     velocities = (np.einsum("ij,ij->i", velocity, axis) for axis in (out, west, north))
     return View(distance, radius, longitude, latitude / _DEGREE, rotation, *velocities)
+
+
+def directions(latitude: Any, away: Any, tilt: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """
+    Points on the Sun by what they are in an upright image: solar radii west, north and towards the observer.
+
+    Parameters
+    ----------
+    latitude, away, tilt : array_like
+        Heliographic latitude, longitude from the central meridian, and latitude of the disk's centre, degrees.
+    """
+    lat, lon, tilt = (np.asarray(angle) * _DEGREE for angle in (latitude, away, tilt))
+    sine, level = np.sin(lat), np.cos(lat) * np.cos(lon)
+    north, towards = sine * np.cos(tilt) - level * np.sin(tilt), sine * np.sin(tilt) + level * np.cos(tilt)
+    return np.cos(lat) * np.sin(lon), north, towards
+
+
+def nearer(towards: Any, radius: Any) -> FloatArray:
+    """How much wider an image (HPLN-TAN) shows what is so many solar radii nearer; its limb has radius 1."""
+    angle = np.asarray(radius) * _DEGREE / 3600
+    return np.asarray(np.cos(angle) / (1 - np.sin(angle) * towards))
+
+
+def depth(square: FloatArray, radius: float) -> FloatArray:
+    """Solar radii towards the observer of the surface in an image, from the squares of distances from the centre."""
+    s2 = np.sin(radius * _DEGREE / 3600) ** 2
+    return np.asarray((np.sqrt(s2) * square + (1 - s2) * np.sqrt(1 - square)) / (1 - s2 + s2 * square))
 
 
 def place(times: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

@@ -19,7 +19,7 @@ from ..catalog import Keyword, Segment, tables
 from .availability import END, inside, moment, outages, quality, reprocessed
 from .ephemeris import DAY, rotation_start
 from .noise import BoolArray, FloatArray, IntArray, uniform
-from .regions import EPOCH, STEP, in_outage, present_slots, regions
+from .regions import EPOCH, Lives, lives, regions
 from .series import ComputedSeries, Rows, Value, limits
 from .slots import Grid
 from .spec import Spec, data
@@ -184,40 +184,46 @@ _HEADER_UNITS: Final = {"Gauss": "Mx/cm^2", "m/s": "cm/s", "Enumerated": "", "no
 
 
 class Patches(ComputedSeries):
-    """Records under HARPNUM and T_REC; see `ComputedSeries`."""
+    """Records under HARPNUM (of MDI, TARPNUM) and T_REC; see `ComputedSeries`."""
 
     def __init__(self, spec: Spec, values: Mapping[str, Value]) -> None:
         super().__init__(spec, values)
-        self.start = math.ceil((moment(spec.options["start"]) - EPOCH) / STEP)
+        self.step = float(spec.slot["step"])
+        self.start = math.ceil((moment(spec.options["start"]) - EPOCH) / self.step)
 
     @cached_property
-    def _table(self) -> tuple[IntArray, IntArray]:
-        return present_slots()
+    def _lives(self) -> Lives:
+        end = min(END, moment(self.spec.options.get("end", "2026.11.01")))
+        return lives(self.step, end, early=self.spec.instrument == "mdi")
 
     @cached_property
     def size(self) -> int:  # type: ignore[override]
         """Number of places for records, one version each."""
-        return int(self._table[1][-1])
+        return int(self._lives.offsets[-1])
+
+    def _which(self, index: IntArray) -> IntArray:
+        return np.asarray(np.searchsorted(self._lives.offsets, index, side="right") - 1)
 
     def rows_of(self, index: IntArray) -> IntArray:
         """Row in `regions` of each record."""
-        rows, offsets = self._table
-        return rows[np.searchsorted(offsets, index, side="right") - 1]
+        return self._lives.rows[self._which(index)]
 
     def slots(self, index: IntArray) -> IntArray:
         """T_REC_index of each record."""
-        rows, offsets = self._table
-        which = np.searchsorted(offsets, index, side="right") - 1
-        return np.asarray(regions().first[rows[which]] + index - offsets[which], dtype=np.int64)
+        which = self._which(index)
+        return np.asarray(self._lives.first[which] + index - self._lives.offsets[which], dtype=np.int64)
 
     def times(self, index: IntArray) -> FloatArray:
         """See `ComputedSeries.times`."""
-        return np.asarray(EPOCH + STEP * self.slots(index))
+        return self._times(self.slots(index))
+
+    def _times(self, slots: IntArray) -> FloatArray:
+        return np.asarray(EPOCH + self.step * slots, dtype=np.float64)
 
     def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """See `ComputedSeries.prime_values`."""
-        if column == "harpnum":
-            return regions().number[self.rows_of(index)]
+        if column == self.spec.options["prime"][0].lower():
+            return self._lives.number[self._which(index)]
         if column == "t_rec_index":
             return self.slots(index)
         if column == "t_rec":
@@ -226,34 +232,31 @@ class Patches(ComputedSeries):
 
     def places(self, bounds: Mapping[str, tables.Bound]) -> tuple[IntArray, BoolArray]:
         """See `ComputedSeries.places`."""
-        rows, offsets = self._table
-        found = regions()
-        low, high = limits(bounds, "harpnum")
-        keep = (found.number[rows] >= low) & (found.number[rows] <= high)
+        _, number, first, last, offsets = self._lives
+        low, high = limits(bounds, self.spec.options["prime"][0].lower())
+        keep = (number >= low) & (number <= high)
         low, high = limits(bounds, "t_rec_index")
-        begin = np.ceil(np.maximum(found.first[rows], max(low, self.start))).astype(np.int64)
-        end = np.floor(np.minimum(found.last[rows], high)).astype(np.int64)
+        begin = np.ceil(np.maximum(first, max(low, self.start))).astype(np.int64)
+        end = np.floor(np.minimum(last, high)).astype(np.int64)
         length = np.where(keep, np.maximum(0, end - begin + 1), 0)
-        which = np.repeat(np.arange(len(rows)), length)
+        which = np.repeat(np.arange(len(number)), length)
         within_life = np.arange(len(which)) - np.repeat(np.cumsum(length) - length, length)
         slot = begin[which] + within_life
-        index = offsets[which] + slot - found.first[rows][which]
-        there = ~in_outage(slot)
-        index, slot = index[there], slot[there]
-        return index, inside(np.asarray(EPOCH + STEP * slot, dtype=np.float64), reprocessed("hmi"))
+        index, times = offsets[which] + slot - first[which], self._times(slot)
+        there = ~inside(times, outages(self.spec.instrument))
+        return index[there], inside(times[there], reprocessed(self.spec.instrument))
 
     def present(self, index: IntArray) -> BoolArray:
         """See `ComputedSeries.present`."""
-        slot = self.slots(index)
-        return ~in_outage(slot) & (slot >= self.start)
+        return ~inside(self.times(index), outages(self.spec.instrument)) & (self.slots(index) >= self.start)
 
     def twice(self, index: IntArray) -> BoolArray:
         """See `ComputedSeries.twice`."""
-        return inside(self.times(index), reprocessed("hmi"))
+        return inside(self.times(index), reprocessed(self.spec.instrument))
 
     def qualities(self, rows: Rows) -> IntArray:
         """See `ComputedSeries.qualities`."""
-        return quality("hmi", rows.time)
+        return quality(self.spec.instrument, rows.time)
 
     def _per_segment(self, rows: Rows, key: Keyword) -> Any:
         value = super()._per_segment(rows, key)
@@ -266,8 +269,8 @@ class Patches(ComputedSeries):
     def link(self, rows: Rows, target: str) -> IntArray:
         """See `ComputedSeries.link`: hmi.B_720s of the same slot, its newest version."""
         slot = self.slots(rows.index)
-        first = math.ceil((moment("2010.05.01") - EPOCH) / STEP)
-        size = math.floor((moment("2026.11.01") - EPOCH) / STEP) - first
+        first = math.ceil((moment("2010.05.01") - EPOCH) / self.step)
+        size = math.floor((moment("2026.11.01") - EPOCH) / self.step) - first
         again = inside(rows.time, reprocessed("hmi"))
         return np.where((slot >= first) & (slot - first < size), slot - first + 1 + np.where(again, size, 0), -1)
 

@@ -23,13 +23,14 @@ from .slots import Grid
 from .spec import specs
 from .values_aia import AIA
 from .values_disk import HMI, MDI
-from .values_harp import HARP
+from .values_harp import HARP, TARP
 from .values_tables import AIA_TABLES, CHARTS, HOUSEKEEPING, IRIS, MEAN_FIELD, MODES, POINTING
 
 #: Makes the content of the file of one record's segment.
 FileMaker: TypeAlias = Callable[[Rows, Segment], bytes]
 
-#: Files kept in memory, some 15 MB.
+#: Images are drawn so many pixels wide; of these, files kept in memory: 15 MB, or some 100 MB of the largest.
+SMALL: Final = 256
 _FILES_KEPT: Final = 128
 _PATH: Final = re.compile(r"/SUM\d{1,3}/D(\d{1,18})/S(\d{5})/([^/]+)")
 
@@ -41,6 +42,7 @@ _KINDS: Final[Mapping[str, tuple[type[ComputedSeries], Mapping[str, Value]]]] = 
     "aia_lev1": (Frames, AIA),
     "iris": (Exposures, IRIS),
     "harp": (Patches, HARP),
+    "tarp": (Patches, TARP),
     "pointing": (Grid, POINTING),
     "housekeeping": (Grid, HOUSEKEEPING),
     "daily": (Grid, CHARTS),
@@ -75,21 +77,23 @@ class MissionCatalog(tables.Catalog):
         Content of a file of one record (`Rows`) and segment, which is the series' own.
     now : callable, optional
         Unix time; the catalogue is then what there was at that time (see `ageing`).
+    pixels : int
+        Width of full-disk images, but not more than their definitions say.
     """
 
-    def __init__(self, make_file: FileMaker, now: Callable[[], float] | None = None) -> None:
-        self._make_file, self._now = make_file, now
+    def __init__(self, make_file: FileMaker, now: Callable[[], float] | None = None, pixels: int = SMALL) -> None:
+        self._make_file, self._now, self._pixels = make_file, now, pixels
         self._ageing: dict[str, ComputedSeries] = {}
-        self._made = lru_cache(maxsize=_FILES_KEPT)(self._make)
+        self._made = lru_cache(maxsize=_FILES_KEPT * SMALL // pixels)(self._make)
 
     def __getitem__(self, name: str) -> ComputedSeries:
         lower = name.lower()
         if self._now is None:
-            series = _series(lower)
+            series = _series(lower, self._pixels)
         elif lower in self._ageing:
             series = self._ageing[lower]
         else:
-            series = self._ageing[lower] = _made(lower, ages=True)
+            series = self._ageing[lower] = _made(lower, self._pixels, ages=True)
             series.now = self._now  # type: ignore[attr-defined]
         series.make_file = self._make_file
         return series
@@ -150,10 +154,13 @@ def _first_units() -> tuple[list[int], list[str]]:
     return [unit for unit, _ in ranked], [name for _, name in ranked]
 
 
-def _made(lower: str, *, ages: bool = False) -> ComputedSeries:
+def _made(lower: str, pixels: int, *, ages: bool = False) -> ComputedSeries:
     spec = specs()[lower]
     kind, values = _KINDS[spec.options.get("table", spec.kind)]
-    return (ageing(kind) if ages else kind)(spec, values)
+    series = (ageing(kind) if ages else kind)(spec, values)
+    if spec.kind in ("hmi", "mdi", "aia", "aia_lev1"):
+        series.zoom = min(pixels // SMALL, spec.dims[0] // spec.axes[0])
+    return series
 
 
 _series = cache(_made)

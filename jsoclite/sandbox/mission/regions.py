@@ -16,9 +16,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .availability import inside, moment, outages
+from .availability import moment
 from .ephemeris import DAY, view
-from .noise import BoolArray, FloatArray, IntArray, normal, smooth, uniform
+from .noise import FloatArray, IntArray, normal, smooth, uniform
 from .spec import recorded
 
 #: Length of a slot of the HARP series, seconds.
@@ -284,23 +284,34 @@ def _as_published(found: Regions) -> Regions:
     return Regions(**{name: column[~drop] for name, column in vars(found).items()})
 
 
+class Lives(NamedTuple):
+    """
+    The records of all HARPs, or of MDI's TARPs.
+
+    Attributes
+    ----------
+    rows, number : ndarray of int64
+        Row of each in `regions`, and the number that it has here, ascending.
+    first, last : ndarray of int64
+        Its first and last slot.
+    offsets : ndarray of int64
+        Position of its first record in the list of all slots of all; one more element, the total.
+    """
+
+    rows: IntArray
+    number: IntArray
+    first: IntArray
+    last: IntArray
+    offsets: IntArray
+
+
 @cache
-def present_slots() -> tuple[IntArray, IntArray]:
-    """
-    The records of all HARPs: for each region with a number its row in `regions`, and where its records begin.
-
-    Returns
-    -------
-    rows : ndarray
-        Row of each HARP in `regions`, ascending by HARP number.
-    offsets : ndarray
-        Position of the first record of each HARP in the list of all slots of all HARPs; one more element, the total.
-    """
-    rows = np.flatnonzero(regions().number > 0)
-    offsets = np.concatenate([[0], np.cumsum(regions().count[rows])])
-    return rows, offsets.astype(np.int64)
-
-
-def in_outage(slots: IntArray) -> BoolArray:
-    """Whether HMI made nothing in these slots of 720 s."""
-    return inside(np.asarray(EPOCH + STEP * slots, dtype=np.float64), outages("hmi"))
+def lives(step: float, end: float, *, early: bool) -> Lives:
+    """Lives of the regions in slots of `step` seconds until `end`; `early` with those before the HARPs."""
+    found = regions()
+    first = np.ceil(found.first * STEP / step).astype(np.int64)
+    last = np.minimum(found.last * STEP // step, (end - EPOCH) // step).astype(np.int64)
+    rows = np.flatnonzero((early | (found.number > 0)) & (last >= first))
+    offsets = np.concatenate([[0], np.cumsum((last - first + 1)[rows])])
+    number = found.number[rows] + (1 - int(found.number[0]) if early else 0)
+    return Lives(rows, number, first[rows], last[rows], offsets.astype(np.int64))

@@ -76,10 +76,10 @@ class Rows:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of the first record's images."""
+        """Rows and columns of the first record's images as they are drawn."""
         first = next(iter(self.series.definition.segments.values()))
-        columns, lines = self.series.axes(self, first)
-        return int(np.ravel(lines)[0]), int(np.ravel(columns)[0])
+        columns, lines = (int(np.ravel(axis)[0]) // self.series.zoom for axis in self.series.axes(self, first))
+        return lines, columns
 
     def prime(self, column: str) -> tables.Column:
         """A prime-key column."""
@@ -118,6 +118,8 @@ class ComputedSeries:
 
     #: Number of places for records, one version each.
     size: int
+    #: How many times as wide as they are drawn its images are.
+    zoom = 1
 
     def __init__(self, spec: Spec, values: Mapping[str, Value]) -> None:
         self.spec = spec
@@ -163,7 +165,7 @@ class ComputedSeries:
 
     def axes(self, rows: Rows, segment: Segment) -> tuple[Any, ...]:
         """Size of each record's image along each axis."""
-        return self.spec.axes
+        return tuple(axis * self.zoom for axis in self.spec.axes)
 
     def link(self, rows: Rows, target: str) -> IntArray:
         """Record numbers in the series `target` that a static link leads to, -1 for none."""
@@ -231,7 +233,10 @@ class ComputedSeries:
         key = self.definition.keywords.get(name)
         if key is None or not key.stored:
             raise KeyError(f"{self.spec.name} has no column {name!r}")
-        return _typed(key, self._keyword(rows, key), len(rows))
+        value = self._keyword(rows, key)
+        if self.zoom > 1 and not isinstance(value, str):
+            value = _zoomed(key.column if key.segment < 0 else key.base.lower(), value, self.zoom)
+        return _typed(key, value, len(rows))
 
     def _keyword(self, rows: Rows, key: Keyword) -> Any:
         if key.segment >= 0:
@@ -387,6 +392,17 @@ def constants(group: str) -> dict[str, Value]:
 def constant(value: Any) -> Value:
     """A value that all records share."""
     return lambda rows: value
+
+
+def _zoomed(column: str, value: Any, zoom: int) -> Any:
+    """A keyword on pixels in images so many times as wide."""
+    if column in ("crpix1", "crpix2"):
+        return (value - 0.5) * zoom + 0.5
+    if column in ("x0", "y0"):
+        return (value + 0.5) * zoom - 0.5
+    if column in ("totvals", "datavals", "missvals", "nsatpix"):
+        return np.where(np.asarray(value) < 0, value, np.asarray(value) * zoom**2)
+    return value * {"cdelt1": 1 / zoom, "cdelt2": 1 / zoom, "r_sun": zoom}.get(column, 1)
 
 
 def _typed(key: Keyword, value: Any, count: int) -> tables.Column:

@@ -107,6 +107,16 @@ def _camera_name(rows: Rows) -> Any:
     return np.where(_single(rows), "HMI_SIDE1", "HMI_COMBINED").astype(object)
 
 
+def longitude(rows: Rows) -> FloatArray:
+    """CRLN_OBS of HMI: what older images say is too large."""
+    return rows.view.longitude - np.where(rows.time < _CORRECTED, 0.0, 0.0818941)
+
+
+def _code(name: str, older: str) -> Value:
+    """Version of a program: that of 2014 for what was made before averages were of both cameras."""
+    return lambda rows: np.where(_single(rows), older, shared("all")[name]).astype(object)
+
+
 class _Brightness(NamedTuple):
     """Typical mean and spread of an image, and its least and greatest value against the mean."""
 
@@ -188,6 +198,7 @@ HMI: Final[dict[str, Value]] = (
         "date__obs": lambda rows: (
             hmi_observed(rows) - (22.5 if _cadence(rows) == 45 else np.where(_single(rows), 67.5, 45.012))
         ),
+        **{name: _code(name, text) for name, text in shared("hmi_2014").items()},
         "date_s": lambda rows: date(rows) - 3 * 3600,
         "date_me": lambda rows: date(rows) - 2 * 3600,
         "date_m": lambda rows: date(rows) - 2 * 3600,
@@ -221,7 +232,7 @@ HMI: Final[dict[str, Value]] = (
             np.where(rows.time < _TURNED, 0x1112, 0x42012) + (0x1000 if quick(rows) else 0)
             | np.where(rows.time < _CORRECTED, 0, 1 << 28)
         ),
-        "crln_obs": lambda rows: rows.view.longitude - np.where(rows.time < _CORRECTED, 0.0, 0.0818941),
+        "crln_obs": longitude,
         "qlook": lambda rows: int(quick(rows)),
         "cal_fsn": lambda rows: 65714753 + np.floor((rows.time - moment("2014.03.01")) / DAY).astype(np.int64) * 23040,
         "tfront": lambda rows: (

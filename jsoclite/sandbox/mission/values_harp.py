@@ -13,13 +13,14 @@ from typing import Any, Final, cast
 
 import numpy as np
 
+from .ephemeris import directions, nearer
 from .kinds import CCD_SCALE, CEA_SCALE, Patches, patch_size
 from .noise import FloatArray, IntArray, smooth, uniform
 from .regions import EPOCH, STEP, regions
-from .series import Rows, Value, constants
+from .series import Rows, Value, constant, constants
 from .slots import side_cameras
 from .spec import shared
-from .values_disk import HMI, centre, crota, paired
+from .values_disk import HMI, MDI, MDI_SCALE, centre, crota, longitude, mdi_roll, paired
 
 
 def which_region(rows: Rows) -> IntArray:
@@ -143,6 +144,16 @@ def _crpix(rows: Rows, axis: int) -> FloatArray:
     return middle if _cea(rows, True, False) else np.asarray(middle - ccd_offset(rows)[axis - 1])
 
 
+def ccd_scale(rows: Rows) -> float:
+    """CDELT1 of CCD images."""
+    return MDI_SCALE / 4 if rows.spec.instrument == "mdi" else CCD_SCALE
+
+
+def ccd_roll(rows: Rows) -> FloatArray:
+    """CROTA2 of CCD images."""
+    return (mdi_roll if rows.spec.instrument == "mdi" else crota)(rows.time)
+
+
 def ccd_offset(rows: Rows) -> tuple[FloatArray, FloatArray]:
     """Columns and rows from the disk's centre to the patch's middle in CCD images, whole ones."""
     x, y = ccd_place(rows, meridian(rows), latitude(rows))
@@ -151,7 +162,7 @@ def ccd_offset(rows: Rows) -> tuple[FloatArray, FloatArray]:
 
 def ccd_place(rows: Rows, away: FloatArray, north: FloatArray) -> tuple[FloatArray, FloatArray]:
     """
-    Columns and rows from the disk's centre to a point in CCD images, which are upside down.
+    Columns and rows from the disk's centre to a point in CCD images, which stand as the camera does.
 
     Parameters
     ----------
@@ -160,11 +171,9 @@ def ccd_place(rows: Rows, away: FloatArray, north: FloatArray) -> tuple[FloatArr
     away, north : ndarray
         Longitude of the point from the central meridian, and its latitude, degrees.
     """
-    lon, lat, tilt = np.radians(away), np.radians(north), np.radians(rows.view.latitude)
-    west = np.cos(lat) * np.sin(lon)
-    north = np.sin(lat) * np.cos(tilt) - np.cos(lat) * np.cos(lon) * np.sin(tilt)
-    turn = np.radians(crota(rows.time))
-    scale = rows.view.radius / CCD_SCALE
+    west, north, towards = directions(north, away, rows.view.latitude)
+    turn = np.radians(ccd_roll(rows))
+    scale = rows.view.radius / ccd_scale(rows) * nearer(towards, rows.view.radius)
     x, y = west * np.cos(turn) + north * np.sin(turn), north * np.cos(turn) - west * np.sin(turn)
     return scale * x, scale * y
 
@@ -180,7 +189,7 @@ def _by_projection(name: str) -> Value:
 def _crval(rows: Rows, axis: int) -> Any:
     if not _cea(rows, True, False):
         return 0.0
-    return latitude(rows) if axis == 2 else np.asarray((rows.view.longitude + meridian(rows) + 180) % 360 - 180)
+    return latitude(rows) if axis == 2 else np.asarray((longitude(rows) + meridian(rows) + 180) % 360 - 180)
 
 
 def _r_value(rows: Rows) -> FloatArray:
@@ -195,7 +204,7 @@ HARP: Final[dict[str, Value]] = (
     | {name: _by_projection(name) for name in shared("harp_cea")}
     | paired("crpix", _crpix)
     | paired("crval", _crval)
-    | paired("cdelt", lambda rows, axis: _cea(rows, CEA_SCALE, CCD_SCALE))
+    | paired("cdelt", lambda rows, axis: _cea(rows, CEA_SCALE, ccd_scale(rows)))
     | paired("imcrpix", lambda rows, axis: (centre(rows.time, axis) - 0.5) * 16 + 0.5)
     | {
         f"{place}{end}": partial(value, side=side, axis=axis)
@@ -208,7 +217,7 @@ HARP: Final[dict[str, Value]] = (
     | {f"t_{name}{end}": _slot_time(what) for name, what in (("frst", "first"), ("last", "last")) for end in ("", "1")}
     | _all("harp_swings", _swing)
     | {
-        "crota2": lambda rows: _cea(rows, 0.0, crota(rows.time)),
+        "crota2": lambda rows: _cea(rows, 0.0, ccd_roll(rows)),
         "lat_fwt": latitude,
         "lon_fwt": meridian,
         "lat_fwtpo": partial(_weighted, polarity=1, axis=1),
@@ -245,4 +254,12 @@ HARP: Final[dict[str, Value]] = (
         "mpos_tot": lambda rows: flux(rows) / 1.12e16 * wander(rows, "mpos", 0.03),
         "mneg_tot": lambda rows: flux(rows) / 1.12e16 * wander(rows, "mneg", 0.03),
     }
+)
+
+#: MDI's patches (TARPs).
+TARP: Final[dict[str, Value]] = (
+    HARP
+    | {name: MDI[name] for name in ("t_obs", "date__obs", "cadence", "crln_obs")}
+    | constants("tarp")
+    | {"instrume": constant("MDI"), "camera": constant(1)}
 )

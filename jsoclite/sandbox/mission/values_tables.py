@@ -188,6 +188,7 @@ CHARTS: Final[dict[str, Value]] = (
         "date": lambda rows: np.floor(_chart_times(rows)[1] + (0.1 if quick(rows) else 6) * DAY),
         "car_rot": _chart_rotation,
         "carrtime": _chart_longitude,
+        "cunit1": lambda rows: "degree" if "b_synoptic" in rows.spec.name else "Degree",
         "telescop": _by_instrument("SDO/HMI", "SOHO"),
         "instrume": _by_instrument("HMI_SIDE1", "MDI"),
         "wavelnth": _by_instrument(6173.0, 6768.0),

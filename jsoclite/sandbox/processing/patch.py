@@ -19,7 +19,7 @@ import numpy as np
 from ...times import words
 from ..catalog import schema
 from .image import Image, ProcessError
-from .pointing import FloatArray, sample
+from .pointing import COSINE, SINE, FloatArray, sample
 
 #: Largest image that a step makes.
 MAX_PIXELS: Final = 4096 * 4096
@@ -30,8 +30,6 @@ _LOCATIONS: Final = (("arcsec", "arcsec"), ("pix", "pixels"), ("stony", "stony")
 _BOXES: Final = (("arcsec", "arcsec"), ("pix", "pixels"), ("deg", "degrees"))
 # longitudes before a calibration of 2016 are too large by this; bit 28 of CALVER64 says that they are right
 _LONGITUDE, _CORRECTED = -0.0818941, 1 << 28
-# sine and cosine of the Sun's angular radius from 1 au, whatever the distance is
-_SINE, _COSINE = 0.004660, 0.99998914
 
 
 def number(options: Mapping[str, Any], name: str, default: float | None = None) -> float:
@@ -92,7 +90,7 @@ class Pointing:
         west, north = math.cos(b) * math.sin(away), math.cos(b) * math.cos(away)
         towards = math.sin(b) * math.sin(b0) + math.cos(b0) * north
         up = math.sin(b) * math.cos(b0) - math.sin(b0) * north
-        return complex(west, up) * cmath.rect(radius * _COSINE / (1 - towards * _SINE), -math.radians(self.roll))
+        return complex(west, up) * cmath.rect(radius * COSINE / (1 - towards * SINE), -math.radians(self.roll))
 
     def sun(self, plate: complex, radius: float, angle: float) -> tuple[float, float] | None:
         """Carrington longitude and latitude of a place `plate` pixels from the centre; None beyond the limb."""
@@ -113,6 +111,13 @@ def longitude(keywords: Mapping[str, Any]) -> float:
     value, version = number(keywords, "CRLN_OBS"), keywords.get("CALVER64", keywords.get("CALVER32"))
     known = version is not None and int(version) >= 0
     return value if not known or int(version) & _CORRECTED else value + _LONGITUDE
+
+
+def corrected(header: dict[str, Any]) -> None:
+    """Say in a header that its longitude is as it should be."""
+    name = next((name for name in ("CALVER64", "CALVER32") if name in header), None)
+    if name is not None:
+        header[name] = max(0, int(header[name] or 0)) | _CORRECTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,10 +308,7 @@ def _moved(image: FloatArray, shift: complex, roll: float) -> FloatArray:
 def _describe(image: Image, box: Box, pixel: complex, roll: float) -> None:
     """Write the keywords that the program writes; names are cut to eight characters, as FITS has them."""
     head, patch, options = image.header, box.patch, box.patch.options
-    for name in ("CALVER64", "CALVER32"):
-        if name in head:
-            head[name] = max(0, int(head[name] or 0)) | _CORRECTED
-            break
+    corrected(head)
     head |= {"CRPIX1": pixel.real + 1, "CRPIX2": pixel.imag + 1, "CRVAL1": 0.0, "CRVAL2": 0.0, "CROTA2": roll}
     head |= {"CRDELT1": box.view.scale, "CRDELT2": box.view.scale, "CRLN_OBS": box.view.longitude}
     head |= {"SOURCE": box.record, "CONTENT": "Tracked Extracted Patches, made by im_patch", "COMMENT": "Patches"}

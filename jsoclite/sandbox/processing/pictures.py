@@ -47,7 +47,7 @@ class Look:
     Attributes
     ----------
     kind : str
-        ``jpg``, ``png`` or ``mp4``.
+        ``jpg``, ``png``, ``mp4`` or ``mpg``.
     table : str
         Colour table; grey unless its name is known.
     scaling : str
@@ -76,7 +76,7 @@ class Look:
             If an argument is not what it should be.
         """
         kind, *words = protocol.split(",")
-        if kind.lower() not in ("jpg", "png", "mp4"):
+        if kind.lower() not in ("jpg", "png", "mp4", "mpg"):
             return None
         options = {name.strip().lower(): value.strip() for name, _, value in (word.partition("=") for word in words)}
         limits = [float(options[name]) if options.get(name) else None for name in ("min", "max")]

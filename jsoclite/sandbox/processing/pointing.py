@@ -9,16 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from astropy.wcs import WCS
-
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
+#: Sine and cosine of the Sun's angular radius from 1 au, which the programs take whatever the distance is.
+SINE, COSINE = 0.004660, 0.99998914
 #: Astronomical unit in solar radii, for images that do not say how large their Sun is.
 _AU_RADII = 215.032
 
@@ -114,20 +113,6 @@ class View:
         x = towards * math.cos(tilt) - up * math.sin(tilt)
         return np.degrees(np.arctan2(right, x)), np.degrees(np.arcsin(np.clip(z, -1, 1)))
 
-    def project(self, longitude: FloatArray | float, latitude: FloatArray | float) -> tuple[FloatArray, FloatArray]:
-        """Position on the sky of Stonyhurst longitude and latitude; NaN on the far side."""
-        sine = math.sin(math.radians(self.radius / 3600))
-        lon, lat = (np.radians(np.asarray(angle, dtype=np.float64)) for angle in (longitude, latitude))
-        tilt = math.radians(self.latitude)
-        x, right, z = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)
-        towards = x * math.cos(tilt) + z * math.sin(tilt)
-        up = z * math.cos(tilt) - x * math.sin(tilt)
-        visible = towards >= sine
-        depth = 1 - sine * towards
-        west = np.degrees(np.arctan2(sine * right, depth)) * 3600
-        north = np.degrees(np.arctan2(sine * up, np.hypot(depth, sine * right))) * 3600
-        return np.where(visible, west, np.nan), np.where(visible, north, np.nan)
-
 
 def sample(image: FloatArray, x: FloatArray, y: FloatArray, method: str = "cubic") -> FloatArray:
     """
@@ -195,108 +180,57 @@ def _kernel(distance: FloatArray, method: str) -> FloatArray:
     return np.where(away < 1, near, np.where(away < 2, far, 0.0))
 
 
-#: Projection names as the program spells them, with the code that it writes for each.
+#: Projection names as the program spells them, with the code and the name that it writes for each.
 PROJECTIONS: Final = {
-    "carree": "CAR",
-    "cassini": "CAS",
-    "mercator": "MER",
-    "cyleqa": "CEA",
-    "sineqa": "GLS",
-    "gnomonic": "TAN",
-    "postel": "ARC",
-    "stereographic": "STG",
-    "orthographic": "SIN",
-    "lambert": "ZEA",
+    "carree": ("CAR", "PlateCarree"),
+    "cassini": ("CAS", "Cassini-Soldner"),
+    "mercator": ("MER", "Mercator"),
+    "cyleqa": ("CEA", "LambertCylindrical"),
+    "sineqa": ("GLS", "Sanson-Flamsteed"),
+    "gnomonic": ("TAN", "gnomonic"),
+    "postel": ("ARC", "Postel"),
+    "stereographic": ("STG", "stereographic"),
+    "orthographic": ("SIN", "orthographic"),
+    "lambert": ("ZEA", "LambertAzimuthal"),
 }
 
 
-def make_map(
-    image: FloatArray,
-    view: View,
-    *,
-    projection: str,
-    centre: tuple[float, float],
-    scale: float,
-    shape: tuple[int, int],
-    angle: float = 0.0,
-    method: str = "cubic",
-) -> tuple[FloatArray, dict[str, Any]]:
+def sphere(code: str, x: FloatArray, y: FloatArray, latitude: float) -> tuple[FloatArray, FloatArray]:
     """
-    Project an image onto a map.
+    Longitude from the centre and latitude in a map, radians; NaN where it has nothing (`plane2sphere`).
 
     Parameters
     ----------
-    image : ndarray
-        Image of the disk.
-    view : View
-        Its pointing.
-    projection : str
-        One of `PROJECTIONS`, in any case.
-    centre : (float, float)
-        Stonyhurst longitude and latitude of the map's centre, degrees.
-    scale : float
-        Degrees a pixel.
-    shape : (int, int)
-        Rows and columns.
-    angle : float
-        Position angle of the map's vertical, degrees.
-    method : str
-        As in `sample`.
-
-    Returns
-    -------
-    map, cards
-        Pixels, NaN where the Sun cannot be seen; keywords of the map's coordinates without the centre's.
-
-    Raises
-    ------
-    ValueError
-        For an unknown projection or a scale that is not positive.
+    code : str
+        Of one of `PROJECTIONS`.
+    x, y : ndarray
+        Places in the map, radians from its centre.
+    latitude : float
+        Of the centre, radians.
     """
-    code = PROJECTIONS.get(projection.lower())
-    if code is None:
-        raise ValueError(f"map={projection} is not one of {', '.join(PROJECTIONS)}")
-    if scale <= 0 or not -90 <= centre[1] <= 90:
-        raise ValueError(f"scale={scale:g} or clat={centre[1]:g} is out of range")
-    rows, columns = shape
-    middle = (columns + 1) / 2, (rows + 1) / 2
-    system = _system(code, centre, scale, middle, math.radians(angle))
-
-    def value(column: FloatArray, row: FloatArray) -> FloatArray:
-        longitude, latitude = system.wcs_pix2world(column, row, 1)
-        if code == "CAS":
-            longitude, latitude = _cassini(longitude, latitude, centre[0])
-        west, north = view.project(longitude, latitude)
-        x, y = view.pixel(np.where(np.isnan(west), 1e9, west), np.where(np.isnan(north), 1e9, north))
-        return sample(image, x, y, method)
-
-    cards = {f"CTYPE{axis}": f"{name}-{code}" for axis, name in ((1, "CRLN"), (2, "CRLT"))}
-    cards |= {"CUNIT1": "degree", "CUNIT2": "degree", "MAPPROJ": projection}
-    numbers = {"CRPIX1": middle[0], "CRPIX2": middle[1], "CDELT1": scale, "CDELT2": scale, "CROTA2": angle}
-    return by_rows(shape, value), cards | numbers
-
-
-def _system(code: str, centre: tuple[float, float], scale: float, middle: tuple[float, float], angle: float) -> WCS:
-    """Coordinates of a map as FITS has them; angles in radians, the rest in degrees and pixels."""
-    from astropy.wcs import WCS
-
-    made = WCS(naxis=2)
-    sine, cosine = math.sin(angle), math.cos(angle)
-    made.wcs.pc = np.array([[cosine, -sine], [sine, cosine]])
-    made.wcs.crpix, made.wcs.cdelt, made.wcs.crval = middle, (scale, scale), centre
-    if code in ("CAR", "CAS", "MER", "GLS"):
-        # the program moves these along the meridian from the equator, where FITS would make oblique ones
-        tangent = math.tan(min(math.radians(centre[1]), 1.55))
-        start = math.degrees(math.asinh(tangent)) if code == "MER" else centre[1]
-        made.wcs.crval = centre[0], 0.0
-        made.wcs.crpix = middle[0] - sine * start / scale, middle[1] - cosine * start / scale
-    if code != "CAS":
-        known = "SFL" if code == "GLS" else code  # its name in the standard
-        made.wcs.ctype = [f"CRLN-{known}", f"CRLT-{known}"]
-    return made
-
-
-def _cassini(x: FloatArray, y: FloatArray, longitude: float) -> tuple[FloatArray, FloatArray]:
-    """Longitude and latitude of a plate carrée whose equator is the central meridian; FITS has no code for it."""
-    u, v = np.radians(x - longitude), np.radians(y)
-    return longitude + np.degrees(np.arctan2(np.tan(u), np.cos(v))), np.degrees(np.arcsin(np.sin(v) * np.cos(u)))
+    sine, cosine = math.sin(latitude), math.cos(latitude)
+    bad = np.zeros(np.shape(x), dtype=bool)
+    with np.errstate(all="ignore"):
+        if code in ("CAR", "CAS"):
+            # moved along the meridian: plain ones, about the equator
+            bad = (np.abs(x) > np.pi) | (np.abs(y) > np.pi / 2)
+            lon, lat = x, y + latitude
+            if code == "CAS":
+                lon, lat = np.arctan2(np.tan(x), np.cos(lat)), np.arcsin(np.sin(lat) * np.cos(x))
+        elif code in ("MER", "CEA", "GLS"):
+            # about the centre; what lies beyond the pole has the longitude of what lies before it
+            theta = {"MER": 2 * np.arctan(np.exp(y)) - np.pi / 2, "CEA": np.arcsin(y)}.get(code, y)
+            phi = x / np.cos(y) if code == "GLS" else x
+            bad = np.abs(phi) > np.pi / 2
+            lat = np.arcsin(np.sin(theta) * cosine + np.cos(theta) * np.cos(phi) * sine)
+            lon = np.arcsin(np.clip(np.cos(theta) * np.sin(phi) / np.cos(lat), -1, 1))
+        else:
+            r = np.hypot(x, y)
+            rim = {"TAN": np.arctan(r), "STG": 2 * np.arctan(r / 2), "SIN": np.arcsin(r), "ZEA": 2 * np.arcsin(r / 2)}
+            rho = rim.get(code, r)
+            east, up = (np.sin(rho) / np.maximum(r, 1e-99) * part for part in (x, y))
+            lat = np.arcsin(np.clip(sine * np.cos(rho) + cosine * up, -1, 1))
+            lon = np.arctan2(east, np.cos(rho) * cosine - up * sine)
+        # no farther from the centre than a right angle
+        bad |= ~(np.sin(lat) * sine + np.cos(lat) * cosine * np.cos(lon) >= -1e-12)
+    return np.where(bad, np.nan, lon), np.where(bad, np.nan, lat)

@@ -15,8 +15,21 @@ import numpy as np
 from ...times import words
 from ..catalog import schema
 from .image import Image, ProcessError, read_image, read_shape, write_image
-from .patch import FIRST_WINDOW, LAST_WINDOW, MAX_PIXELS, Box, cut, flag, nearest, number, prepare, window
-from .pointing import FloatArray, NoPointingError, View, by_rows, make_map, sample
+from .patch import (
+    FIRST_WINDOW,
+    LAST_WINDOW,
+    MAX_PIXELS,
+    Box,
+    corrected,
+    cut,
+    flag,
+    longitude,
+    nearest,
+    number,
+    prepare,
+    window,
+)
+from .pointing import COSINE, PROJECTIONS, SINE, FloatArray, NoPointingError, View, by_rows, sample, sphere
 
 Options = Mapping[str, str]
 Keywords = Mapping[str, Any]
@@ -38,14 +51,18 @@ def upright(image: Image) -> None:
             image.header[name] = size + 1 - float(image.header[name])
 
 
+def is_aia(image: Image) -> bool:
+    """Whether an image is of a series of AIA."""
+    return str(image.header.get("DRMS_ID", "")).lower().startswith("aia")
+
+
 def centre(image: Image) -> None:
     """Move the Sun into the middle by whole pixels: less than 20 arcsec, and not for AIA (jsoc_rebin.c)."""
     size = image.data.shape[::-1]
     places = [number(image.header, name) - (length + 1) / 2 for name, length in zip(_CENTRE, size, strict=True)]
     away = [nearest(place) for place in places]
     reach = 20 / number(image.header, "CDELT1")
-    aia = str(image.header.get("DRMS_ID", "")).lower().startswith("aia")
-    if aia or not any(away) or max(map(abs, away)) >= reach:
+    if is_aia(image) or not any(away) or max(map(abs, away)) >= reach:
         return
     image.data = window(image.data, away[0], away[1], (size[0], size[1]))
     image.header |= {name: image.header[name] - one for name, one in zip(_CENTRE, away, strict=True)}
@@ -121,15 +138,36 @@ def _rescaled(image: Image, scale: float) -> None:
 
 
 def resize(image: Image, options: Options) -> None:
-    """Put an image upright, and on the scale `scale_to` where `rescale` is 1."""
-    view = View.of(image.header)
-    scale_to = number(options, "scale_to", 0.6) if flag(options, "rescale") else view.cdelt
-    if scale_to <= 0:
-        raise ProcessError(f"scale_to={scale_to:g} is not a scale")
-    if flag(options, "c") or flag(options, "crop"):
-        crop(image)
-    rows, columns = (max(1, round(size * view.cdelt / scale_to)) for size in image.data.shape)
-    _resample(image, view, (rows, columns), scale_to, "cubic" if options.get("regrid", "1") != "0" else "nearest")
+    """Turn an image upright and bring it to a scale, with as many pixels as before (jsoc_resize.c)."""
+    rows, columns = image.data.shape
+    middle = (columns + 1) / 2, (rows + 1) / 2
+    if is_aia(image):
+        image.data[[0, -1]] = image.data[:, [0, -1]] = 0.0
+    else:
+        upright(image)
+        centre(image)
+        if flag(options, "c"):
+            crop(image)
+    view, centred = View.of(image.header), not int(number(options, "center_to", 0))
+    scale = number(options, "scale_to", 0.6) if flag(options, "rescale") else view.cdelt
+    if scale <= 0:
+        raise ProcessError(f"scale_to={scale:g} is not a scale")
+    # where the Sun is not moved to the middle, the scale is that of the first image, as it came out: nothing changes
+    step = scale / view.cdelt if centred else 1.0
+    target = (view.crpix1, view.crpix2) if centred else middle
+    sine, cosine = math.sin(math.radians(view.crota)), math.cos(math.radians(view.crota))
+    source, method = image.data, "cubic" if options.get("regrid", "1") != "0" else "nearest"
+    stretch = flag(options, "do_stretchmarks") and method == "cubic"
+
+    def value(x: FloatArray, y: FloatArray) -> FloatArray:
+        u, v = (x - middle[0]) * step, (y - middle[1]) * step
+        x, y = u * cosine + v * sine + target[0], v * cosine - u * sine + target[1]
+        inside = stretch | ((x >= 0.5) & (x <= columns + 0.5) & (y >= 0.5) & (y <= rows + 0.5))
+        return np.where(inside, sample(source, np.clip(x, 1, columns), np.clip(y, 1, rows), method), 0.0)
+
+    image.data = by_rows((rows, columns), value)
+    image.header |= {"CRPIX1": middle[0], "CRPIX2": middle[1], "CDELT1": scale, "CDELT2": scale, "CROTA2": 0.0}
+    image.header["COMMENT"] = f"resize: scale_to={scale:f}, mag={1 / step:f}"
 
 
 def aia_scale(image: Image, options: Options) -> None:
@@ -169,31 +207,57 @@ def _resample(image: Image, view: View, shape: tuple[int, int], scale: float, me
 
 
 def map_project(image: Image, options: Options) -> None:
-    """Project onto a map of the surface."""
-    upright(image)
-    view = View.of(image.header)
-    if flag(options, "c"):
-        crop(image)
-    columns, rows = (int(number(options, name)) for name in ("cols", "rows"))
-    if not 0 < columns * rows <= MAX_PIXELS:
+    """Project onto a map of the surface; the program knows flags for Stonyhurst and `c`, and asks neither."""
+    columns, rows = (int(number(options, name, 0)) for name in ("cols", "rows"))
+    columns, rows = (columns if columns > 0 else rows), (rows if rows > 0 else columns)
+    if not 0 < columns * rows <= MAX_PIXELS or columns < 0:
         raise ProcessError(f"cols={columns}, rows={rows} is out of range")
-    centre = number(options, "clon"), number(options, "clat")
-    stonyhurst = flag(options, "s")
-    try:
-        image.data, cards = make_map(
-            image.data,
-            view,
-            projection=options.get("map", "carree"),
-            centre=(centre[0] if stonyhurst else centre[0] - view.longitude, centre[1]),
-            scale=number(options, "scale"),
-            shape=(rows, columns),
-            angle=number(options, "map_pa", 0.0),
-            method={"nearest": "nearest", "bilinear": "linear"}.get(options.get("interp", ""), "cubic"),
+    target = number(options, "clon", 0.0), number(options, "clat", 0.0)
+    scale, angle, grid = (number(options, name, 0.0) for name in ("scale", "map_pa", "grid"))
+    kind = options.get("map", "orthographic").lower()
+    if kind not in PROJECTIONS:
+        raise ProcessError(f"map={kind} is not one of {', '.join(PROJECTIONS)}")
+    if scale <= 0 or abs(target[1]) > 90:
+        raise ProcessError(f"scale={scale:g} or clat={target[1]:g} is out of range")
+    code, name = PROJECTIONS[kind]
+    view, source = View.of(image.header), image.data
+    size = float(image.header.get("R_SUN") or view.radius / view.cdelt)
+    away = math.radians(target[0] - (longitude(image.header) if "CRLN_OBS" in image.header else view.longitude))
+    method = {"nearest": "nearest", "bilinear": "linear"}.get(options.get("interp", ""), "cubic")
+    sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
+    sb, cb = math.sin(math.radians(view.latitude)), math.cos(math.radians(view.latitude))
+    roll = math.sin(math.radians(view.crota)), math.cos(math.radians(view.crota))
+    # cubic convolution has no values within a pixel of the border
+    edge = 1 if method == "cubic" else 0
+
+    def value(column: FloatArray, row: FloatArray) -> FloatArray:
+        x, y = (np.radians(scale) * (one - (n + 1) / 2) for one, n in ((column, columns), (row, rows)))
+        lon, lat = sphere(code, x * cosine - y * sine, y * cosine + x * sine, math.radians(target[1]))
+        west, north, towards = np.cos(lat) * np.sin(lon + away), np.sin(lat), np.cos(lat) * np.cos(lon + away)
+        north, towards = north * cb - towards * sb, north * sb + towards * cb
+        r = np.where(towards >= 0, size * COSINE / (1 - towards * SINE), np.nan)
+        x, y = (
+            r * (west * roll[1] + north * roll[0]) + view.crpix1,
+            r * (north * roll[1] - west * roll[0]) + view.crpix2,
         )
-    except ValueError as error:
-        raise ProcessError(str(error)) from None
-    carrington = centre[0] + view.longitude if stonyhurst else centre[0]
-    image.header |= cards | {"CRVAL1": carrington % 360, "CRVAL2": centre[1]}
+        inside = (x >= 1 + edge) & (x < source.shape[1] - edge) & (y >= 1 + edge) & (y < source.shape[0] - edge)
+        made = sample(source, np.where(inside, x, 1e9), np.where(inside, y, 1e9), method)
+        if grid > 0:
+            lines = [
+                np.abs((np.degrees(one) + grid / 2) % grid - grid / 2) for one in (lon + math.radians(target[0]), lat)
+            ]
+            made = np.where(np.minimum(*lines) < 0.01 * grid, np.where(np.isfinite(made), -np.inf, np.inf), made)
+        return made
+
+    image.data = by_rows((rows, columns), value)
+    corrected(image.header)
+    image.header |= {f"CTYPE{axis}": f"{word}-{code}" for axis, word in ((1, "CRLN"), (2, "CRLT"))}
+    image.header |= {"CUNIT1": "deg", "CUNIT2": "deg", "CRPIX1": (columns + 1) / 2, "CRPIX2": (rows + 1) / 2}
+    image.header |= {"CRVAL1": target[0], "CRVAL2": target[1], "CDELT1": scale, "CDELT2": scale, "CROTA2": angle}
+    image.header |= {
+        "WCSNAME": "Carrington Heliographic",
+        "HISTORY": f"MapProj={name} LonHG={target[0]:f}, LatHG={target[1]:f}",
+    }
 
 
 #: What each step does; those that join several segments are in `vectors`, and `im_patch` needs a `Box`.

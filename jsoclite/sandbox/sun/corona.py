@@ -68,16 +68,6 @@ def _streamers() -> FloatArray:
     return noise.texture("streamers", 256, 1024, 6.0)
 
 
-def _project(disk: Disk, latitude: FloatArray, lon: FloatArray, height: FloatArray) -> tuple[FloatArray, ...]:
-    """West, north and depth (solar radii) of points at a height above the surface; `lon` from the meridian."""
-    lat, lon = latitude * DEGREE, lon * DEGREE
-    sb, cb = np.sin(disk.tilt), np.cos(disk.tilt)
-    west = height * np.cos(lat) * np.sin(lon)
-    north = height * (np.sin(lat) * cb - np.cos(lat) * np.cos(lon) * sb)
-    depth = height * (np.sin(lat) * sb + np.cos(lat) * np.cos(lon) * cb)
-    return west, north, depth
-
-
 def _drawn(disk: Disk, west: FloatArray, north: FloatArray, weight: FloatArray, blur: float) -> FloatArray:
     """Points as a blurred image, each shared by four pixels."""
     x, y = disk.pixels(west, north)
@@ -118,7 +108,7 @@ def _loops(disk: Disk, recipe: Recipe) -> list[FloatArray]:
         height = 1 + top[:, None] * np.sin(step)
         latitude = found.latitude[which] + y
         lon = middle + x / np.cos(latitude * DEGREE)
-        west, north, depth = _project(disk, latitude, lon, height)
+        west, north, depth = disk.pointing.seen(latitude, lon, height)
         seen = (depth > 0) | (west**2 + north**2 > 1.0)
         flicker = 0.4 + 0.6 * np.sin(2 * np.pi * (time / 5000.0 + noise.uniform(number, "loop phase"))) ** 2
         strength = float(found.flux[which] * found.growth(np.array([which]), np.array([time]))[0] / 1e22)
@@ -276,8 +266,8 @@ def _add_flare(image: FloatArray, disk: Disk, flare: Burning, time: float) -> No
     spread = np.cos(lat * DEGREE)
     for side in (-1, 1):
         north, west = lat + side * _RIBBON * step[1], lon + side * _RIBBON * step[0] / spread
-        image += flare.ribbon * _spot(disk, _project(disk, north, west, np.array([1.0])), flare.area)
-    top = _project(disk, lat, lon, np.array([1.0 + 0.6 * _RIBBON * DEGREE]))
+        image += flare.ribbon * _spot(disk, disk.pointing.seen(north, west, np.array([1.0])), flare.area)
+    top = disk.pointing.seen(lat, lon, np.array([1.0 + 0.6 * _RIBBON * DEGREE]))
     image += flare.core * _spot(disk, top, flare.area)
     image += flare.arcade * _arcade(disk, float(lat[0]), float(lon[0]), turn)
 
@@ -291,6 +281,6 @@ def _arcade(disk: Disk, lat: float, lon: float, turn: float) -> FloatArray:
     y = -across * np.cos(turn) + along * np.sin(turn)
     height = 1 + 1.8 * _RIBBON * DEGREE * np.sin(angle) + 0 * along
     latitude = lat + y
-    west, north, _ = _project(disk, latitude, lon + x / np.cos(latitude * DEGREE), height)
+    west, north, _ = disk.pointing.seen(latitude, lon + x / np.cos(latitude * DEGREE), height)
     drawn = np.maximum(0.0, _drawn(disk, west.ravel(), north.ravel(), np.ones(west.size), 1.0))
     return np.asarray(drawn / max(1e-9, float(drawn.sum())))

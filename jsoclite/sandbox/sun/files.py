@@ -16,13 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..catalog import Segment
-from ..mission import Rows, chart_strips, exposure, noise
+from ..mission import Pointing, Rows, chart_strips, exposure, noise
 from .corona import channel, flare_image
-from .hmi import disk_of, harp_array, hmi_array, limb_darkening, record_noise, velocity
+from .hmi import MDI_OVER_HMI, disk_of, harp_array, hmi_array, limb_darkening, record_noise, velocity
 from .surface import DEGREE, FloatArray, Surface, grain, polar_caps
-
-#: Fields of MDI over those of HMI, about 1/0.701 (Liu et al. 2025, Solar Physics 300).
-MDI_OVER_HMI: Final = 1.4
 
 
 def aia_array(rows: Rows, segment: Segment) -> FloatArray:
@@ -162,7 +159,37 @@ def segment_array(rows: Rows, segment: Segment) -> FloatArray:
     ndarray
         Shape (rows, columns), unit of the segment, NaN where there is nothing.
     """
-    return _KINDS[rows.spec.kind](rows, segment)
+    drawn = _KINDS[rows.spec.kind](rows, segment)
+    return _enlarged(rows, segment, drawn) if rows.series.zoom > 1 and drawn.shape == rows.shape else drawn
+
+
+def _enlarged(rows: Rows, segment: Segment, drawn: FloatArray) -> FloatArray:
+    """A drawn image in the size of the archive's: between its pixels straight lines, and noise like its own."""
+    zoom, disk, view = rows.series.zoom, disk_of(rows), Pointing.of(rows)
+    limb, beyond = rows.spec.kind != "aia_lev1", drawn[~disk.on]
+    if limb:
+        # the surface goes on beyond the limb until the end
+        away = np.minimum(1.0, (1 - 1.5 / view.radius) / np.sqrt(np.maximum(disk.radius2, 1e-9)))
+        places = zip(view.centre[::-1], np.indices(drawn.shape), strict=True)
+        nearest = (np.rint(middle - 1 + (one - middle + 1) * away).astype(np.intp) for middle, one in places)
+        drawn = np.where(disk.on, drawn, drawn[tuple(nearest)])
+    large: npt.NDArray[Any] = drawn.astype(np.float32)
+    if segment.type == "char":
+        large = large.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    else:
+        for axis, size in enumerate(drawn.shape):
+            place = np.clip((np.arange(size * zoom) + 0.5) / zoom - 0.5, 0, size - 1.001)
+            part, low = (place % 1).astype(np.float32), place.astype(np.intp)
+            first, second = large.take(low, axis), large.take(low + 1, axis)
+            large = first + (part if axis else part[:, None]) * (second - first)
+        rough = drawn[1:-1, 1:-1] - (drawn[1:-1, :-2] + drawn[1:-1, 2:] + drawn[:-2, 1:-1] + drawn[2:, 1:-1]) / 4
+        level = 1.3 * float(np.median(np.abs(rough)))
+        large += level * grain((len(large), len(large)), int(rows.recnum[0]), f"{rows.spec.name} {segment.name} large")
+    if limb:
+        sizes = zip(large.shape[::-1], view.centre, strict=True)
+        x, y = (((np.arange(size) + 0.5) / zoom + 0.5 - middle) / view.radius for size, middle in sizes)
+        large[x**2 + (y**2)[:, None] >= 0.9995] = beyond[0]
+    return large
 
 
 def segment_file(rows: Rows, segment: Segment) -> bytes:
@@ -182,8 +209,9 @@ def segment_file(rows: Rows, segment: Segment) -> bytes:
     kind, options = _INTEGERS[segment.type], rows.spec.segments[segment.name.lower()]
     scale = float(options.get("bscale", 1))
     limits = np.iinfo(kind)
-    scaled = np.rint(np.where(np.isnan(values), 0, values) / scale)
-    stored = np.where(np.isnan(values), limits.min, np.clip(scaled, limits.min + 1, limits.max)).astype(kind)
+    missing = np.isnan(values)
+    scaled = np.clip(np.rint(np.where(missing, 0, values) / scale), limits.min + 1, limits.max)
+    stored = np.where(missing, limits.min, scaled).astype(kind)
     cards: dict[str, Any] = {"BLANK": int(limits.min)}
     if segment.type != "char":
         cards |= {"BZERO": 0.0, "BSCALE": scale}
@@ -194,8 +222,8 @@ def _fits_file(stored: npt.NDArray[Any], cards: Mapping[str, Any], *, packed: bo
     from astropy.io import fits
 
     if packed:
-        # tiles of 16 rows rather than of one: astropy takes its time over each
-        tile = (min(16, stored.shape[0]), stored.shape[1])
+        # small images in tiles of 16 rows rather than of one: astropy takes its time over each
+        tile = (min(16, stored.shape[0]) if len(stored) <= 256 else 1, stored.shape[1])
         hdus = [fits.PrimaryHDU(), fits.CompImageHDU(stored, compression_type="RICE_1", tile_shape=tile)]
     else:
         hdus = [fits.PrimaryHDU(stored)]

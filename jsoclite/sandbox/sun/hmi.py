@@ -13,8 +13,10 @@ import numpy as np
 
 from ..catalog import Segment
 from ..mission import Pointing, Rows, map_centre
-from .surface import DEGREE, Disk, Field, FloatArray, Surface, grain
+from .surface import DEGREE, Disk, Field, FloatArray, Sight, Surface, grain
 
+#: Fields of MDI over those of HMI, about 1/0.701 (Liu et al. 2025, Solar Physics 300).
+MDI_OVER_HMI: Final = 1.4
 #: Wavelength positions of HMI against the line's centre, mÅ.
 _TUNING: Final = (172.0, 103.0, 34.0, -34.0, -103.0, -172.0)
 
@@ -38,21 +40,21 @@ def record_noise(rows: Rows, shape: tuple[int, int], purpose: str) -> FloatArray
     return grain(shape, int(rows.recnum[0]), f"{rows.spec.name} {purpose}")
 
 
-def velocity(rows: Rows, disk: Disk) -> FloatArray:
+def velocity(rows: Rows, disk: Sight) -> FloatArray:
     """Velocity away from the observer, m/s: orbit, rotation, limb shift, oscillation, supergranules."""
     seen = rows.view
     sine = np.sin(disk.latitude * DEGREE) ** 2
     rate = (14.713 - 2.396 * sine - 1.787 * sine**2) * DEGREE / 86400 * 696.0e6
     rotation = rate * np.cos(disk.latitude * DEGREE) * np.sin(disk.from_meridian * DEGREE) * np.cos(disk.tilt)
     angle = float(seen.radius[0]) / 206265.0
-    across = (seen.westward[0] * disk.west + seen.northward[0] * disk.north)[disk.on] * angle
-    cells = 180 * disk.surface.sampled("supergranules", 1.6, 1.5) * np.sqrt(1 - disk.mu**2)
+    across = (seen.westward[0] * disk.across + seen.northward[0] * disk.up) * angle
+    cells = 180 * disk.surface.sampled("supergranules", 1.6, 1.5) * np.sqrt(np.maximum(0, 1 - disk.mu**2))
     fivemin = 260 * disk.mu * disk.surface.sampled("oscillation", 2.5, 600.0 / 86400.0)
     limb = 420 * (1 - disk.mu) ** 2 - 30
     return np.asarray(seen.radial[0] + rotation - across + limb + cells + fivemin)
 
 
-def _continuum(rows: Rows, disk: Disk) -> FloatArray:
+def _continuum(rows: Rows, disk: Sight) -> FloatArray:
     """Continuum intensity, DN/s: limb darkening, spots, granulation, and the distance of the Sun."""
     nearer = float((1.496e11 / rows.view.distance[0]) ** 2)
     granules = 1 + 0.012 * disk.surface.sampled("granules", 0.0, 0.01)
@@ -184,7 +186,7 @@ def hmi_array(rows: Rows, segment: Segment) -> FloatArray:
     if product in ("B", "Bcut"):
         return _inverted(rows, disk_of(rows), segment)
     if product == "Bcea":
-        return _component(cea_surface(rows), segment.name) + 20 * record_noise(rows, rows.shape, segment.name)
+        return _component(cea_sight(rows).surface, segment.name) + 20 * record_noise(rows, rows.shape, segment.name)
     return _grid_map(rows, segment) if product == "Bmap" else _observable(rows, segment)
 
 
@@ -202,7 +204,7 @@ def _grid_map(rows: Rows, segment: Segment) -> FloatArray:
     return _component(surface, segment.name) + 3.0 * record_noise(rows, rows.shape, segment.name)
 
 
-def cea_surface(rows: Rows) -> Surface:
+def cea_sight(rows: Rows) -> Sight:
     """Points of a cylindrical equal-area map whose equator runs through a Carrington longitude and a latitude."""
     lines, columns = rows.shape
     longitude, middle, scale = map_centre(rows)
@@ -210,7 +212,8 @@ def cea_surface(rows: Rows) -> Surface:
     y = (np.arange(lines) - (lines - 1) / 2) * scale * DEGREE
     across, up = np.meshgrid(x, y)
     lon, lat = _cea_sphere(across, up, longitude * DEGREE, middle * DEGREE)
-    return Surface(float(rows.time[0]), lat / DEGREE, lon / DEGREE % 360)
+    view = Pointing.of(rows)
+    return Sight(view, float(rows.time[0]), view.sphere(lat / DEGREE, lon / DEGREE - view.longitude))
 
 
 def _cea_sphere(x: FloatArray, y: FloatArray, longitude: float, latitude: float) -> tuple[FloatArray, FloatArray]:
@@ -231,11 +234,6 @@ def _unit(values: FloatArray) -> FloatArray:
 
 
 # ---- patches
-def harp_array(rows: Rows, segment: Segment) -> FloatArray:
-    """A segment of one of the HARP series: a patch of the camera's image, or its map."""
-    return (_harp_cea if rows.spec.options["projection"] == "cea" else _harp_ccd)(rows, segment)
-
-
 def _bitmap(strength: FloatArray) -> FloatArray:
     """HARP's classes: 1 quiet, 2 active outside, 33 quiet and 34 active inside the patch."""
     lines, columns = strength.shape
@@ -244,38 +242,31 @@ def _bitmap(strength: FloatArray) -> FloatArray:
     return np.where(inside, 33.0, 1.0) + (strength > 100)
 
 
-def _harp_cea(rows: Rows, segment: Segment) -> FloatArray:
-    surface = cea_surface(rows)
-    field, name = surface.field, segment.name
-    noise = record_noise(rows, rows.shape, name)
+def harp_array(rows: Rows, segment: Segment) -> FloatArray:
+    """A segment of one of the HARP series: a patch of the camera's image, or that remapped."""
+    name, noise = segment.name, record_noise(rows, rows.shape, segment.name)
+    if rows.spec.options["projection"] == "cea":
+        sight = cea_sight(rows)
+        return _harp_values(rows, sight, name, noise, sight.surface.field)
+    disk = disk_of(rows)
+    if name == "bitmap":
+        return _bitmap(disk.filled(np.abs(disk.surface.field.radial), 0.0)) * disk.on
+    if name not in ("magnetogram", "continuum", "Dopplergram"):
+        return _inverted(rows, disk, segment)
+    return disk.filled(_harp_values(rows, disk, name, noise[disk.on], disk.surface.field))
+
+
+def _harp_values(rows: Rows, sight: Sight, name: str, noise: FloatArray, field: Field) -> FloatArray:
+    if name == "magnetogram":
+        return (MDI_OVER_HMI if rows.spec.instrument == "mdi" else 1.0) * sight.seen(field)[0] + 5 * noise
+    if name == "continuum":
+        return _continuum(rows, sight) + 60 * noise
+    if name == "Dopplergram":
+        return velocity(rows, sight) + 10 * noise
     if name in ("Br", "Bp", "Bt"):
-        return _component(surface, name) + (25 if name == "Br" else 45) * noise
-    if name.endswith("_err"):
-        return 35 + 8 * np.abs(noise)
+        return _component(sight.surface, name) + (25 if name == "Br" else 45) * noise
     if name == "bitmap":
         return _bitmap(np.abs(field.radial))
     if name == "conf_disambig":
-        return np.where(np.sqrt(field.radial**2 + field.west**2 + field.north**2) > 250, 90.0, 60.0)
-    away = (surface.carrington - rows.view.longitude[0]) * DEGREE
-    if name == "Dopplergram":
-        cells = 180 * surface.sampled("supergranules", 1.6, 1.5)
-        rotation = 1990 * np.cos(surface.latitude * DEGREE) * np.sin(away)
-        return np.asarray(rows.view.radial[0] + rotation + cells + 30 * noise)
-    mu = np.clip(np.cos(away) * np.cos((surface.latitude - rows.view.latitude[0]) * DEGREE), 0.05, 1.0)
-    if name == "continuum":
-        return np.asarray(62000 * limb_darkening(mu) * surface.darkening + 150 * noise)
-    return np.asarray(field.radial * mu + 6 * noise)
-
-
-def _harp_ccd(rows: Rows, segment: Segment) -> FloatArray:
-    disk, name = disk_of(rows), segment.name
-    noise = record_noise(rows, rows.shape, name)[disk.on]
-    if name == "magnetogram":
-        return disk.filled(disk.seen(disk.surface.field)[0] + 5 * noise)
-    if name == "bitmap":
-        return _bitmap(disk.filled(np.abs(disk.surface.field.radial), 0.0)) * disk.on
-    if name == "continuum":
-        return disk.filled(_continuum(rows, disk) + 60 * noise)
-    if name == "Dopplergram":
-        return disk.filled(velocity(rows, disk) + 10 * noise)
-    return _inverted(rows, disk, segment)
+        return np.where(np.sqrt(sum(part**2 for part in field)) > 250, 90.0, 60.0)
+    return 35 + 8 * np.abs(noise)

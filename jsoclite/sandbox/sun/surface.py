@@ -225,7 +225,62 @@ class Surface:
         return np.asarray(0.16 + 0.56 * umbra + 0.28 * spot + 0.015 * np.clip(np.abs(radial) / 300, 0, 1) * spot)
 
 
-class Disk:
+class Sight:
+    """
+    Points on the Sun as an observer sees them.
+
+    Parameters
+    ----------
+    pointing : Pointing
+        From where.
+    time : float
+        TAI seconds since 1977.
+    place : (ndarray, ndarray, ndarray)
+        Solar radii west, north and towards the observer, of one shape.
+    """
+
+    def __init__(self, pointing: Pointing, time: float, place: tuple[FloatArray, FloatArray, FloatArray]) -> None:
+        self.pointing, self.time = pointing, time
+        self.tilt = pointing.latitude * DEGREE
+        self.across, self.up, self.mu = place
+
+    @cached_property
+    def latitude(self) -> FloatArray:
+        """Heliographic latitude, degrees."""
+        sine = self.up * np.cos(self.tilt) + self.mu * np.sin(self.tilt)
+        return np.asarray(np.arcsin(np.clip(sine, -1, 1)) / DEGREE)
+
+    @cached_property
+    def from_meridian(self) -> FloatArray:
+        """Longitude from the central meridian, degrees, west positive."""
+        towards = self.mu * np.cos(self.tilt) - self.up * np.sin(self.tilt)
+        return np.asarray(np.arctan2(self.across, towards) / DEGREE)
+
+    @cached_property
+    def surface(self) -> Surface:
+        """The surface there."""
+        return Surface(self.time, self.latitude, (self.pointing.longitude + self.from_meridian) % 360)
+
+    @property
+    def _turn(self) -> tuple[float, float]:
+        """Cosine and sine of the roll."""
+        return np.cos(self.pointing.roll * DEGREE), np.sin(self.pointing.roll * DEGREE)
+
+    def seen(self, field: Field) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Field along the line of sight (towards the observer), and along the columns and rows of the image."""
+        # sines and cosines of latitude and longitude, without a trigonometric function a pixel
+        sb, cb, across, up = np.sin(self.tilt), np.cos(self.tilt), self.across, self.up
+        sl = up * cb + self.mu * sb
+        cl = np.sqrt(np.maximum(1e-12, 1 - sl * sl))
+        so, co = across / cl, (self.mu * cb - up * sb) / cl
+        along = field.radial * self.mu - field.west * so * cb + field.north * (cl * sb - sl * co * cb)
+        west = field.radial * across + field.west * co - field.north * sl * so
+        north = field.radial * up + field.west * so * sb + field.north * (cl * cb + sl * co * sb)
+        cosine, sine = self._turn
+        return along, cosine * west + sine * north, cosine * north - sine * west
+
+
+class Disk(Sight):
     """
     An image of the Sun: where each pixel's line of sight meets it.
 
@@ -238,58 +293,18 @@ class Disk:
     """
 
     def __init__(self, pointing: Pointing, time: float) -> None:
-        self.pointing, self.time = pointing, time
         (rows, columns), (middle, centre) = pointing.shape, pointing.centre
         x = ((np.arange(columns) + 1 - middle) / pointing.radius)[None, :]
         y = ((np.arange(rows) + 1 - centre) / pointing.radius)[:, None]
-        cosine, sine = self._turn
-        #: Towards solar west and north in units of the radius.
-        self.west = cosine * x - sine * y
-        self.north = sine * x + cosine * y
-        self.tilt = pointing.latitude * DEGREE
+        cosine, sine = np.cos(pointing.roll * DEGREE), np.sin(pointing.roll * DEGREE)
+        #: Towards solar west and north in radii of the limb.
+        self.west, self.north = cosine * x - sine * y, sine * x + cosine * y
         self.radius2 = self.west**2 + self.north**2
         self.on: noise.BoolArray = self.radius2 < 0.9995
-        #: Towards the observer, of the pixels on the disk.
-        self.mu = np.sqrt(1 - self.radius2[self.on])
-
-    @property
-    def _turn(self) -> tuple[float, float]:
-        """Cosine and sine of the roll."""
-        return np.cos(self.pointing.roll * DEGREE), np.sin(self.pointing.roll * DEGREE)
-
-    @cached_property
-    def latitude(self) -> FloatArray:
-        """Heliographic latitude of the pixels on the disk, degrees."""
-        sine = self.north[self.on] * np.cos(self.tilt) + self.mu * np.sin(self.tilt)
-        return np.asarray(np.arcsin(np.clip(sine, -1, 1)) / DEGREE)
-
-    @cached_property
-    def from_meridian(self) -> FloatArray:
-        """Longitude from the central meridian of the pixels on the disk, degrees, west positive."""
-        towards = self.mu * np.cos(self.tilt) - self.north[self.on] * np.sin(self.tilt)
-        return np.asarray(np.arctan2(self.west[self.on], towards) / DEGREE)
-
-    @cached_property
-    def surface(self) -> Surface:
-        """The surface in the pixels on the disk."""
-        return Surface(self.time, self.latitude, (self.pointing.longitude + self.from_meridian) % 360)
-
-    def seen(self, field: Field) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Field along the line of sight (towards the observer), and along the columns and rows of the image."""
-        # sines and cosines of latitude and longitude, without a trigonometric function a pixel
-        sb, cb = np.sin(self.tilt), np.cos(self.tilt)
-        across, up = self.west[self.on], self.north[self.on]
-        sl = up * cb + self.mu * sb
-        cl = np.sqrt(np.maximum(1e-12, 1 - sl * sl))
-        so, co = across / cl, (self.mu * cb - up * sb) / cl
-        along = field.radial * self.mu - field.west * so * cb + field.north * (cl * sb - sl * co * cb)
-        west = field.radial * across + field.west * co - field.north * sl * so
-        north = field.radial * up + field.west * so * sb + field.north * (cl * cb + sl * co * sb)
-        cosine, sine = self._turn
-        return along, cosine * west + sine * north, cosine * north - sine * west
+        super().__init__(pointing, time, pointing.surface(self.west[self.on], self.north[self.on]))
 
     def pixels(self, west: FloatArray, north: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Columns and rows, from 0, of points so many radii to the west and north of the centre."""
+        """Columns and rows, from 0, of points so many radii of the limb to the west and north of the centre."""
         (x, y), radius, (cosine, sine) = self.pointing.centre, self.pointing.radius, self._turn
         return x - 1 + radius * (cosine * west + sine * north), y - 1 + radius * (cosine * north - sine * west)
 

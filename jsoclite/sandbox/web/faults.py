@@ -43,6 +43,8 @@ ENDPOINTS = frozenset(
 
 _HTML = b"<!DOCTYPE html>\n<html><body><h1>Service temporarily unavailable</h1></body></html>\n"
 
+_STDERR = "jsoc_info failed: query failed: out of memory for query result\nDB error: cannot open record set\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -59,7 +61,7 @@ class Fault:
         ``truncated``, ``cut-chunks``
             the connection ends in the body, short of its Content-Length, or without the last chunk;
         ``stall``, ``stall-body``
-            silence of `seconds` before the headers, or in the body;
+            silence of `seconds` (``math.inf``: as long as the sandbox lives) before the headers, or in the body;
         ``trickle``
             `rate` bytes a second;
         ``html``, ``bad-json``
@@ -71,7 +73,8 @@ class Fault:
         ``status``
             a JSON answer with `status` and `error` and nothing else;
         ``too-many``
-            the same, of questions about more than `records` records;
+            the same, of questions about more than `records` records: status 6 and what a program left on stderr, as
+            the script around jsoc_info has it;
         ``changed``
             the file is another one now, with new validators: a resumed download must start again;
         ``no-range``
@@ -99,7 +102,7 @@ class Fault:
     retry_after : int or str, optional
         ``Retry-After`` header of an HTTP status.
     status, error : int, str
-        Of the kinds ``status`` and ``too-many``.
+        Of the kinds ``status`` (by default 4) and ``too-many`` (6).
     records : int
         See ``too-many``.
 
@@ -125,8 +128,8 @@ class Fault:
     rate: float = 100.0
     at: float = 0.5
     retry_after: int | str | None = None
-    status: int = 4
-    error: str = "an error that the sandbox was asked for"
+    status: int | None = None
+    error: str | None = None
     records: int = 0
 
     def __post_init__(self) -> None:
@@ -247,9 +250,10 @@ def instead(fault: Fault) -> Response | None:
     if fault.kind == "html":
         return Response(200, _HTML, {"Content-Type": "text/html; charset=utf-8"})
     if fault.kind in ("status", "too-many"):
-        return Response(
-            200, printer.compact({"status": fault.status, "error": fault.error}), {"Content-Type": "application/json"}
-        )
+        many = fault.kind == "too-many"
+        status, error = 6 if many else 4, _STDERR if many else "an error that the sandbox was asked for"
+        told = {"status": status if fault.status is None else fault.status, "error": fault.error or error}
+        return Response(200, printer.compact(told), {"Content-Type": "application/json"})
     return None
 
 

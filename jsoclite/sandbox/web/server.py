@@ -363,7 +363,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _wait(self, seconds: float) -> None:
         """Do nothing for a while, but not longer than the server lives."""
-        if self.server.front.stopping.wait(seconds):
+        if self.server.front.stopping.wait(min(seconds, threading.TIMEOUT_MAX)):
             raise ResetError
 
     def _reset(self) -> None:

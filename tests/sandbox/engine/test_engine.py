@@ -264,6 +264,26 @@ def test_what_a_shadow_table_makes_the_server_refuse(on, ds, n, message):
         assert shadowed.count(ds) == on.count(ds)
 
 
+@pytest.mark.parametrize(
+    "ds", ["hmi.M_720s[2014.01.01_TAI/3h][$]", "hmi.sharp_cea_720s[HARPNUM=^][T_REC=2014.01.01_TAI/1d]"]
+)
+def test_the_last_ones_of_a_first_or_last_value_come_backwards_from_a_shadow_table(on, ds):
+    shadowed = Engine(on.catalog, shadow=True)
+    whole = recnums(on, ds)
+    assert recnums(shadowed, ds) == whole
+    assert recnums(shadowed, ds, 3) == whole[:3]
+    assert recnums(on, ds, -3) == whole[-3:]
+    assert recnums(shadowed, ds, -3) == whole[-3:][::-1]
+
+
+def test_first_and_last_values_go_by_the_order_of_prime_keys_on_a_shadow_table(on):
+    """The other path goes by the order in which they are written."""
+    shadowed = Engine(on.catalog, shadow=True)
+    ds, turned = "hmi.sharp_cea_720s[T_REC=#^][HARPNUM=5924]", "hmi.sharp_cea_720s[HARPNUM=5924][T_REC=#^]"
+    assert recnums(shadowed, ds) == recnums(shadowed, turned) == recnums(on, turned)
+    assert recnums(on, ds) == []
+
+
 def test_drms_image_exists_is_about_bit_31(on):
     every = recnums(on, "hmi.M_720s[]")
     with_image = recnums(on, "hmi.M_720s[? drms.image_exists(quality) ?]")

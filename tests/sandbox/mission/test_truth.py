@@ -55,6 +55,38 @@ def test_tables_and_files_say_date_obs(client, tmp_path, record_set):
         assert not {"DATEOBS", "DATE__OBS", "DATE_OBS"} & set(header)
 
 
+@pytest.mark.parametrize(
+    "record_set",
+    [
+        "hmi.B_720s[2014.01.01_TAI]",
+        "hmi.sharp_cea_720s[377][2011.02.15_TAI]",
+        "aia.lev1_euv_12s[2014.01.01_00:00:36_TAI/12s][171]",  # keywords by a link, whose notes are the target's
+        "mdi.fd_M_96m_lev182[2010.10.15_19:12:00_TAI]",
+        "hmi.Synoptic_Mr_720s[2145]",  # not compressed
+        "hmi.meanpf_720s[2014.01.01_TAI]",
+        "iris.lev1[2014.01.01_TAI/1m]",
+    ],
+)
+def test_direct_and_staged_files_are_the_same_bytes(client, tmp_path, record_set):
+    rows = client.query(record_set, segments="**ALL**", limit=1)
+    direct, staged = (client.download(rows, tmp_path / one, protocol=one) for one in ("auto", "fits"))
+    assert len(direct) == len(staged) > 0
+    for one, other in zip(direct.itertuples(), staged.itertuples(), strict=True):
+        assert Path(one.path).read_bytes() == Path(other.path).read_bytes(), one.segment
+
+
+def test_sums_and_axes_stand_where_real_exports_have_them(client, tmp_path):
+    """Sums where the stored file had them; WCSAXES of MDI in the order of the keywords, not in front of the axes."""
+    magnetogram, mdi = (
+        client.download(ds, tmp_path, protocol="fits").path.iloc[0]
+        for ds in ("hmi.Synoptic_Mr_720s[2145]{synopMr}", "mdi.fd_M_96m_lev182[2010.10.15_19:12:00_TAI]{data}")
+    )
+    names = list(fits.getheader(magnetogram))
+    assert names.index("CHECKSUM") < names.index("CAR_ROT") < names.index("HEADSUM")
+    names = list(fits.getheader(mdi, 1))
+    assert names[(place := names.index("WCSAXES")) - 1 : place + 2] == ["CUNIT2", "WCSAXES", "WCSNAME"]
+
+
 # --- slots of AIA ---------------------------------------------------------------------------------------------------
 
 
@@ -139,6 +171,100 @@ def test_records_as_printed(client, fact):
         times = client.query(fact["recordset"], keywords="T_REC").T_REC
         assert times.iloc[0] == fact["first"]
         assert "last" not in fact or times.iloc[-1] == fact["last"]
+
+
+#: What was measured, or depends on the day of the print-out.
+MEASURED = {"DATAMEAN", "OBS_VR", "DATE", "DATE__OBS", "DATE-OBS", "LON_FRST"}
+PRINTED = [fact for fact in FACTS if "keywords" in fact and fact["recordset"] != "hmi.B_synoptic[$]"]
+
+
+@pytest.mark.parametrize("fact", PRINTED, ids=lambda fact: fact["recordset"])
+def test_keywords_as_printed(client, fact):
+    record_set = fact["recordset"].partition(" ")[0].replace("iris.lev1", "iris.lev1[2017-02-09T00:00:00Z/3m]")
+    names = [name for name in fact["keywords"] if name not in MEASURED and (name, record_set[:4]) != ("T_OBS", "iris")]
+    found = client.drms.query(record_set, key=names, convert_numeric=False)
+    for name in names:
+        printed = fact["keywords"][name]
+        for one, text in zip(found[name], printed, strict=False):
+            # pandas prints numbers in its own way
+            assert one == text or float(int(one, 16) if one.startswith("0x") else one) == float(text)
+        assert len(found) >= len(printed)
+    for what, printed in (("seg", fact.get("segments", {})), ("link", fact.get("links", {}))):
+        for name, texts in printed.items():
+            given = client.drms.query(record_set, **{what: name})[name].tolist()
+            # of paths, which change over the years, the ends
+            assert [text.rpartition("/")[2] for text in given] == [text.rpartition("/")[2] for text in texts]
+
+
+def test_rotations_and_latitudes_as_printed(client):
+    assert client.query("hmi.B_synoptic[2194]", keywords="CUNIT1,CUNIT2").iloc[0, 1:].tolist() == [
+        "degree",
+        "Sine Latitude",
+    ]
+    tilt = client.query("hmi.v_45s[2013.07.03_08:42_TAI/3m]", keywords="CRLT_OBS").CRLT_OBS
+    # pi, the test of drms says
+    assert len(tilt) == 4
+    assert tilt.to_numpy() == pytest.approx(3.14159, abs=1e-4)
+
+
+def test_a_definition_as_tested_by_drms(client):
+    (fact,) = (fact for fact in FACTS if "keywords_struct" in fact)
+    struct = client.drms.info("hmi.v_avg120")
+    for row in fact["keywords_struct"]:
+        found = struct.keywords.loc[row["name"]]
+        assert [found[name] for name in ("type", "recscope", "defval", "units", "note")] == [
+            row[name] for name in ("type", "recscope", "defval", "units", "note")
+        ]
+    for name in ("primekeys", "retention", "tapegroup", "archive", "unitsize", "note"):
+        assert getattr(struct, name) == fact["top_level"][name]
+
+
+@pytest.mark.parametrize(
+    "fact", [fact for fact in FACTS if fact.get("op") == "exp_request"], ids=lambda fact: fact["recordset"]
+)
+def test_exports_as_printed(client, fact):
+    box = {"t_ref": "2025-01-01T04:33:30", "locunits": "arcsec", "boxunits": "arcsec"}
+    steps = {
+        "im_patch": box | {"t": 0, "r": 0, "c": 0, "x": 0, "y": 0, "width": 300, "height": 300},
+        "rebin": {"method": "boxcar", "scale": 0.5},
+    }
+    process = {name: steps[name] for name in steps if name == fact.get("process")}
+    made = client.drms.export(
+        fact["recordset"],
+        method=fact.get("method") or ("url_quick" if fact.get("protocol") == "as-is" else "url"),
+        protocol=fact.get("protocol", "fits"),
+        process=process or None,
+        email="demo@example.com",
+    )
+    made.wait(sleep=0)
+    files = [[record, name.rpartition("/")[2]] for record, name in made.data[["record", "filename"]].to_numpy()]
+    assert len(files) == fact.get("count", len(files)) > 0
+    if "filenames" in fact:
+        assert {name for _, name in files} == set(fact["filenames"])
+    if fact.get("protocol") == "mpg":
+        assert files[0][1] == fact["first_file"]
+    if "record_prefix" in fact:
+        assert all(record.lower().startswith(fact["record_prefix"]) for record, _ in files)
+        assert all(name.endswith(fact["filename_suffix"]) for _, name in files)
+    if "data" in fact:
+        assert files == [[row["record"], row["filename"]] for row in fact["data"]]
+
+
+@pytest.mark.parametrize(
+    "record_set",
+    [
+        "hmi.M_45s[2011.02.11_TAI][2]{magnetogram}",
+        "hmi.m_720s[2024.01.01_TAI]{magnetogram}",
+        "hmi.sharp_cea_720s[377][2011.02.15_TAI]{Br}",
+        "hmi.ic_nolimbdark_720s[2010.06.25_01:00_TAI]{continuum}",
+    ],
+)
+def test_names_of_exported_files(client, record_set):
+    (fact,) = (fact for fact in FACTS if fact["recordset"].startswith("(default"))
+    made = client.drms.export(record_set, method="url", protocol="fits", email="demo@example.com")
+    made.wait(sleep=0)
+    # clients differ in how they write the series
+    assert set(made.data.filename.str.lower()) < {name.lower() for name in fact["filenames"]}
 
 
 def test_a_disambiguation_fits_the_inversion_that_it_leads_to(client, tmp_path):
@@ -277,6 +403,9 @@ def test_pointing_and_percentiles_as_in_a_real_header(client, series):
         "hmi.Ic_noLimbDark_720s_nrt[2014.01.01_TAI/1h]",
         "hmi.ME_720s_fd10_nrt[2014.01.01_TAI/1h]",
         "hmi.Marmask_720s_nrt[2014.01.01_TAI/1h]",
+        "mdi.smarp_cea_96m[][2001.03.30_TAI]",
+        "mdi.smarp_96m[][2001.03.29_TAI]",
+        "mdi.lostarp_96m[][2001.03.29_TAI]",
     ],
 )
 def test_series_of_scripts_are_there(client, tmp_path, record_set):

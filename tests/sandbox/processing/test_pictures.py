@@ -280,7 +280,7 @@ def test_exported_images_are_the_stored_ones(desk):
 
 
 def test_a_step_that_fails_leaves_no_file(desk):
-    answer = desk.export(process="n=0|resize,rescale=1,scale_to=0.001")
+    answer = desk.export(process="n=0|resize,rescale=1,scale_to=-1")
     assert desk.get(f"{answer['dir']}/{answer['data'][0]['filename']}").status == 404
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from jsoclite.sandbox.processing.pointing import PROJECTIONS, View, sample
+from jsoclite.sandbox.processing.pointing import PROJECTIONS, View, sample, sphere
 from jsoclite.sandbox.processing.steps import ProcessError, boxes, process_file
 from jsoclite.times import words
 
@@ -26,6 +26,7 @@ def spot_file(west=300.0, north=-200.0, *, crota=0.0, compressed=True, latitude=
     header["CROTA2"], header["CTYPE1"], header["CTYPE2"] = crota, "HPLN-TAN", "HPLT-TAN"
     header["RSUN_OBS"], header["CRLT_OBS"], header["CRLN_OBS"] = RADIUS, latitude, longitude
     header["DSUN_OBS"], header["RSUN_REF"], header["CAR_ROT"] = 6.96e8 / np.sin(np.radians(RADIUS / 3600)), 6.96e8, 2145
+    header["HISTORY"], header["COMMENT"] = "drawn", "a disk and a spot"
     header["DATAMAX"], header["MISSVALS"], header["TOTVALS"] = 0.0, 0, 0
     header["DRMS_ID"] = "hmi.M_720s:1:magnetogram"
     y, x = np.mgrid[1 : SIZE + 1, 1 : SIZE + 1].astype(float)
@@ -125,9 +126,52 @@ def test_a_gaussian_has_the_weights_of_its_width():
 def test_resize_puts_the_sun_upright_and_central(crota):
     options = {"rescale": "1", "scale_to": "12", "regrid": "1", "center_to": "0"}
     data, header = run(spot_file(crota=crota), ("resize", options))
-    assert data.shape == (192, 192)
-    assert (header["CDELT1"], header["CROTA2"], header["CRPIX1"]) == (12.0, 0.0, 96.5)
+    # as many pixels as before; those that the image does not reach are 0
+    assert data.shape == (256, 256)
+    assert (header["CDELT1"], header["CROTA2"], header["CRPIX1"]) == (12.0, 0.0, 128.5)
     assert spot(data, header) == pytest.approx((300, -200), abs=12)
+    assert crota == 30 or set(data[:20].ravel()) == {0.0}
+    assert "resize: scale_to=12" in str(header["COMMENT"])
+
+
+def with_keywords(content, **keywords):
+    with fits.open(BytesIO(content)) as units:
+        units[-1].header.update(keywords)
+        units[-1].data[0, :5] = 0.0
+        out = BytesIO()
+        units.writeto(out)
+    return out.getvalue()
+
+
+def test_resize_moves_aia_by_parts_of_a_pixel_and_blackens_its_border():
+    aia = with_keywords(spot_file(compressed=False), DRMS_ID="aia.lev1:1:image", CRPIX1=130.3, R_SUN=106.7)
+    with fits.open(BytesIO(aia)) as units:
+        before = np.array(units[0].data, dtype=float)
+    before[[0, -1]] = before[:, [0, -1]] = 0.0
+    data, header = run(aia, ("resize", {"regrid": "0"}))
+    # CRPIX1 130.3 to 128.5 by the nearest pixel, CRPIX2 126.5 by two pixels
+    assert np.array_equal(data[2:250, 0:250], before[0:248, 2:252])
+    assert (header["CRPIX1"], header["CRPIX2"], header["R_SUN"]) == (128.5, 128.5, 106.7)
+
+
+def test_resize_of_what_is_not_to_be_moved_says_the_middle_all_the_same():
+    source = with_keywords(spot_file(compressed=False), DRMS_ID="aia.lev1:1:image")
+    with fits.open(BytesIO(source)) as units:
+        before = np.array(units[0].data, dtype=float)
+    data, header = run(source, ("resize", {"center_to": "2", "rescale": "1", "scale_to": "12"}))
+    assert data[1:-1, 1:-1] == pytest.approx(before[1:-1, 1:-1])
+    assert (header["CRPIX1"], header["CRPIX2"], header["CDELT1"]) == (128.5, 128.5, 12.0)
+
+
+def test_resize_repeats_the_border_where_it_shall():
+    source = with_keywords(spot_file(compressed=False), CRPIX1=128.5, CRPIX2=128.5)
+    with fits.open(BytesIO(source)) as units:
+        units[0].data += 3.0
+        out = BytesIO()
+        units.writeto(out)
+    for stretch, corner in (("1", 3.0), ("0", 0.0)):
+        data, _ = run(out.getvalue(), ("resize", {"rescale": "1", "scale_to": "12", "do_stretchmarks": stretch}))
+        assert data[0, 0] == corner
 
 
 def test_aia_scale_has_a_round_scale():
@@ -137,31 +181,87 @@ def test_aia_scale_has_a_round_scale():
     assert spot(data, header) == pytest.approx((300, -200), abs=9.6)
 
 
-@pytest.mark.parametrize("projection", sorted(PROJECTIONS))
-def test_maps_have_the_spot_at_its_longitude_and_latitude(projection):
+def map_of_spot(projection, **more):
+    """A map whose centre is 8 degrees east and 10 north of the spot; the spot's coordinates."""
     view = View(130.0, 126.5, 0.0, 0.0, SCALE, 0.0, RADIUS, 4.0, 120.0)
-    longitude, latitude = (float(value) for value in view.heliographic(300.0, -200.0))
-    options = {
-        "map": projection,
-        "clon": str(120 + longitude),
-        "clat": str(latitude),
-        "scale": "0.5",
-        "cols": "61",
-        "rows": "41",
-    }
-    data, header = run(spot_file(crota=180.0), ("Maproj", options))
-    assert data.shape == (41, 61)
+    place = tuple(float(value) for value in view.heliographic(300.0, -200.0))
+    options = {"map": projection, "clon": str(112 + place[0]), "clat": str(place[1] + 10)}
+    data, header = run(
+        spot_file(crota=180.0), ("Maproj", options | {"scale": "0.5", "cols": "61", "rows": "81"} | more)
+    )
+    return data, header, (120 + place[0], place[1])
+
+
+@pytest.mark.parametrize("angle", ["0", "30"])
+@pytest.mark.parametrize("projection", sorted(PROJECTIONS))
+def test_maps_have_the_spot_at_its_longitude_and_latitude(projection, angle):
+    data, header, place = map_of_spot(projection, map_pa=angle)
+    code, _ = PROJECTIONS[projection]
     row, column = np.unravel_index(np.nanargmax(data), data.shape)
-    assert (abs(row - 20) <= 1, abs(column - 30) <= 1) == (True, True)
-    assert header["CTYPE1"] == f"CRLN-{PROJECTIONS[projection]}"
-    assert (header["CRVAL1"], header["CRVAL2"]) == pytest.approx((120 + longitude, latitude))
+    u, v = (np.radians(0.5 * away) for away in (column - 30, row - 40))
+    sine, cosine = np.sin(np.radians(float(angle))), np.cos(np.radians(float(angle)))
+    found = np.degrees(sphere(code, u * cosine - v * sine, v * cosine + u * sine, np.radians(header["CRVAL2"])))
+    assert (found[0] + header["CRVAL1"], found[1]) == pytest.approx(place, abs=0.6)
+    assert (header["CTYPE1"], header["CROTA2"]) == (f"CRLN-{code}", float(angle))
 
 
-def test_a_map_can_be_wider_than_the_disk():
-    options = {"map": "carree", "clon": "0", "clat": "0", "s": "1", "scale": "2", "cols": "180", "rows": "90"}
+@pytest.mark.parametrize("latitude", [0.0, 20.0, -35.0])
+@pytest.mark.parametrize("projection", sorted(PROJECTIONS))
+def test_coordinates_of_maps_as_fits_readers_take_them(projection, latitude):
+    """What the documentation of MapProject says of three of them."""
+    from astropy.wcs import WCS
+
+    code, _ = PROJECTIONS[projection]
+    header = {"CTYPE1": f"CRLN-{code}", "CTYPE2": f"CRLT-{code}", "CRVAL1": 100.0, "CRVAL2": latitude}
+    if code == "CAS":
+        with pytest.raises(Exception, match="Unrecognized projection code"):
+            WCS(header, fix=False)
+        return
+    system = WCS(header, fix=False)
+    x, y = np.meshgrid(np.linspace(-30, 30, 13), np.linspace(-30, 30, 13))
+    theirs = system.wcs_pix2world(x, y, 0)
+    ours = np.degrees(sphere(code, np.radians(x + 1), np.radians(y + 1), np.radians(latitude)))
+    away = np.nanmax(np.abs(np.stack([(ours[0] + 100 - theirs[0] + 180) % 360 - 180, ours[1] - theirs[1]])))
+    assert away > 1 if code in ("CAR", "GLS") and latitude else away < 1e-6
+
+
+def test_maps_by_default_and_what_the_program_does_not_ask():
+    data, header, _ = map_of_spot("orthographic")
+    plain = {name: str(header[key]) for name, key in (("clon", "CRVAL1"), ("clat", "CRVAL2"), ("scale", "CDELT1"))}
+    for options in ({"cols": "61", "rows": "81"}, {"cols": "61", "rows": "81", "s": "1", "c": "1"}):
+        assert np.array_equal(run(spot_file(crota=180.0), ("Maproj", plain | options))[0], data, equal_nan=True)
+    assert run(spot_file(), ("Maproj", plain | {"rows": "30"}))[0].shape == (30, 30)
+    assert "MapProj=orthographic" in str(header["HISTORY"])
+    assert (header["CUNIT1"], header["WCSNAME"]) == ("deg", "Carrington Heliographic")
+
+
+def test_maps_end_at_a_right_angle_from_their_centre_and_behind_the_sun():
+    options = {"map": "carree", "clon": "120", "clat": "0", "scale": "2", "cols": "180", "rows": "90"}
     data, _ = run(spot_file(), ("map_proj", options))
     assert np.isnan(data[10:80, :30]).all()
     assert np.isfinite(data[45, 60:120]).all()
+    # the centre 60 degrees east of the meridian: 80 degrees on is behind the Sun, 100 degrees west is too far from it
+    east, _ = run(spot_file(), ("map_proj", options | {"clon": "60"}))
+    assert np.isfinite(east[45, [90 - 10, 90 + 40]]).all()
+    assert np.isnan(east[45, [90 - 40, 90 + 50]]).all()
+
+
+def test_maps_with_a_grid():
+    data, _, _ = map_of_spot("postel", grid="10", rows="400", cols="400")
+    assert np.isneginf(data).sum() > 100
+    assert np.isposinf(data).any()
+    assert not np.isinf(map_of_spot("postel")[0]).any()
+
+
+def test_longitudes_of_maps_are_corrected_and_said_to_be():
+    moved = with_keywords(spot_file(compressed=False), CALVER64=4370)
+    options = {"clon": "120", "clat": "0", "scale": "0.02", "cols": "61", "rows": "61", "map": "carree"}
+    before, _ = run(with_keywords(spot_file(0.0, -60.0, compressed=False)), ("Maproj", options))
+    _, header = run(moved, ("Maproj", options))
+    assert header["CALVER64"] == 4370 | 1 << 28
+    after, _ = run(with_keywords(spot_file(0.0, -60.0, compressed=False), CALVER64=4370), ("Maproj", options))
+    # 0.0819 degrees are four pixels
+    assert after[:, :-4] == pytest.approx(before[:, 4:], abs=5.0)
 
 
 @pytest.mark.parametrize(
@@ -174,9 +274,9 @@ def test_a_map_can_be_wider_than_the_disk():
         ("rebin", {"scale": "nan"}),
         ("rebin", {"scale": "100000"}),
         ("rebin", {"scale": "0.0001"}),
-        ("resize", {"rescale": "1", "scale_to": "0.001"}),
+        ("resize", {"rescale": "1", "scale_to": "-1"}),
         ("Maproj", {"clon": "0", "clat": "0", "scale": "1", "cols": "9", "rows": "9", "map": "flat"}),
-        ("Maproj", {"clon": "0", "clat": "0", "scale": "1", "cols": "-9", "rows": "9"}),
+        ("Maproj", {"clon": "0", "clat": "0", "scale": "1", "cols": "-9", "rows": "0"}),
         ("Maproj", {"clon": "0", "clat": "95", "scale": "1", "cols": "9", "rows": "9"}),
     ],
 )
@@ -210,10 +310,5 @@ def test_sampling_reproduces_pixels_and_lines():
 
 def test_positions_there_and_back():
     view = View(130.0, 126.5, 3.0, -2.0, SCALE, 33.0, RADIUS, -6.0, 120.0)
-    longitude = np.array([-70.0, 0.0, 30.0, 60.0])
-    latitude = np.array([-50.0, 0.0, 20.0, 60.0])
-    back = view.heliographic(*view.project(longitude, latitude))
-    assert np.allclose(back, [longitude, latitude], atol=1e-8)
     assert np.allclose(view.sky(*view.pixel(100.0, -300.0)), [100.0, -300.0])
-    assert np.isnan(view.project(150.0, 0.0)).all()
     assert np.isnan(view.heliographic(RADIUS * 1.01, 0.0)).all()

@@ -248,6 +248,46 @@ def test_an_old_pending_request_no_longer_counts():
     assert desk.request("hmi.B_720s[2014.01.01_00:00:00_TAI]")["status"] == 2
 
 
+def test_a_failed_request_counts_as_pending_for_an_hour():
+    desk = Desk()
+    joined = "hmi.M_720s[:#12],hmi.M_720s[:#13]"
+    failed = desk.request(joined)["requestid"]
+    desk.now += 11
+    assert desk.status(failed)["status"] == 4
+    other = "hmi.B_720s[2014.01.01_00:00:00_TAI]"
+    refused = desk.request(other)
+    assert refused["status"] == 7
+    assert failed in refused["error"]
+    desk.now += 3600 - 12
+    assert desk.request(other)["status"] == 7
+    desk.now += 2
+    assert desk.request(other)["status"] == 2
+
+
+def test_what_is_done_expired_or_too_large_keeps_nobody_waiting():
+    desk = Desk()
+    for number, state in enumerate(("DONE", "EXPIRED", "TOO_LARGE")):
+        request = desk.request(f"hmi.M_720s[:#{number + 12}]")["requestid"]
+        if state == "DONE":
+            desk.sandbox.staging.finish(request)
+        else:
+            desk.sandbox.staging.fail(request, "", State[state])
+    assert desk.request("hmi.B_720s[2014.01.01_00:00:00_TAI]")["status"] == 2
+
+
+def test_an_export_takes_a_minute_of_its_clock_which_is_a_fast_one(monkeypatch):
+    real = [START]
+    monkeypatch.setattr("jsoclite.sandbox.sandbox.time.time", lambda: real[0])
+    for clock, seconds in ((None, 2.0), (lambda: real[0], 60.0)):
+        desk = Desk()
+        desk.sandbox = Sandbox(_catalog(), email=ADDRESS, clock=clock)
+        request = desk.request()["requestid"]
+        real[0] += seconds - 0.1
+        assert desk.status(request)["status"] in (1, 2)
+        real[0] += 0.2
+        assert desk.status(request)["status"] == "0"
+
+
 def test_equal_requests_within_a_day_are_one():
     desk = Desk(pending_limit=0)
     first = desk.request()
@@ -266,6 +306,16 @@ def test_a_failed_request_is_not_given_again():
     assert desk.request()["requestid"] != first
 
 
+def test_the_directory_of_an_export_shows_its_index(desk):
+    answer = desk.finished()
+    page = desk.get(answer["dir"][1:] + "/")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert page.content() == desk.file(answer, "index.html")
+    for row in answer["data"]:
+        assert f'href="{row["filename"]}"'.encode() in page.content()
+    assert desk.get(answer["dir"][1:].replace("S00000", "S00001") + "/").status == 404
+
+
 def test_results_are_kept_for_seven_days(desk):
     answer = desk.finished()
     name = answer["data"][0]["filename"]
@@ -277,9 +327,9 @@ def test_results_are_kept_for_seven_days(desk):
 
 
 def test_ids_count_from_one_each_day(desk):
-    assert desk.request()["requestid"] == "JSOC_20261122_001"
+    assert desk.request()["requestid"] == "JSOC_20261122_000001"
     desk.now += 86400
-    assert desk.request(ds="hmi.B_720s[2014.01.01_00:00:00_TAI]")["requestid"] == "JSOC_20261123_001"
+    assert desk.request(ds="hmi.B_720s[2014.01.01_00:00:00_TAI]")["requestid"] == "JSOC_20261123_000001"
 
 
 @pytest.mark.parametrize("character_count", [4095, 4096])

@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import threading
+from email.utils import formatdate
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -87,6 +88,10 @@ def test_if_range_takes_etags_and_dates():
     ]:
         assert send_file(FILE, Request("GET", "/f", headers | {"if-range": condition})).status == status, condition
     assert send_file(FILE, Request("GET", "/f", {"if-none-match": whole.headers["ETag"]})).status == 304
+    for shift, extra, status in ((0, {}, 304), (1, {}, 304), (-1, {}, 200), (0, {"if-none-match": '"other"'}, 200)):
+        since = formatdate(FILE.modified + shift, usegmt=True)
+        assert send_file(FILE, Request("GET", "/f", {"if-modified-since": since, **extra})).status == status
+    assert send_file(FILE, Request("GET", "/f", {"if-modified-since": "yesterday"})).status == 200
     assert send_file(FILE, Request("GET", "/f", headers), ranges=False).status == 200
 
 
