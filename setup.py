@@ -4,8 +4,6 @@ import configparser
 import re
 from pathlib import Path
 
-from setuptools import setup
-
 ROOT = Path(__file__).resolve().parent
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?://|#)([^)]+)\)")
 
@@ -26,4 +24,6 @@ def description() -> str:
 
 
 if __name__ == "__main__":
+    from setuptools import setup
+
     setup(long_description=description())

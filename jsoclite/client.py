@@ -90,9 +90,9 @@ class Client:
             "connections": connections,
             "session": session,
         }
-        #: Called once with each `ExportRequest` that keeps JSOC from taking ours (status 7: it takes one of an
-        #: address); if it returns True, JSOC is asked to forget that one. By default all are waited for, up to an hour.
         self.on_blocked: Callable[[ExportRequest], bool] | None = None
+        """Called once with each `ExportRequest` that keeps JSOC from taking ours (status 7: it takes one of an
+        address); if it returns True, JSOC is asked to forget that one. By default all are waited for, up to an hour."""
         self._clock, self._cache = Clock(), cache and not self._is_sandbox()
         if not self._is_sandbox():
             resolve_server(self._server)  # a misspelt server should not wait for the first query

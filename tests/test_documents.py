@@ -116,6 +116,16 @@ def test_what_the_readme_links_to_is_there():
         assert (README.parent / target).is_file(), target
 
 
+def test_messages_that_the_readme_explains_are_there():
+    table = README.read_text().partition("## When something goes wrong")[2].partition("\n## ")[0]
+    messages = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    assert len(messages) > 12
+    # texts of the package, put together where a line ends
+    source = " ".join(path.read_text() for path in Path(jsoclite.__file__).parent.rglob("*.py"))
+    source = re.sub(r'"\s+f?"', "", source)
+    assert [message for message in messages if message not in source] == []
+
+
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(jsoclite.__path__, "jsoclite.")

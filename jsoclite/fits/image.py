@@ -38,7 +38,7 @@ _NOT_A_NUMBER = re.compile(
 
 
 def read(
-    source: str | os.PathLike[str] | Mapping[str, Any] | pd.Series[Any] | Any,
+    source: str | os.PathLike[str] | Mapping[str, Any] | Any,
     *,
     fetch: Callable[[str], bytes] | None = None,
 ) -> tuple[np.ndarray[Any, Any], fits.Header]:

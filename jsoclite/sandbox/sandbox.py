@@ -139,7 +139,7 @@ class Sandbox:
         self._app = App(engine, sums, fetch, self.addresses, self._faults, self.email)
         self._port, self._max_connections, self._log = whole("port", port, 0, 65535), max_connections, log
         self._server: HttpServer | None = None
-        self._finalizer: weakref.finalize[..., Any] | None = None
+        self._finalizer: Any = None  # a weakref.finalize, which takes parameters in type checkers only
         self._current, self._counting = threading.local(), threading.Lock()
 
     # ---- life

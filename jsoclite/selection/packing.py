@@ -34,7 +34,7 @@ _SINGLE_SQL, _RANGE_SQL, _STEP_SQL = 15, 29, 18
 
 _POWERS = 10 ** np.arange(19, dtype=np.int64)
 
-Numbers: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+Numbers: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 Items: TypeAlias = Numbers  # rows of start, stop, step
 
 

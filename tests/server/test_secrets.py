@@ -1,6 +1,7 @@
 """Where redirects may lead, and what is shown nowhere: passwords, addresses, control characters. Over real sockets."""
 
 import base64
+import contextlib
 import copyreg
 import http.server
 import io
@@ -354,7 +355,8 @@ def test_the_ledger_is_for_its_owner_only(tmp_path, there):
     assert ".jsoclite.sqlite" in rights
     assert len(rights) > 1  # the journal
     assert set(rights.values()) == {0o600}
-    assert sqlite3.connect(path).execute("select count(*) from requests").fetchone() == (1,)
+    with contextlib.closing(sqlite3.connect(path)) as ledger:
+        assert ledger.execute("select count(*) from requests").fetchone() == (1,)
 
 
 # -- control characters -----------------------------------------------------------------------------------------------
