@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import RecordSetError
-from ..series import Kind, SeriesInfo, Slots, keyword_type, keywords_of
+from ..series import Kind, SeriesInfo, Slots, keyword_of, keyword_type, keywords_of
 from ..times import DrmsTime, words
 from .build import time_like
 from .filters import Mark, filter_name, read_filter, read_marked
@@ -101,11 +101,10 @@ def refuse(elements: Sequence[Element], info: SeriesInfo) -> None:
 
 
 def _keys(info: SeriesInfo) -> list[Key]:
-    types = {name.lower(): (name, entry["type"]) for name, entry in keywords_of(info).items()}
     keys = []
     for prime in info.primekeys or ():
-        name, type_ = types.get(str(prime).lower(), (str(prime), "string"))
-        kind, bits = keyword_type(type_)
+        name, entry = keyword_of(info, str(prime))
+        kind, bits = keyword_type(entry.get("type"))
         slots = Slots.of(info, name)
         step = slots.step if slots is not None and kind is Kind.TIME else None
         keys.append(Key(name, kind, bits, slots is not None, slots is not None and slots.scope == "slot", step))
