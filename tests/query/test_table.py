@@ -523,3 +523,15 @@ def test_columns_do_not_share_their_values():
     frame["CAR_ROT"] += 5
     assert frame.QUALITY.tolist() == list(range(500))
     assert frame.DATAMAX.tolist() == [*range(3, 500), 0, 1, 2]
+
+
+@pytest.mark.parametrize("names", [0, 1, 2, 3, 4])
+def test_names_are_as_many_as_the_records(names):
+    listed = ",".join(f'{{"name":"a.b[{n}]","online":1}}' for n in range(names))
+    body = f'{{"recinfo":[{listed}],"keywords":[{{"name":"K","values":["1","2","3"]}}],"segments":[],"links":[]'
+    found = scan.scan(f'{body},"count":3,"runtime":0.1,"status":0}}'.encode())
+    if names == 3:
+        assert list(found.names) == ["a.b[0]", "a.b[1]", "a.b[2]"]
+    else:
+        with pytest.raises(UnexpectedShape):
+            list(found.names)

@@ -56,10 +56,11 @@ def test_a_condition_stays_in_its_parentheses(client, sql):
         RecordSet("hmi.M_720s", *RANGE, where=sql)
 
 
-@pytest.mark.parametrize("sql", [one for one in LEAVING if "$($" not in one])
-def test_a_text_that_leaves_its_parentheses_is_read_and_not_sent(client, monkeypatch, sql):
-    read = RecordSet.parse(f"hmi.M_720s[2014.01.01_TAI/2h][? {sql} ?]")
-    assert any("?]: " in problem for problem in read.problems())
+@pytest.mark.parametrize("form", ["[? {} ?]", "[?{}?]", "[!{}!]"])
+@pytest.mark.parametrize("sql", [one for one in (*LEAVING, ") or (1=1") if "$($" not in one])
+def test_a_text_that_leaves_its_parentheses_is_read_and_not_sent(client, monkeypatch, sql, form):
+    read = RecordSet.parse(f"hmi.M_720s[2014.01.01_TAI/2h]{form.format(sql)}")
+    assert any(f"{form[-2:]}: " in problem for problem in read.problems())
     client.info("hmi.M_720s")
     monkeypatch.setattr(client.transport, "request", lambda *_, **__: pytest.fail("it was sent"))
     for ask in (client.query, client.count, lambda rs: next(client.stream(rs)), client.export):
