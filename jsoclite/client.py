@@ -737,7 +737,8 @@ class Client:
         process : server step or sequence of them, optional
             `Cutout`, `Rebin`, …
         filename : str, optional
-            JSOC's ``filenamefmt``, such as ``{seriesname}.{T_REC:A}.{segment}``.
+            JSOC's ``filenamefmt``, such as ``{seriesname}.{T_REC:A}.{segment}``: names of its files, which other
+            programs see; `download` gives names of its own.
 
         Returns
         -------

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
+from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,9 +29,14 @@ def is_request(text: str) -> bool:
     return text.startswith("JSOC_")
 
 
+# files of rows, and such that nobody writes for other programs
+_FILE = re.compile(r"(?i)\.(csv|tsv|txt|jsonl?|parquet|pq)$")
+_OTHER_FILE = re.compile(r"(?i)\.(pkl|pickle|xlsx?|feather|h5)$")
+
+
 def rows(text: str) -> Any:
     """
-    Return what `Client.download` and `Client.export` take: a record set, or the rows of a CSV or parquet file.
+    Return what `Client.download` and `Client.export` take: a record set, or the rows of a CSV, JSON or parquet file.
 
     Raises
     ------
@@ -39,17 +47,44 @@ def rows(text: str) -> Any:
 
     from ..errors import JsocError
 
-    if text != "-" and not text.lower().endswith((".csv", ".parquet", ".pq")):
+    if Path(text).is_dir():
+        raise JsocError(f"{text} is a directory, where rows or a record set are wanted; see 'jsoclite verify {text}'")
+    if _OTHER_FILE.search(text):
+        raise JsocError(f"{text}: rows come as CSV, JSON or parquet; write them with df.to_csv('rows.csv')")
+    if text != "-" and not _FILE.search(text):
         return text
-    name = "standard input" if text == "-" else text
+    name, parquet = "standard input" if text == "-" else text, text.lower().endswith((".parquet", ".pq"))
     try:
-        if text == "-" or text.lower().endswith(".csv"):
-            return pd.read_csv(sys.stdin if text == "-" else text, index_col="record")
-        return pd.read_parquet(text)
+        found = pd.read_parquet(text) if parquet else _from_text(_content(text))
+    except FileNotFoundError as error:
+        raise JsocError(f"there is no file {text}") from error
     except (OSError, ValueError, ImportError) as error:
-        raise JsocError(
-            f"cannot read rows from {name} ({error}); it must have a column 'record', as 'jsoclite query --csv' writes"
-        ) from error
+        raise JsocError(f"cannot read rows from {name}: {error}") from error
+    if "record" in found.columns:
+        return found.set_index("record")
+    if found.index.name != "record":
+        has = ", ".join(map(str, found.columns[:5])) or "no columns"
+        raise JsocError(f"{name} has no column 'record', which 'jsoclite query --csv' writes, but {has}")
+    return found
+
+
+def _content(text: str) -> str:
+    """Return the text of a file or of standard input, in UTF-8, or UTF-16 as spreadsheets write it."""
+    body = getattr(sys.stdin, "buffer", sys.stdin).read() if text == "-" else Path(text).read_bytes()
+    if isinstance(body, str):
+        return body
+    return body.decode("utf-16" if body[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+
+
+def _from_text(text: str) -> pd.DataFrame:
+    """Read rows as CSV with whatever delimiter its first line has, or JSON: objects in lines, or a list of them."""
+    import pandas as pd
+
+    begun = text.lstrip()[:1]
+    if begun in ("{", "["):
+        return pd.read_json(StringIO(text), lines=begun == "{", convert_dates=False)
+    head = text.partition("\n")[0]
+    return pd.read_csv(StringIO(text), sep=max(",;\t|", key=head.count))
 
 
 def _exit_code(good: int, total: int) -> int:

@@ -226,7 +226,9 @@ SHELLS = ("bash", "zsh", "fish")
 
 @command("sandbox", "Run the sandbox, an embedded JSOC.", "sandbox --port 8080", server=False)
 @click.option("--port", default=0, metavar="N", help="Port to listen on.  [default: a free one]")
-@click.option("--staging", default=2.0, type=click.FloatRange(min=0), metavar="S", help="Seconds that an export takes.  [default: 2]")
+@click.option(
+    "--staging", default=2.0, type=click.FloatRange(0), metavar="S", help="Of an export, seconds.  [default: 2]"
+)
 @click.option("--catalog", type=click.Path(), metavar="DIR", help="A catalogue to serve in place of the computed one.")
 @click.option("--log", is_flag=True, help="Log each request on stderr.")
 def sandbox(port: int, staging: float, catalog: str | None, log: bool) -> int:

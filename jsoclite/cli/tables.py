@@ -111,7 +111,7 @@ def _write_parquet(frames: Iterable[pd.DataFrame]) -> None:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise click.UsageError("--parquet needs pyarrow: python -m pip install 'jsoclite[parquet]'") from None
+        raise click.UsageError("--parquet needs pyarrow: python -m pip install pyarrow") from None
     arrow: Any = pyarrow
     writer = schema = None
     for frame in frames:

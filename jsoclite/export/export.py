@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..display import veiled
 from ..errors import ArgumentError, EmailError, StagingTimeout
 from ..progress import Progress, choose
 from ..series import FileKey
@@ -403,7 +404,7 @@ class Account:
     jsoc : Jsoc
         How to ask.
     email : str or None
-        The address. It never appears in an error or a log.
+        The address. Errors show no more of it than ``n…@inst.edu``.
     give_up : callable, optional
         See `Client.on_blocked`.
     """
@@ -431,7 +432,7 @@ class Account:
             raise EmailError(f"an export needs an e-mail address that JSOC knows. {REGISTER}")
         if not self._registered:
             if not self.is_registered(self._email):
-                raise EmailError(f"JSOC does not know the e-mail address that was given. {REGISTER}")
+                raise EmailError(f"JSOC does not know the e-mail address {veiled(self._email)}. {REGISTER}")
             self._registered = True
         return self._email
 

@@ -212,7 +212,7 @@ def colormap(which: str | float | Mapping[str, Any] | Look, segment: str = "", s
         import matplotlib
         from matplotlib.colors import ListedColormap
     except ImportError as error:
-        raise JsocError("colour maps need matplotlib: python -m pip install 'jsoclite[plot]'") from error
+        raise JsocError("colour maps need matplotlib: python -m pip install matplotlib") from error
     asked: Any = which
     if hasattr(asked, "get"):  # astropy's Header is no Mapping, though it serves as one
         asked = look(asked, segment, series)

@@ -545,3 +545,56 @@ def test_on_a_terminal_a_request_in_the_way_can_be_cancelled(slow, capsys, monke
         assert code == 1
         assert "status 7" in err
         assert name in err
+
+
+ROWS = "hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}"
+
+
+@pytest.mark.parametrize(
+    ("name", "write_rows"),
+    [
+        ("semicolons.csv", lambda df, path: df.to_csv(path, sep=";")),
+        ("tabs.tsv", lambda df, path: df.to_csv(path, sep="\t")),
+        ("tabs.csv", lambda df, path: df.to_csv(path, sep="\t")),
+        ("utf16.csv", lambda df, path: df.to_csv(path, encoding="utf-16")),
+        ("bom.txt", lambda df, path: df.to_csv(path, encoding="utf-8-sig")),
+        (
+            "lines.jsonl",
+            lambda df, path: df.reset_index().to_json(path, orient="records", lines=True, date_format="iso"),
+        ),
+        ("list.json", lambda df, path: df.reset_index().to_json(path, orient="records", date_format="iso")),
+    ],
+)
+def test_files_of_rows(run, sandbox, tmp_path, name, write_rows):
+    write_rows(sandbox.client().query(ROWS), tmp_path / name)
+    code, out, err = run("get", str(tmp_path / name), "-o", str(tmp_path / "data"), "-q")
+    assert (code, out.count("downloaded")) == (0, 2), err
+
+
+def test_query_as_json_feeds_get(run, tmp_path, monkeypatch):
+    lines = run("query", ROWS, "-k", "T_REC,QUALITY", "--json")[1]
+    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    code, out, _ = run("get", "-", "-o", str(tmp_path), "-q")
+    assert (code, out.count("downloaded")) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nothing.csv", "there is no file .*nothing.csv"),
+        ("nothing.json", "there is no file .*nothing.json"),
+        ("rows.pkl", r"rows come as CSV, JSON or parquet; write them with df.to_csv\('rows.csv'\)"),
+        ("lost.csv", "has no column 'record', which 'jsoclite query --csv' writes, but T_REC, QUALITY"),
+        ("empty.csv", "cannot read rows from .*empty.csv"),
+        ("", "is a directory, where rows or a record set are wanted; see 'jsoclite verify"),
+    ],
+)
+def test_files_that_hold_no_rows(run, tmp_path, name, said):
+    (tmp_path / "lost.csv").write_text("T_REC;QUALITY\n2014.01.01_TAI;0\n")
+    (tmp_path / "empty.csv").write_text("")
+    for command in ("get", "export", "cite"):
+        if command == "cite" and not name:  # which takes directories
+            continue
+        code, _, err = run(command, str(tmp_path / name))
+        assert code == 1
+        assert re.match(f"jsoclite: .*{said}", err), err
