@@ -97,7 +97,7 @@ def why_nothing(rs: RecordSet, info: SeriesInfo, waves: Callable[[], list[int]])
             if (has := waves()) and (none := [value for value in values if value not in has]):
                 return f"{info.name} has no wavelength {none[0]}: it has {', '.join(map(str, has))}"
         elif key == "HARPNUM":
-            if regions := [value for value in values if value >= 10_000]:
+            if regions := [value for value in values if 10_000 <= value < 100_000]:
                 return f"HARPNUM {regions[0]} looks like an active region's number: see client.harps({regions[0]})"
         elif "WAVELNTH" in keywords_of(info) and (meant := CHANNELS.intersection(values)):
             wave = min(meant)
