@@ -962,6 +962,8 @@ class Client:
                 manifest = carry_out(plan, directory, self._queries, self._account, bar, **options)
         finally:
             bar.close()
+        if isinstance(rows, Export):
+            rows.note(manifest)
         report(manifest, on_error)
         return manifest
 

@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -328,3 +329,11 @@ def test_an_address_is_known_by_its_owner(sandbox):
 def test_the_day_first(text):
     with pytest.raises(RecordSetError, match="the server reads the year first"):
         jsoclite.parse_time(text)
+
+
+def test_bytes_of_an_export_where_they_are_known(client, tmp_path):
+    made = client.export("hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}").wait()
+    assert made.files.columns.tolist() == ["segment", "url", "filename", "bytes"]
+    assert (str(made.files.bytes.dtype), made.files.bytes.isna().all()) == ("Int64", True)
+    files = made.download(tmp_path)
+    assert made.files.bytes.tolist() == files.bytes.tolist() == [path.stat().st_size for path in map(Path, files.path)]

@@ -63,6 +63,7 @@ class Export(Sequence[ExportRequest]):
     ) -> None:
         self.requests, self.wanted = tuple(requests), tuple(wanted)
         self._clock = clock
+        self._bytes: dict[str, int] = {}
         #: what `download` calls; `Client` sets it
         self.on_download: Callable[..., pd.DataFrame] | None = None
         self._turns = Turns(self.requests, clock, adopt, give_up)
@@ -145,7 +146,9 @@ class Export(Sequence[ExportRequest]):
     @property
     def files(self) -> pd.DataFrame:
         """
-        Files of the finished requests: index ``record``; columns ``segment``, ``url`` (NA for none), ``filename``.
+        Files of the finished requests: index ``record``; ``segment``, ``url`` (NA for none), ``filename``, ``bytes``.
+
+        JSOC does not tell the bytes (Int64): they are known of files that were downloaded, and NA of others.
 
         Examples
         --------
@@ -158,7 +161,13 @@ class Export(Sequence[ExportRequest]):
         found = [file for request in self.requests for file in request.files]
         columns = {name: [getattr(file, name) for file in found] for name in ("segment", "url", "filename")}
         index = pd.Index([file.record for file in found], dtype="str", name="record")
-        return pd.DataFrame(columns, index=index, dtype="str")
+        table = pd.DataFrame(columns, index=index, dtype="str")
+        return table.assign(bytes=pd.array([self._bytes.get(file.url or "") for file in found], dtype="Int64"))
+
+    def note(self, manifest: pd.DataFrame) -> None:
+        """Remember how large the files are that a download has brought; `Client.download` calls it."""
+        there = manifest[manifest["bytes"].notna() & manifest["url"].notna()]
+        self._bytes |= dict(zip(there["url"], map(int, there["bytes"]), strict=True))
 
     @property
     def urls(self) -> list[str]:
