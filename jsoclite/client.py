@@ -413,6 +413,7 @@ class Client:
             limit=limit,
             times=times,
             most=Queries.MANY,
+            by_user=True,
         )
 
     def stream(

@@ -337,3 +337,14 @@ def test_bytes_of_an_export_where_they_are_known(client, tmp_path):
     assert (str(made.files.bytes.dtype), made.files.bytes.isna().all()) == ("Int64", True)
     files = made.download(tmp_path)
     assert made.files.bytes.tolist() == files.bytes.tolist() == [path.stat().st_size for path in map(Path, files.path)]
+
+
+def test_rows_outside_of_a_range_are_told_once(sandbox):
+    mine = sandbox.client()
+    ends = "2014.01.01_00:05:00_TAI", "2014.01.01_00:07:00_TAI"
+    with pytest.warns(jsoclite.JsocWarning, match="2 of the rows of .* are outside of its range: .* said once"):
+        assert len(mine.search(SERIES, *ends)) == 2
+    assert len(mine.search(SERIES, *ends)) == 2  # and no word more
+    assert (
+        len(sandbox.client().search(SERIES, "2014-01-01T00:00:00", "2014-01-01T01:00:00")) == 6
+    )  # UTC for TAI is none

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+import numpy as np
+
 from ..arguments import choice, shown, whole
 from ..display import clean
 from ..errors import UNFIT, ArgumentError, JsocError, QueryError, SelectionError, ServerError, UnknownName, warn
@@ -42,6 +44,8 @@ T = TypeVar("T")
 
 # From here on an answer is compared with the count; JSOC's limit is 75,000 records, a mirror's may be lower.
 SUSPICIOUS = 20_000
+# UTC for TAI is less than this; a row further outside of its range is one that nobody has asked for
+AWAY = np.timedelta64(40, "s")
 
 
 class Queries:
@@ -60,6 +64,7 @@ class Queries:
     def __init__(self, jsoc: Jsoc) -> None:
         self.jsoc = jsoc
         self._known: dict[str, SeriesInfo] = {}
+        self._rounded: set[str] = set()
 
     # -- series ---------------------------------------------------------------------------------------------------
 
@@ -120,6 +125,7 @@ class Queries:
         limit: int | None = None,
         times: Literal["utc", "tai"] | None = None,
         most: int | None = None,
+        by_user: bool = False,
     ) -> pd.DataFrame:
         """See `Client.query`; `TooMany` for more than `most` records, unless there is a limit."""
         limit = None if limit is None else whole("limit", limit, -sys.maxsize)
@@ -127,7 +133,23 @@ class Queries:
         bare = question.record_set.with_segments(None)
         df = self.fetch_all(question, bare, limit, most)
         self.tell_lack(question.record_set, df)
+        if by_user:
+            self._tell_rounding(question, df)
         return self._signed(df, question)
+
+    def _tell_rounding(self, question: Question, rows: pd.DataFrame) -> None:
+        """Say once for a series that rows lie outside of the range, which the server rounds to the nearest slots."""
+        span = question.record_set.span(question.info) if len(rows) and "time" in rows else None
+        if span is None or question.info.name in self._rounded:
+            return
+        before, after = span[0].datetime64 - AWAY, span[1].datetime64 + AWAY
+        times = rows["time"].to_numpy(dtype="datetime64[ns]")
+        if outside := int(((times < before) | (times > after)).sum()):
+            self._rounded.add(str(question.info.name))
+            warn(
+                f"{outside} of the rows of {question.record_set} are outside of its range: the server rounds to "
+                "the nearest slots; said once"
+            )
 
     def tell_lack(self, rs: RecordSet, rows: pd.DataFrame | None = None) -> None:
         """Warn of what may be wrong with a set that selects nothing, or nothing of a wavelength that it names."""

@@ -68,6 +68,16 @@ def numbers_of(elements: Sequence[Element], info: SeriesInfo) -> dict[str, list[
     return {name: values for name, values in found.items() if values}
 
 
+def span_of(elements: Sequence[Element], info: SeriesInfo) -> tuple[DrmsTime, DrmsTime] | None:
+    """See `RecordSet.span`."""
+    times = [(key, raw) for key, raw in _filters(elements, _keys(info)) if key.kind is Kind.TIME]
+    items = [item for key, raw in times for item in read_filter(raw, key.kind, key.slotted).items]
+    (item,) = items if len(items) == 1 else (None,)
+    if isinstance(item, Range) and isinstance(item.start, float) and isinstance(item.end, float):
+        return DrmsTime(item.start), DrmsTime(item.end)
+    return None
+
+
 def _filters(elements: Sequence[Element], keys: list[Key]) -> Iterator[tuple[Key, RawFilter]]:
     """Yield the filters on prime keys."""
     for element in elements:

@@ -17,11 +17,12 @@ from typing import Any, Final
 from ..arguments import shown
 from ..errors import RecordSetError, UnknownName
 from ..series import SeriesInfo, check_names, find_prime_key, prime_time_key, without_time
+from ..times import DrmsTime
 from .build import apart, key_filter, read_by_look, segment_names, series_name, time_filter, wavelengths
 from .describe import html
 from .filters import read_recnums, read_sql
 from .grammar import Element, ElementKind, FilterKind, RawFilter
-from .problems import numbers_of, problems
+from .problems import numbers_of, problems, span_of
 from .scan import scan_set
 from .where import check_condition, sql_filter, where_text
 
@@ -420,6 +421,23 @@ class RecordSet:
         {'HARPNUM': [377, 394]}
         """
         return numbers_of(self.elements, info)
+
+    def span(self, info: SeriesInfo) -> tuple[DrmsTime, DrmsTime] | None:
+        """
+        The two ends of a range of times, None where it is none, or several.
+
+        Parameters
+        ----------
+        info : SeriesInfo
+            Definition of the series.
+
+        Examples
+        --------
+        >>> rs = RecordSet.parse("hmi.M_720s[2014.01.01_TAI-2014.01.02_TAI]")
+        >>> rs.span(client.info(rs.series))[1].tai
+        '2014.01.02_00:00:00_TAI'
+        """
+        return span_of(self.elements, info)
 
     def problems(self, info: SeriesInfo | None = None) -> list[str]:
         """
