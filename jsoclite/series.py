@@ -401,23 +401,20 @@ def find_prime_key(name: str, info: SeriesInfo) -> str:
 
 def check_names(names: Sequence[str], known: Iterable[str], what: str, series: str) -> list[str]:
     """
-    Return `names`, as typed where they are keywords, once all of them are known to exist.
+    Return `names` as the series spells them, once all of them are known to exist.
 
-    Keywords keep the case they were typed in, because that is how their columns are to be called; per-segment keywords
-    (``NAME_000``) and pseudo-keywords (``*size*``) pass.
+    Per-segment keywords (``NAME_000``) and pseudo-keywords (``*size*``) pass.
     """
     known = list(known)
     found = []
     for name in names:
-        if what == "keyword":
-            if not PSEUDO.fullmatch(name):
-                base = re.sub(r"_\d{3}$", "", name)
-                if base not in known:
-                    find_name(name, known, what, series)
+        if what == "keyword" and (PSEUDO.fullmatch(name) or re.sub(r"_\d{3}$", "", name) in known):
             found.append(name)
+        elif what == "keyword" and name.upper() in ("*", "**ALL**"):
+            found.append("**ALL**")
         else:
             found.append(find_name(name, known, what, series))
-    return found
+    return list(dict.fromkeys(found)) if what == "keyword" else found
 
 
 def prime_time_key(info: SeriesInfo) -> str | None:

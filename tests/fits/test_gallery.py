@@ -542,3 +542,12 @@ def test_without_matplotlib_it_says_what_to_install():
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert out.count("python -m pip install 'jsoclite[plot]'") == 2
+
+
+def test_the_colours_of_hmi():
+    table = rgb("hmimag")
+    assert table.shape == (256, 3)
+    assert table[[0, 107, 108, 128, 147, 148, 255]].tolist() == [
+        [137, 0, 20], [255, 219, 188], [255, 103, 0], [154, 154, 167], [0, 255, 92], [200, 200, 255], [0, 0, 73],
+    ]  # fmt: skip
+    assert colormap("HMImag").name == "hmimag"
