@@ -29,6 +29,8 @@ _PLACE = re.compile(
 )
 # what a step that cuts or rebins makes another thing of
 _CHANGED = re.compile(r"C(RPIX|RVAL|DELT|ROTA)[1-3]|NAXIS[1-3]?|(DATA|TOT|MISS)(VALS|MIN|MAX|MEDN|MEAN|RMS|SKEW|KURT)")
+# the encoding of images as they came: xarray keeps it in slices, and drops it where somebody computes
+SOURCE = "jsoclite"
 #: The variable of a store that says which frames are there.
 STORED = "stored"
 
@@ -55,8 +57,8 @@ class Cube(xr.Dataset):  # type: ignore[no-untyped-call]
         store : path
             A directory. One that holds the same records is gone on with; its variable ``stored`` says which are there.
         *arguments, **options
-            Of `xarray.Dataset.to_zarr`. With ``mode``, ``region``, ``append_dim``, ``compute`` or ``group``, or a store
-            that is no path, that is what runs.
+            Of `xarray.Dataset.to_zarr`. With ``mode``, ``region``, ``append_dim``, ``compute``, ``group``, a store that
+            is no path, and images that were computed with, that is what runs: a store may hold something else.
 
         Raises
         ------
@@ -73,10 +75,10 @@ class Cube(xr.Dataset):  # type: ignore[no-untyped-call]
         [1, 1, 1, 1, 1]
         """
         axis = "time" if "time" in self.dims else "record"
-        images = [name for name, variable in self.data_vars.items() if axis in variable.dims and variable.chunks]
+        images = [name for name, variable in self.data_vars.items() if variable.encoding.get("source") == SOURCE]
         local = isinstance(store, str | os.PathLike) and "://" not in os.fspath(store)
-        own = arguments or not {"mode", "region", "append_dim", "compute", "group"}.isdisjoint(options)
-        if own or not local or not images or "recnum" not in self.coords:
+        theirs = arguments or not {"mode", "region", "append_dim", "compute", "group"}.isdisjoint(options)
+        if theirs or not local or len(images) < len(self.data_vars) or "recnum" not in self.coords:
             return super().to_zarr(store, *arguments, **options)
         path = Path(store).expanduser()
         if not path.exists():
@@ -154,7 +156,8 @@ def assemble(
             asarray=False,
         )
         dims = (axis, *("z", "y", "x")[-len(stack.size) :])
-        variables[segment] = (dims, array, {"long_name": segment, **_described(info.segments, segment)})
+        told = {"long_name": segment, **_described(info.segments, segment)}
+        variables[segment] = xr.Variable(dims, array, told, {"source": SOURCE})
     coordinates: dict[str, Any] = {}
     for column in keywords:
         if column in variables or (process and _CHANGED.fullmatch(str(column))):

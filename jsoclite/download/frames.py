@@ -365,11 +365,15 @@ def make_cube(queries: Queries, account: Account, rows: Any, segments: list[str]
         (numbers[name], segment): path for name, segment, path in named if name in numbers and isinstance(path, str)
     }
     frames = Frames(target, queries, account, at_hand)
-    stacks, first = {}, None
+    stacks: dict[str, FrameStack] = {}
+    first = None
     for segment in target.segments:
         shape, kind, header = frames.look(segment)
         stacks[segment] = FrameStack(frames, segment, records, shape, np.dtype(kind))
         first = first or header
+    if len({stack.size for stack in stacks.values()}) > 1:
+        sizes = ", ".join(f"{name} {stack.size}" for name, stack in stacks.items())
+        raise SelectionError(f"images of these segments have different sizes ({sizes}): make a cube of each, segment=…")
     told = repr((queries.jsoc.server.cgi_baseurl, info.name, records, target.product.name, sorted(at_hand.items())))
     name = hashlib.sha256(told.encode()).hexdigest()[:20]
     return assemble(stacks, _keywords(queries, target, rows), info, first, target.product.process, name)

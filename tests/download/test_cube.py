@@ -233,6 +233,9 @@ def test_a_store_of_something_else_is_not_touched(client, tmp_path):
     cube.to_zarr(tmp_path / "c.zarr")
     assert (tmp_path / "c.zarr.part" / "notes").read_text() == "mine"
     assert not list(tmp_path.glob(".c.zarr*"))
+    (2 * cube).to_zarr(tmp_path / "d.zarr", consolidated=False)
+    with pytest.raises(FileExistsError):  # what is there may be something else: xarray's own words
+        (3 * cube).to_zarr(tmp_path / "d.zarr", consolidated=False)
     assert cube.mean("time").to_zarr(tmp_path / "mean.zarr", consolidated=False) is not None  # xarray's own
 
 
@@ -331,6 +334,11 @@ def test_several_segments(sandbox, client):
     np.testing.assert_array_equal(cube.field[0], client.read(cube.record.values[0], "field")[0])
     by_name = client.cube(client.query(name + "{field,disambig}"))
     assert list(by_name.data_vars) == ["field", "disambig"]
+
+
+def test_segments_of_several_sizes_are_refused(client):
+    with pytest.raises(SelectionError, match="different sizes .image .256, 256., spikes .3, "):
+        client.cube("aia.lev1_euv_12s[2014-01-01T00:00:00Z][171]", ["image", "spikes"])
 
 
 def test_several_wavelengths_are_refused(client):
