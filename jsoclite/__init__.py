@@ -126,7 +126,7 @@ class _WithPandas:
     @staticmethod
     def register(pandas: Any) -> None:
         def accessor(frame: Any) -> Any:
-            return importlib.import_module(".selection", __name__).accessor.JsocAccessor(frame)
+            return importlib.import_module(".selection", __name__).JsocAccessor(frame)
 
         if "jsoc" not in vars(pandas.DataFrame):
             pandas.api.extensions.register_dataframe_accessor("jsoc")(accessor)

@@ -413,6 +413,7 @@ class Client:
             limit=limit,
             times=times,
             most=Queries.MANY,
+            by_user=True,
         )
 
     def stream(
@@ -765,7 +766,8 @@ class Client:
         process : server step or sequence of them, optional
             `Cutout`, `Rebin`, …
         filename : str, optional
-            JSOC's ``filenamefmt``, such as ``{seriesname}.{T_REC:A}.{segment}``.
+            JSOC's ``filenamefmt``, such as ``{seriesname}.{T_REC:A}.{segment}``: names of its files, which other
+            programs see; `download` gives names of its own.
 
         Returns
         -------
@@ -989,6 +991,8 @@ class Client:
                 manifest = carry_out(plan, directory, self._queries, self._account, bar, **options)
         finally:
             bar.close()
+        if isinstance(rows, Export):
+            rows.note(manifest)
         Manifest.report(manifest, on_error)
         return manifest
 

@@ -45,6 +45,19 @@ class Html(str):
     __slots__ = ()
 
 
+def veiled(address: str) -> str:
+    """
+    Return as much of an e-mail address as its owner needs to know it again.
+
+    Examples
+    --------
+    >>> veiled("nobody@inst.edu")
+    'n…@inst.edu'
+    """
+    name, at, domain = address.strip().rpartition("@")
+    return f"{name[:1]}…@{clean(domain[:60])}" if at else f"{domain[:1]}… (no @ in it)"
+
+
 def redact(value: object) -> str:
     """
     Return a text with every e-mail address replaced, but for JSOC's own, and without the passwords of URLs.

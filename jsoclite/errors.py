@@ -168,7 +168,7 @@ class SelectionError(JsocError, ValueError):
     ...     client.download(df, "data")
     ... except jsoclite.SelectionError as error:
     ...     print(error)
-    these rows no longer say which records they stand for: ... Use reset_index() instead of reset_index(drop=True), ...
+    these rows no longer say which records they stand for: ...; keep their index 'record', as reset_index() without ...
     """
 
 
@@ -232,10 +232,10 @@ class QueryError(JsocError, _DrmsQueryError):
     Examples
     --------
     >>> try:
-    ...     client.query("hmi.M_720s[2014.01.01_TAI][? NOSUCH = 1 ?]")
+    ...     client.query("hmi.M_720s[2014.01.01_TAI][? QUALITY = 'good' ?]")
     ... except jsoclite.QueryError as error:
     ...     print(error)
-    the server refused hmi.M_720s[2014.01.01_TAI][? NOSUCH = 1 ?]: ERROR:  column "nosuch" does not exist.
+    the server refused hmi.M_720s[2014.01.01_TAI][? QUALITY = 'good' ?]: ERROR: ... type integer: "good".
     """
 
     def __init__(self, message: str, *, record_set: str | None = None, status: int | None = None) -> None:
@@ -300,7 +300,7 @@ class UnknownName(QueryError, LookupError):
 
 class EmailError(JsocError, ValueError):
     """
-    No e-mail address where an export needs one, or one that is not registered. The address is never in the text.
+    No e-mail address where an export needs one, or one that is not registered: the text shows ``n…@inst.edu`` of it.
 
     Queries, and files that come straight from SUMS, need none.
 
@@ -311,7 +311,7 @@ class EmailError(JsocError, ValueError):
     ...         sandbox.client(email="you@example.org").export("hmi.M_720s[2014.01.01_TAI]")
     ...     except jsoclite.EmailError as error:
     ...         print(error)
-    JSOC does not know the e-mail address that was given. Register it once at http://jsoc.stanford.edu/ajax/...
+    JSOC does not know the e-mail address y…@example.org. Register it once at http://jsoc.stanford.edu/ajax/...
     """
 
 

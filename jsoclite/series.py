@@ -172,23 +172,19 @@ class Slots:
     @classmethod
     def of(cls, info: SeriesInfo, key: str) -> Slots | None:
         """Return the slots of a prime key, None if it has none."""
-        known = keywords_of(info)
-        names = {name.lower(): name for name in known}
         prime = [str(one).lower() for one in info.primekeys or ()]
-        if key.lower() not in names or key.lower() not in prime:
-            return None
-        own = known[names[key.lower()]]
-        if str(own["recscope"]) not in _SCOPES:
+        name, own = keyword_of(info, key)
+        if not own or key.lower() not in prime or str(own["recscope"]) not in _SCOPES:
             return None
 
         def constant(what: str) -> str | None:
-            name = names.get(f"{key}_{what}".lower())
-            return None if name is None else str(known[name]["defval"])
+            entry = keyword_of(info, f"{key}_{what}")[1]
+            return str(entry["defval"]) if entry else None
 
         is_time = keyword_type(own["type"]).kind is Kind.TIME
         step, words = _width(constant("step") or "", constant("unit") or "", is_time)
         epoch = constant("epoch") if is_time else constant("base")
-        return cls(str(names[key.lower()]), prime.index(key.lower()), str(own["recscope"]), step, epoch, words)
+        return cls(name, prime.index(key.lower()), str(own["recscope"]), step, epoch, words)
 
 
 def _width(step: str, unit: str, is_time: bool) -> tuple[float | None, str]:
@@ -292,11 +288,23 @@ class SeriesInfo:
 
 
 def keywords_of(info: SeriesInfo) -> dict[str, Mapping[str, Any]]:
-    """Return what a definition says of each keyword, without making its table, which takes longer than this."""
+    """Return what a definition says of each keyword, read once, without making its table, which takes longer."""
     if (reply := getattr(info, "reply", None)) is None:  # of drms itself
         return {str(name): entry for name, entry in info.keywords.to_dict("index").items()}
-    fields = ("type", "recscope", "defval", "linkinfo")
-    return {entry["name"]: {field: entry.get(field) for field in fields} for entry in reply["keywords"]}
+    if "_by_name" not in vars(info):
+        fields = ("type", "recscope", "defval", "linkinfo")
+        by_name = {entry["name"]: {field: entry.get(field) for field in fields} for entry in reply["keywords"]}
+        vars(info)["_by_name"] = by_name
+    found: dict[str, Mapping[str, Any]] = vars(info)["_by_name"]
+    return found
+
+
+def keyword_of(info: SeriesInfo, name: str) -> tuple[str, Mapping[str, Any]]:
+    """Return a keyword as the series spells it, and what is said of it: nothing where there is none, in any case."""
+    known = keywords_of(info)
+    if name not in known:
+        name = next((one for one in known if one.lower() == name.lower()), name)
+    return name, known.get(name, {})
 
 
 _COLUMNS = {
@@ -393,23 +401,20 @@ def find_prime_key(name: str, info: SeriesInfo) -> str:
 
 def check_names(names: Sequence[str], known: Iterable[str], what: str, series: str) -> list[str]:
     """
-    Return `names`, as typed where they are keywords, once all of them are known to exist.
+    Return `names` as the series spells them, once all of them are known to exist.
 
-    Keywords keep the case they were typed in, because that is how their columns are to be called; per-segment keywords
-    (``NAME_000``) and pseudo-keywords (``*size*``) pass.
+    Per-segment keywords (``NAME_000``) and pseudo-keywords (``*size*``) pass.
     """
     known = list(known)
     found = []
     for name in names:
-        if what == "keyword":
-            if not PSEUDO.fullmatch(name):
-                base = re.sub(r"_\d{3}$", "", name)
-                if base not in known:
-                    find_name(name, known, what, series)
+        if what == "keyword" and (PSEUDO.fullmatch(name) or re.sub(r"_\d{3}$", "", name) in known):
             found.append(name)
+        elif what == "keyword" and name.upper() in ("*", "**ALL**"):
+            found.append("**ALL**")
         else:
             found.append(find_name(name, known, what, series))
-    return found
+    return list(dict.fromkeys(found)) if what == "keyword" else found
 
 
 def prime_time_key(info: SeriesInfo) -> str | None:

@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 import jsoclite
 from jsoclite.arguments import choice, folder, shown, whole
 from jsoclite.cli import main
-from jsoclite.errors import ArgumentError, JsocError, RecordSetError, UnknownName, UnknownSeries
+from jsoclite.errors import ArgumentError, JsocError, RecordSetError, SelectionError, UnknownName, UnknownSeries
 
 ONE = "hmi.M_720s[2014.01.01_TAI]{magnetogram}"
 SERIES = "hmi.M_720s"
@@ -209,3 +210,141 @@ def test_ports_on_the_command_line(sandbox, capsys):
     for port, code in (("99999", 2), (sandbox.url.rsplit(":", 1)[1].strip("/"), 1)):
         assert main(["sandbox", "--port", port]) == code
         assert capsys.readouterr().err.startswith("jsoclite: port")
+
+
+# -- the server would be silent, or refuse without a word that helps ------------------------------
+
+SHARP = "hmi.sharp_cea_720s"
+AIA = "aia.lev1_euv_12s"
+
+
+@pytest.mark.parametrize("value", [3563.7, "3563.7", "x", "AR 11158", [377, 1.5], (1.5, 3)])
+def test_whole_numbers_of_prime_keys(client, value):
+    with pytest.raises(RecordSetError, match="HARPNUM holds whole numbers, and this cannot"):
+        client.search(SHARP, "2011.02.14_TAI", HARPNUM=value)
+
+
+def test_a_time_in_the_place_of_a_number(client, tmp_path):
+    for call in (client.query, client.count, client.export, lambda text: client.download(text, tmp_path)):
+        with pytest.raises(RecordSetError, match="WAVELNTH is a number, and this is a time: the prime keys are"):
+            call(f"{AIA}[][2014.01.01_TAI]")
+
+
+def test_keywords_in_the_conditions_of_record_sets(client, tmp_path):
+    text = f"{SERIES}[2014.01.01_TAI][? QUALTY > 1 ?]"
+    for call in (client.query, client.count, client.stream, client.export, client.plan):
+        with pytest.raises(UnknownName, match="has no keyword 'QUALTY'. Did you mean QUALITY"):
+            call(text)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        ("count", f"{SHARP}[11158][2011.02.14_TAI]"),
+        ("query", f"{SHARP}[11158][2011.02.14_TAI]"),
+        ("stream", f"{SHARP}[11158][2011.02.14_TAI]"),
+        ("count", f"{AIA}[2014.01.01_TAI/12s][172]"),
+        ("query", f"{AIA}[2014.01.01_TAI/12s][171,172]"),
+        ("query", "aia.lev1[2014.01.01_TAI/12s][171]"),
+        ("count", "aia.lev1[2014.01.01_TAI/12s][171]"),
+    ],
+)
+def test_why_nothing_is_there(client, call, text):
+    said = {
+        SHARP: r"HARPNUM 11158 looks like an active region's number: see client.harps\(11158\)",
+        AIA: "has no wavelength 172: it has 94, 131, 171, 193, 211, 304, 335",
+        "aia.lev1": r"171 is taken for FSN, a prime key of aia.lev1: for a wavelength write \[\? WAVELNTH = 171 \?\]",
+    }[text.partition("[")[0]]
+    with pytest.warns(jsoclite.JsocWarning, match=said):
+        list(client.stream(text)) if call == "stream" else getattr(client, call)(text)
+
+
+def test_a_wavelength_that_is_none_is_said_by_all_that_search(client, tmp_path):
+    said = "has no wavelength 172: it has 94, 131"
+    for search in (
+        lambda: client.search(AIA, "2014.01.01_TAI", duration="12s", wavelength=172),
+        lambda: client.coverage(AIA, "2014.01.01_TAI", "2014.01.01_00:05:00_TAI", wavelength=172),
+        lambda: client.export(f"{AIA}[2014.01.01_TAI/12s][172]"),
+        lambda: client.download(f"{AIA}[2014.01.01_TAI/12s][172]", tmp_path),
+        lambda: client.nearest(AIA, "2014.01.01_TAI", "12s", wavelength=172),
+    ):
+        with pytest.warns(jsoclite.JsocWarning) as seen:
+            search()
+        assert sum(said in str(one.message) for one in seen) == 1
+    assert len(client.search(AIA, "2014.01.01_TAI", duration="12s", wavelength=[171, 304])) == 2  # and no warning
+
+
+def test_sets_of_keywords_that_a_series_lacks(client, tmp_path):
+    for wrong in ("sharp", ["T_REC", "sharp"]):
+        for call in (client.query, client.stream, lambda one, **o: client.sync(one, tmp_path, **o)):
+            with pytest.raises(UnknownName, match="hmi.M_720s has none of the keywords 'sharp': USFLUX"):
+                call(ONE, keywords=wrong)
+        for call in (client.latest, lambda one, **o: client.nearest(one, "2014.01.01_TAI", "12m", **o)):
+            with pytest.raises(UnknownName, match="none of the keywords"):
+                call(SERIES, keywords=wrong)
+
+
+def test_keywords_are_called_as_the_series_calls_them(client):
+    found = client.query(ONE, keywords="quality,DataMean,DATAMEAN,t_rec,recnum", segments=[])
+    assert found.columns.tolist() == ["recnum", "time", "QUALITY", "DATAMEAN", "T_REC"]
+    assert str(found.QUALITY.dtype) == "Int64"
+    assert len(client.query(ONE, keywords="**all**").columns) == len(client.query(ONE, keywords="**ALL**").columns)
+    near = client.nearest(SERIES, "2014.01.01_TAI", "12m", keywords="quality")
+    assert near.columns.tolist().count("QUALITY") == 1
+    assert "quality" not in near
+
+
+def test_warnings_that_differ_in_a_day_are_one(client):
+    days = ",".join(f"hmi.M_45s[2014.01.{day:02}_00:00:00/1m]" for day in range(1, 13))
+    with pytest.warns(jsoclite.JsocWarning, match=r"has no zone.*\(and 11 more like this\)") as seen:
+        client.query(days)
+    assert len(seen) == 1
+
+
+def test_names_of_an_export_are_told(client, tmp_path):
+    made = client.export(ONE, filename="{seriesname}.{recnum:%d}.mine.{segment}").wait()
+    with pytest.warns(jsoclite.JsocWarning, match="those of filename= are JSOC's"):
+        made.download(tmp_path)
+    assert "mine" in made.files.filename.iloc[0]
+
+
+def test_foreign_rows_in_a_sentence(client, rows):
+    with pytest.raises(SelectionError, match=r"these rows \(columns a, b\) are of no query: pass rows of"):
+        client.export(pd.DataFrame({"a": [1], "b": [2]}))
+    with pytest.raises(SelectionError, match=r"'record;recnum' of these rows .*read_csv\(…, sep=';'\)"):
+        client.export(pd.DataFrame({"record;recnum": ["a;1"]}))
+    with pytest.raises(SelectionError, match="no longer say which records") as found:
+        client.export(rows.reset_index(drop=True))
+    assert len(str(found.value)) < 280
+
+
+def test_an_address_is_known_by_its_owner(sandbox):
+    for address, shown_as in (("nobody@inst.edu", "n…@inst.edu"), ("nobody", r"n… \(no @ in it\)")):
+        with pytest.raises(jsoclite.EmailError, match=f"does not know the e-mail address {shown_as}") as found:
+            sandbox.client(email=address).export(ONE)
+        assert "nobody" not in str(found.value)
+
+
+@pytest.mark.parametrize("text", ["1.1.2014", "01.01.2014", "31-1-2014"])
+def test_the_day_first(text):
+    with pytest.raises(RecordSetError, match="the server reads the year first"):
+        jsoclite.parse_time(text)
+
+
+def test_bytes_of_an_export_where_they_are_known(client, tmp_path):
+    made = client.export("hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}").wait()
+    assert made.files.columns.tolist() == ["segment", "url", "filename", "bytes"]
+    assert (str(made.files.bytes.dtype), made.files.bytes.isna().all()) == ("Int64", True)
+    files = made.download(tmp_path)
+    assert made.files.bytes.tolist() == files.bytes.tolist() == [path.stat().st_size for path in map(Path, files.path)]
+
+
+def test_rows_outside_of_a_range_are_told_once(sandbox):
+    mine = sandbox.client()
+    ends = "2014.01.01_00:05:00_TAI", "2014.01.01_00:07:00_TAI"
+    with pytest.warns(jsoclite.JsocWarning, match="2 of the rows of .* are outside of its range: .* said once"):
+        assert len(mine.search(SERIES, *ends)) == 2
+    assert len(mine.search(SERIES, *ends)) == 2  # and no word more
+    assert (
+        len(sandbox.client().search(SERIES, "2014-01-01T00:00:00", "2014-01-01T01:00:00")) == 6
+    )  # UTC for TAI is none

@@ -196,7 +196,7 @@ def test_record_sets_links_and_segments(client):
         (lambda c: c.search("hmi.synoptic_mr_polfil_720s", "2014-01-01"), UnknownName, r"CAR_ROT=\(.*where='T_OBS > "),
         (lambda c: c.search("hmi.V_avg120", "2014-01-01"), UnknownName, r"CarrRot=\(.*where='MidTime > "),
         (lambda c: c.nearest("hmi.V_avg120", "2014-01-01", "30d"), UnknownName, "where='MidTime > "),
-        (lambda c: c.query("hmi.synoptic_mr_polfil_720s[today]"), QueryError, r"found\. The series exists"),
+        (lambda c: c.query("hmi.synoptic_mr_polfil_720s[today]"), RecordSetError, "CAR_ROT holds whole numbers"),
         (lambda c: c.query("hmi.M_720s[2014.13.01_TAI]"), RecordSetError, "hmi.M_720s"),
         (lambda c: c.query("hmi.M_720s[2014.01.01_TAI"), RecordSetError, "hmi.M_720s"),
         (lambda c: c.query("hmi.M_720s[],hmi.B_720s[]"), QueryError, "one at a time"),

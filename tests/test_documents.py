@@ -6,9 +6,12 @@ import functools
 import importlib
 import inspect
 import io
+import os
 import pkgutil
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +90,25 @@ def test_python_of_the_readme_prints_what_stands_below_it(tmp_path, monkeypatch)
     assert namespace["header"]["WAVELNTH"] == 304
     namespace["test_my_table"](namespace["client"])
     namespace["client"].close()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_scripts_of_other_clients_run_with_the_sandbox_as_their_proxy(tmp_path, place):
+    _, script = blocks("py")[place]
+    pytest.importorskip(re.search(r"(?:import|from) (\w+)", script)[1])
+    with Sandbox(staging_s=0) as made:
+        without = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=without | {"http_proxy": made.url, "HTTP_PROXY": made.url},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert len(list(tmp_path.glob("*.fits"))) == 2
+        assert made.counts["exp_request"] == 1
 
 
 def test_what_the_readme_links_to_is_there():

@@ -25,7 +25,10 @@ from ..fits import layout
 from ..series import RecordName
 
 _ENDINGS = (".fits", ".fts", ".fit")
-_NAME = re.compile(r"([A-Za-z]\w*\.[A-Za-z]\w*)\.(?:(.+)\.)?([A-Za-z]\w*)\.(?:fits|fts|fit)", re.I)
+# behind the segment, the number that parfive or a browser gives to a second copy
+_NAME = re.compile(
+    r"([A-Za-z]\w*\.[A-Za-z]\w*)\.(?:(.+)\.)?([A-Za-z]\w*)(?:\.\d{1,3}| ?\(\d{1,3}\))?\.(?:fits|fts|fit)", re.I
+)
 _ID = re.compile(r"([A-Za-z]\w*\.\w+):(\d{1,18}):(\w+)")
 # what steps make is of a series of its own (jsoc_export_manage.c)
 _MADE = re.compile(r"_mod$|\.lev1p5$", re.I)

@@ -14,6 +14,8 @@ import pandas as pd
 
 from ..arguments import explained, folder
 from ..download import ledgers, verify
+from ..errors import SelectionError, warn
+from ..selection import JsocAccessor
 from ..series import as_list, series_of
 from .adopt import adopt
 from .lock import Lock, checksum
@@ -246,16 +248,7 @@ class Archive:
             Of all current files; ``str()`` of it is the text, `Client.download` takes it.
         """
         files = self.files
-        files = files[files["state"] == "current"]
-        hosts = Counter(f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in files["url"].dropna())
-        server = hosts.most_common(1)[0][0] if hosts else "unknown"
-        parts = zip(*(files[name] for name in ("series", "recnum")), files.index, strict=True)
-        rest = zip(files["segment"], files["product"], files["path"], strict=True)
-        lines = [
-            (*part, segment, product, checksum(path))
-            for part, (segment, product, path) in zip(parts, rest, strict=True)
-        ]
-        return Lock.of(server, lines)
+        return _locked(files[files["state"] == "current"])
 
     def missing(self) -> dict[str, int]:
         """Count what is not here, by the reason that the ledger has."""
@@ -265,3 +258,37 @@ class Archive:
         """Return when a sync ended last, in UTC."""
         found = self.syncs["finished"].max()
         return None if pd.isna(found) else found.floor("us").to_pydatetime()
+
+
+def _locked(files: pd.DataFrame) -> Lock:
+    """Lock rows of `Archive.files`."""
+    hosts = Counter(f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in files["url"].dropna())
+    server = hosts.most_common(1)[0][0] if hosts else "unknown"
+    parts = zip(files["series"], files["recnum"], files.index, files["segment"], files["product"], strict=True)
+    return Lock.of(server, [(*part, checksum(path)) for part, path in zip(parts, files["path"], strict=True)])
+
+
+def _of_manifest(manifest: pd.DataFrame) -> Lock:
+    """
+    Lock the files that rows of a manifest name; the ledgers of their directories know which records they are.
+
+    Examples
+    --------
+    >>> len(_of_manifest(client.download("hmi.M_720s[2014.01.01_TAI]{magnetogram}", "data")))
+    1
+    """
+    if "path" not in manifest.columns:
+        raise SelectionError("a lock is of files, and these rows have no column path: lock what download returns")
+    paths = list(dict.fromkeys(os.path.abspath(path) for path in manifest["path"].dropna()))
+    homes = [one for path in paths for one in Path(path).parents if (one / ledgers.NAME).is_file()]
+    files = pd.concat([Archive(home).files for home in dict.fromkeys(homes or [Path(os.devnull)])])
+    files = files[files["state"].isin(["current", "replaced"])]
+    places = {os.path.abspath(path): place for place, path in enumerate(files["path"])}
+    if lost := [path for path in paths if path not in places]:
+        raise SelectionError(f"{lost[0]} is in no ledger of its directories: Archive.adopt takes files that were moved")
+    if without := int(manifest["path"].isna().sum()):
+        warn(f"{without} of {len(manifest)} rows have no file, and are not in the lock")
+    return _locked(files.iloc[[places[path] for path in paths]])
+
+
+JsocAccessor.on_lock = staticmethod(_of_manifest)

@@ -41,7 +41,7 @@ create table if not exists synced (
 
 def opened(directory: str | os.PathLike[str]) -> ledgers.Ledger | None:
     """Open the ledger of a directory; None where there is none, as beside keywords that somebody has copied."""
-    there = (Path(directory).expanduser() / ".jsoclite.sqlite").exists()
+    there = (Path(directory).expanduser() / ledgers.NAME).exists()
     return ledgers.Ledger(directory, create=False) if there else None
 
 

@@ -35,7 +35,7 @@ def arrow() -> Any:
         import pyarrow.dataset
         import pyarrow.parquet
     except ImportError as error:
-        raise JsocError("keywords at rest need pyarrow: python -m pip install 'jsoclite[parquet]'") from error
+        raise JsocError("keywords at rest need pyarrow: python -m pip install pyarrow") from error
     return pyarrow
 
 

@@ -1,15 +1,29 @@
-"""The commands that ask: series, info, query, count, coverage, check."""
+"""The commands that ask: series, info, query, count, nearest, latest, harps, coverage, check."""
 
 from __future__ import annotations
 
 import sys
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
 import click
 
 from .complete import keywords as complete_keywords
 from .complete import series as complete_series
-from .program import command, connect, form, show, table_options, tell, unless_too_many, yes_option
+from .program import (
+    command,
+    connect,
+    filtered,
+    form,
+    show,
+    table_options,
+    tell,
+    unless_too_many,
+    where_option,
+    yes_option,
+)  # fmt: skip
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # more than a person means without saying so
 MOST_RECORDS = 200_000
@@ -74,6 +88,7 @@ def info(name: str, what: Literal["keywords", "segments", "links"] | None) -> in
 @click.option("-l", "--links", metavar="NAMES", help="Links whose records are wanted, comma-separated.")
 @click.option("-n", "--limit", type=int, metavar="N", help="The first N records, or the last ones if it is negative.")
 @click.option("-t", "--times", type=click.Choice(["utc", "tai"]), help="Time keywords as dates on this scale.")
+@where_option
 @yes_option
 @table_options
 def query(
@@ -83,15 +98,16 @@ def query(
     links: str | None,
     limit: int | None,
     times: Literal["utc", "tai"] | None,
+    where: tuple[str, ...],
     yes: bool,
 ) -> int:
     """
     Query the keywords of records into a table.
 
     RECORD_SET is such as 'hmi.M_720s[2014.01.01_TAI/1d@6h]'. Big answers are asked for in pieces, and each is written
-    when it is there. The rows as CSV or parquet are what 'jsoclite get' takes.
+    when it is there. The rows as CSV, JSON or parquet are what 'jsoclite get' takes.
     """
-    client = connect()
+    client, record_set = connect(), filtered(record_set, where)
     asked = {"keywords": keywords, "segments": segments, "links": links, "times": times}
     # a bar between the lines of a table on the same terminal would help nobody
     bar = False if sys.stdout.isatty() else None
@@ -112,10 +128,85 @@ def query(
 
 @command("count", "Count the records of a record set.", "count 'hmi.M_720s[2014.01.01_TAI/1d]'")
 @click.argument("record_set", shell_complete=complete_series)
-def count(record_set: str) -> int:
+@where_option
+def count(record_set: str, where: tuple[str, ...]) -> int:
     """Count the records of a record set."""
-    tell(connect().count(record_set))
+    tell(connect().count(filtered(record_set, where)))
     return 0
+
+
+def _of_series(function: F) -> F:
+    """Add the options of commands that look for records: which ones, and what is told of them."""
+    for option in (
+        click.argument("name", metavar="SERIES", shell_complete=complete_series),
+        click.option("-k", "--keywords", metavar="NAMES", help="Comma-separated.  [default: as for query]"),
+        click.option("-s", "--segments", metavar="NAMES", help="Segments whose URLs are wanted."),
+        click.option("--good", metavar="LEVEL", help="Pass over others: image, usable, clean, or a mask."),
+        table_options,
+    )[::-1]:
+        function = option(function)
+    return function
+
+
+def _keys(function: F) -> F:
+    """Add options about prime keys; `_prime` reads them."""
+    function = click.option("--key", "keys", multiple=True, metavar="NAME=VALUE", help="As in HARPNUM=377.")(function)
+    wave = click.option("--wavelength", type=int, multiple=True, metavar="ANGSTROM", help="May be given several times.")
+    return wave(function)
+
+
+def _prime(wavelength: tuple[int, ...], keys: tuple[str, ...]) -> dict[str, Any]:
+    for key in keys:
+        if not all(key.partition("=")):
+            raise click.UsageError(f"--key {key}: write NAME=VALUE, as in HARPNUM=377")
+    return {"wavelength": list(wavelength) or None} | {key.partition("=")[0]: key.partition("=")[2] for key in keys}
+
+
+@command("nearest", "Find the record nearest to each time.", "nearest hmi.M_720s 2014-01-01T00:05 --within 12m")
+@_of_series
+@click.argument("times", nargs=-1, required=True, metavar="TIME...")
+@click.option("--within", default="1h", metavar="DURATION", help="Longest distance.  [default: 1h]")
+@click.option("--on", metavar="KEYWORD", help="What is compared, such as T_OBS.  [default: the slot]")
+@_keys
+def nearest(
+    name: str,
+    times: tuple[str, ...],
+    within: str,
+    on: str | None,
+    good: str | None,
+    wavelength: tuple[int, ...],
+    keys: tuple[str, ...],
+    **options: Any,
+) -> int:
+    """
+    Find the existing record nearest to each time.
+
+    By default records without an image are passed over.
+    """
+    options |= _prime(wavelength, keys)
+    found = connect().nearest(name, list(times), within, on=on, good=good or True, **options)
+    return 0 if show(found, ["recnum"]) else 1
+
+
+@command("latest", "Show the newest records of a series.", "latest hmi.M_720s_nrt -n 3")
+@_of_series
+@click.option("-n", "number", default=1, metavar="N", help="How many.  [default: 1]")
+def latest(name: str, number: int, good: str | None, **options: Any) -> int:
+    """Show the newest records of a series."""
+    return 0 if show(connect().latest(name, number, good=good or False, **options), ["recnum"]) else 1
+
+
+@command("harps", "Find the HARPs of an active region.", "harps 11158")
+@click.argument("noaa", required=False)
+@click.option("--harpnum", type=int, metavar="N", help="The regions of this HARP instead.")
+@table_options
+def harps(noaa: str | None, harpnum: int | None) -> int:
+    """Find the HARPs that hold an active region, NOAA, or the regions that a HARP holds."""
+    found = connect().harps(noaa, harpnum=harpnum)
+    show(found)
+    if not len(found):
+        tell("none is known", err=True)
+    return 0 if len(found) else 1
 
 
 @command(
@@ -132,8 +223,7 @@ def count(record_set: str) -> int:
 @click.option(
     "--good", default="clean", metavar="LEVEL", help="image, usable, clean, or a mask such as 0x600.  [default: clean]"
 )
-@click.option("--wavelength", type=int, multiple=True, metavar="ANGSTROM", help="May be given several times.")
-@click.option("--key", "keys", multiple=True, metavar="NAME=VALUE", help="Of another prime key, such as HARPNUM=377.")
+@_keys
 @click.option(
     "--plot", "picture", type=click.Path(), metavar="FILE", help="Draw it as a calendar, too: a PNG, PDF or SVG."
 )
@@ -154,12 +244,7 @@ def coverage(
     START and END are times such as 2014-03-01 or 2014.03.01_TAI; the end is not included. Steps begin by the clock of
     START.
     """
-    for key in keys:
-        if not all(key.partition("=")):
-            raise click.UsageError(f"--key {key}: write NAME=VALUE, as in HARPNUM=377")
-    prime = {key.partition("=")[0]: key.partition("=")[2] for key in keys}
-    options = {"step": step, "good": good, "wavelength": list(wavelength) or None}
-    counted = connect().coverage(name, start, end, **options, **prime)  # type: ignore[arg-type]
+    counted = connect().coverage(name, start, end, step=step, good=good, **_prime(wavelength, keys))
     if picture is not None:
         counted.plot(picture)
     show(counted.reset_index())

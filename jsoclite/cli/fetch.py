@@ -1,22 +1,46 @@
-"""The commands that bring files: get, export, attach, cancel, status, verify."""
+"""The commands that bring files: get, export, attach, cancel, status, verify; and their options about steps."""
 
 from __future__ import annotations
 
+import logging
+import math
+import re
 import sys
+import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from fractions import Fraction
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from .complete import file_or_series
-from .program import command, connect, form, show, table_options, tell, unless_too_many, yes_option
+from .program import (
+    command,
+    connect,
+    filtered,
+    form,
+    show,
+    table_options,
+    tell,
+    unless_too_many,
+    where_option,
+    yes_option,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..client import Client
     from ..export import Export
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+# of how many segments a record may have before it is said what all of them come to
+FEW_SEGMENTS = 3
 # a person does not read more lines than this about files that are there
 MOST_LINES = 40
 
@@ -26,9 +50,14 @@ def is_request(text: str) -> bool:
     return text.startswith("JSOC_")
 
 
+# files of rows, and such that nobody writes for other programs
+_FILE = re.compile(r"(?i)\.(csv|tsv|txt|jsonl?|parquet|pq)$")
+_OTHER_FILE = re.compile(r"(?i)\.(pkl|pickle|xlsx?|feather|h5)$")
+
+
 def rows(text: str) -> Any:
     """
-    Return what `Client.download` and `Client.export` take: a record set, or the rows of a CSV or parquet file.
+    Return what `Client.download` and `Client.export` take: a record set, or the rows of a CSV, JSON or parquet file.
 
     Raises
     ------
@@ -39,24 +68,109 @@ def rows(text: str) -> Any:
 
     from ..errors import JsocError
 
-    if text != "-" and not text.lower().endswith((".csv", ".parquet", ".pq")):
+    if Path(text).is_dir():
+        raise JsocError(f"{text} is a directory, where rows or a record set are wanted; see 'jsoclite verify {text}'")
+    if _OTHER_FILE.search(text):
+        raise JsocError(f"{text}: rows come as CSV, JSON or parquet; write them with df.to_csv('rows.csv')")
+    if text != "-" and not _FILE.search(text):
         return text
-    name = "standard input" if text == "-" else text
+    name, parquet = "standard input" if text == "-" else text, text.lower().endswith((".parquet", ".pq"))
     try:
-        if text == "-" or text.lower().endswith(".csv"):
-            return pd.read_csv(sys.stdin if text == "-" else text, index_col="record")
-        return pd.read_parquet(text)
+        found = pd.read_parquet(text) if parquet else _from_text(_content(text))
+    except FileNotFoundError as error:
+        raise JsocError(f"there is no file {text}") from error
     except (OSError, ValueError, ImportError) as error:
-        raise JsocError(
-            f"cannot read rows from {name} ({error}); it must have a column 'record', as 'jsoclite query --csv' writes"
-        ) from error
+        raise JsocError(f"cannot read rows from {name}: {error}") from error
+    if "record" in found.columns:
+        return found.set_index("record")
+    if found.index.name != "record":
+        has = ", ".join(map(str, found.columns[:5])) or "no columns"
+        raise JsocError(f"{name} has no column 'record', which 'jsoclite query --csv' writes, but {has}")
+    return found
+
+
+def _content(text: str) -> str:
+    """Return the text of a file or of standard input, in UTF-8, or UTF-16 as spreadsheets write it."""
+    body = getattr(sys.stdin, "buffer", sys.stdin).read() if text == "-" else Path(text).read_bytes()
+    if isinstance(body, str):
+        return body
+    return body.decode("utf-16" if body[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+
+
+def _from_text(text: str) -> pd.DataFrame:
+    """Read rows as CSV with whatever delimiter its first line has, or JSON: objects in lines, or a list of them."""
+    import pandas as pd
+
+    begun = text.lstrip()[:1]
+    if begun in ("{", "["):
+        return pd.read_json(StringIO(text), lines=begun == "{", convert_dates=False)
+    head = text.partition("\n")[0]
+    return pd.read_csv(StringIO(text), sep=max(",;\t|", key=head.count))
 
 
 def _exit_code(good: int, total: int) -> int:
     return 0 if good == total else 3 if good else 1
 
 
-quiet = click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def _in_words(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Print the log of downloads and exports, in lines with the time."""
+    if not value:
+        return
+    handler, log = logging.StreamHandler(sys.stderr), logging.getLogger("jsoclite")
+    handler.setFormatter(logging.Formatter("%(asctime)sZ %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    handler.formatter.converter = time.gmtime  # type: ignore[union-attr]
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    context.call_on_close(lambda: log.removeHandler(handler))
+    context.call_on_close(lambda: log.setLevel(before))
+
+
+def quiet(function: F) -> F:
+    """Add ``--quiet`` and ``--verbose``."""
+    options: dict[str, Any] = {"is_flag": True, "expose_value": False, "callback": _in_words}
+    function = click.option("-v", "--verbose", help="Say what happens, in lines with the time.", **options)(function)
+    return click.option("-q", "--quiet", is_flag=True, help="No progress.")(function)
+
+
+def step_options(function: F) -> F:
+    """Add options for processing steps; `steps` takes them."""
+    for name, options in {
+        "--cutout": {"metavar": "X,Y,SIZE@TIME", "help": "Arcsec, which follows the rotation; SIZE also as 400x200."},
+        "--rebin": {"metavar": "SCALE", "help": "Fewer pixels, such as 1/4."},
+        "--resize": {"type": float, "metavar": "ARCSEC", "help": "Sun in the middle, north up, so much a pixel."},
+        "--aia-scale": {"is_flag": True, "help": "AIA's level 1.5."},
+        "--ptr": {"is_flag": True, "help": "hmi.B_720s as Br, Bt and Bp."},
+    }.items():
+        function = click.option(name, **options)(function)  # type: ignore[arg-type]
+    return function
+
+
+def steps(options: dict[str, Any]) -> list[Any] | None:
+    """Take what `step_options` adds out of the options of a command, and return the steps."""
+    from ..export.steps import AIAScale, Cutout, Rebin, Resize, VectorToPtr
+
+    found: list[Any] = []
+    if text := options.pop("cutout"):
+        match = re.fullmatch(r"\s*([^,@]+),([^,@]+),([^,@x]+)(?:x([^,@x]+))?@(.+)", text)
+        try:
+            numbers = [float(one) for one in match.groups()[:4] if one] if match else []
+        except ValueError:
+            numbers = []
+        if match is None or not numbers:
+            raise click.UsageError(f"--cutout {text}: write X,Y,SIZE@TIME in arcsec, such as -300,150,400@2014-01-01")
+        found.append(Cutout(tuple(numbers[:2]), (numbers[2], numbers[-1]), t_ref=match[5]))
+    if (text := options.pop("rebin")) is not None:
+        try:
+            found.append(Rebin(float(Fraction(text))))
+        except (ValueError, ZeroDivisionError) as error:
+            raise click.UsageError(f"--rebin {text}: {error}") from None
+    if (scale := options.pop("resize")) is not None:
+        found.append(Resize(scale))
+    found += [step() for name, step in (("aia_scale", AIAScale), ("ptr", VectorToPtr)) if options.pop(name)]
+    return found or None
+
+
 segments_option = click.option(
     "-s",
     "--segments",
@@ -91,6 +205,8 @@ segments_option = click.option(
 @click.option("--dry-run", is_flag=True, help="Only say what there is to do: files, bytes, export requests, time.")
 @yes_option
 @click.option("--compare", metavar="DIR", type=click.Path(), help="Copy what this archive has in place of fetching it.")
+@where_option
+@step_options
 @quiet
 @table_options
 def get(
@@ -102,21 +218,23 @@ def get(
     dry_run: bool,
     yes: bool,
     compare: str | None,
+    where: tuple[str, ...],
     quiet: bool,
+    **others: Any,
 ) -> int:
     """
     Download files; run again, it fetches what is missing.
 
-    WHAT is record sets, request ids, lock files, or CSV or parquet files of rows that 'jsoclite query' has written, in
-    which rows were chosen ('-' reads CSV from a pipe). Exactly these rows are fetched.
+    WHAT is record sets, request ids, lock files, or CSV, JSON or parquet files of rows that 'jsoclite query' has
+    written, in which rows were chosen ('-' reads CSV or JSON from a pipe). Exactly these rows are fetched.
     """
     import pandas as pd
 
+    options: dict[str, Any] = {"segments": segments, "protocol": protocol, "process": steps(others)}
     client = connect()
     ids = [item for item in what if is_request(item)]
     parts: list[Any] = [client.attach(*ids)] if ids else []
-    parts += [rows(item) for item in what if not is_request(item)]
-    options: dict[str, Any] = {"segments": segments, "protocol": protocol}
+    parts += [_chosen(item, where) for item in what if not is_request(item)]
     if dry_run:
         plans = [client.plan(part, output, **options) for part in parts]
         if form():
@@ -127,7 +245,34 @@ def get(
     options |= {"overwrite": overwrite, "compare": compare}
     options |= {"progress": False if quiet else None, "on_error": "ignore"}
     asked = unless_too_many(lambda limit, part: client.download(part, output, limit=limit, **options), yes)
+    if segments is None and not quiet:
+        for part in parts:
+            _tell_all_segments(client, part)
     return _tell(pd.concat([asked(part) for part in parts]), output)
+
+
+def _chosen(text: str, where: tuple[str, ...]) -> Any:
+    """Return rows, or a record set with conditions."""
+    found = rows(text)
+    if where and not isinstance(found, str):
+        raise click.UsageError(f"--where goes with record sets; choose the rows of {text} before")
+    return filtered(found, where) if where else found
+
+
+def _tell_all_segments(client: Client, part: Any) -> None:
+    """Say how many files there are where nobody has chosen among many segments."""
+    from ..display import size
+    from ..recordset import RecordSet
+
+    if not isinstance(part, str) or part.lower().endswith(".lock") or (record_set := RecordSet.parse(part)).segments:
+        return
+    segments = client.info(record_set.series).segments
+    if (each := len(segments)) > FEW_SEGMENTS:
+        count = client.count(record_set)
+        shapes = [re.findall(r"[0-9]{1,6}", str(dims)) for dims in segments["dims"]]
+        pixels = [math.prod(map(int, shape)) if shape else 0 for shape in shapes]  # linked ones do not say
+        much = f"{each * count:,} files, some {size(count * sum(one or max(pixels) for one in pixels))}"
+        tell(f"{each} segments of each of {count:,} records: {much}; -s names those you want", err=True)
 
 
 def _tell(manifest: pd.DataFrame, directory: str) -> int:
@@ -180,17 +325,29 @@ def _tell(manifest: pd.DataFrame, directory: str) -> int:
     help="fits, as-is, or jpg, png, mp4 with their arguments, as in jpg,CT=aia_171.lut.  [default: fits]",
 )
 @click.option("-w", "--wait", is_flag=True, help="Wait until JSOC is done, and print the URLs.")
+@where_option
+@step_options
 @quiet
 @table_options
-def export(what: str, segments: str | None, method: str, protocol: str, wait: bool, quiet: bool) -> int:
+def export(
+    what: str,
+    segments: str | None,
+    method: str,
+    protocol: str,
+    wait: bool,
+    where: tuple[str, ...],
+    quiet: bool,
+    **others: Any,
+) -> int:
     """
     Ask JSOC to stage files, and print the request ids.
 
-    WHAT is a record set, or a CSV or parquet file of rows. JSOC takes one request at a time: where rows need several,
-    the command ends when it has taken the last one. 'jsoclite attach' and 'jsoclite get' take the ids up, on any
-    machine, for seven days.
+    WHAT is a record set, or a CSV, JSON or parquet file of rows. JSOC takes one request at a time: where rows need
+    several, the command ends when it has taken the last one. 'jsoclite attach' and 'jsoclite get' take the ids up, on
+    any machine, for seven days.
     """
-    made = connect().export(rows(what), segments=segments, method=method, protocol=protocol)
+    options = {"segments": segments, "method": method, "protocol": protocol, "process": steps(others)}
+    made = connect().export(_chosen(what, where), **options)  # type: ignore[arg-type]
     if not len(made):
         tell("no record matches, nothing to export", err=True)
         return 1
@@ -356,4 +513,7 @@ def verify(directory: str, repair: bool) -> int:
     wrong = checked[checked["status"] != "whole"]
     show(checked if form() else wrong, ["recnum", "segment"])
     tell(f"{len(checked) - len(wrong)} of {len(checked)} files are whole", err=True)
+    if len(wrong):
+        again = "the same get or sync brings them anew"
+        tell(again if repair else f"'jsoclite verify {directory} --repair' sets damaged ones aside: {again}", err=True)
     return _exit_code(len(checked) - len(wrong), len(checked))

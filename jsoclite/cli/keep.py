@@ -11,8 +11,8 @@ import click
 
 from ..display import clean
 from .complete import file_or_series
-from .fetch import quiet, rows, segments_option
-from .program import command, connect, form, show, table_options
+from .fetch import quiet, rows, segments_option, step_options, steps
+from .program import command, connect, filtered, form, show, table_options, where_option
 
 BUSY = 4
 
@@ -33,6 +33,8 @@ output_option = click.option(
 @click.option("--no-files", is_flag=True, help="Keep keywords alone.")
 @click.option("--delete", is_flag=True, help="Remove files that were replaced, or whose records are gone.")
 @click.option("--wait", is_flag=True, help="Wait for another run that is at work there.")
+@where_option
+@step_options
 @quiet
 @table_options
 def sync(
@@ -43,7 +45,9 @@ def sync(
     no_files: bool,
     delete: bool,
     wait: bool,
+    where: tuple[str, ...],
     quiet: bool,
+    **others: Any,
 ) -> int:
     """
     Keep a record set in step with the server: fetch what is new, and what JSOC has made anew.
@@ -57,6 +61,7 @@ def sync(
         click.echo(f"{output}: {who}; nothing was done", err=True)
         return BUSY
     options: dict[str, Any] = {"segments": [] if no_files else segments, "keywords": keywords, "delete": delete}
+    options["process"], record_set = steps(others), filtered(record_set, where)
     manifest = connect().sync(record_set, output, **options, progress=False if quiet else None, on_error="ignore")
     if form():
         show(manifest, ["request_id", "bytes"])

@@ -184,6 +184,23 @@ def on_terminal() -> bool:
     return sys.stdin is not None and sys.stderr is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
+where_option = click.option(
+    "--where", multiple=True, metavar="SQL", help="A condition, as in 'QUALITY = 0'; several have to hold."
+)
+
+
+def filtered(record_set: str, where: Sequence[str]) -> str:
+    """Return a record set with the conditions of `where_option`."""
+    if not where:
+        return record_set
+    from ..recordset import RecordSet
+
+    found = RecordSet.parse(record_set)
+    if "[?" in record_set or "[!" in record_set:
+        raise click.UsageError(f"{record_set} has a condition of its own: write all of them there, or all with --where")
+    return str(found.replace(where=list(where)))
+
+
 yes_option = click.option("-y", "--yes", is_flag=True, help="Go on without a question, however much it is.")
 
 

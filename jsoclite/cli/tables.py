@@ -112,7 +112,7 @@ def _write_parquet(frames: Iterable[pd.DataFrame]) -> None:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise click.UsageError("--parquet needs pyarrow: python -m pip install 'jsoclite[parquet]'") from None
+        raise click.UsageError("--parquet needs pyarrow: python -m pip install pyarrow") from None
     arrow: Any = pyarrow
     writer = schema = None
     for frame in frames:
@@ -208,6 +208,8 @@ def _texts(column: pd.Series) -> tuple[list[str], bool]:
     dtype = column.dtype
     if isinstance(dtype, pd.DatetimeTZDtype) or dtype.kind == "M":
         return _times(column), False
+    if dtype.kind == "m":
+        return [_NOTHING if pd.isna(value) else f"{value.total_seconds():+g} s" for value in column], True
     if dtype.kind == "b":
         return ["yes" if value else "no" for value in column], False
     if dtype.kind == "f":

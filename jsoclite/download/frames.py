@@ -38,6 +38,7 @@ from .outage import Outage
 from .plan import Target, list_records, make_plan
 from .retrieval import Retrieval
 from .sums import CHUNK
+from .transfer import Failed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 # chunks of records of which keywords and places are remembered
 REMEMBERED = 4
+# files that are looked at to find the size of a frame, where one or the other does not come
+_MOST_TRIES = 3
 # a key of one camera or the other is no other kind of image
 _SAME_KIND = ("CAMERA",)
 
@@ -91,26 +94,34 @@ class Frames:
 
     def look(self, segment: str) -> tuple[tuple[int, ...], str, Any]:
         """Return shape, type and header of the first image that there is, if possible without fetching it."""
-        reason = "no records"
+        reason, tries = "no records", 0
         for _, recnum in self._target.records:
             if path := self._path(recnum, segment):
                 return _described(*read(path))
             row = self._rows[recnum, segment]
             job = self._job(row)
-            if job is not None and job.fits:
+            if job is not None:
+                if tries == _MOST_TRIES:
+                    break
+                tries += 1
+                if not job.fits:
+                    reason = "its files are no FITS files"
+                    continue
                 header = headers.from_cards(job.header() if job.header is not None else ())
                 if isinstance(job.make, Cut):
                     return (job.make.box.height, job.make.box.width), "f4", header
                 kind = f"{self._retrieval.jsoc.files} {self._target.info.name} {segment}"
-                if (image := peek(self._batch.transport, job.url, kind)) is not None:
+                try:
+                    image = peek(self._batch.transport, job.url, kind)
+                except Failed as failed:
+                    reason = str(failed.args[0])
+                    continue
+                if image is not None:
                     return image.shape, _type(image.unit.bits("ZBITPIX" if image.table else "BITPIX")), header
-            if job is None or job.fits:
-                found = self._fetched(row)
-                if not isinstance(found, str):
-                    return _described(*found)
-                reason = found
-            else:
-                reason = "its files are no FITS files"
+            found = self._fetched(row)
+            if not isinstance(found, str):
+                return _described(*found)
+            reason = found
         raise JsocError(f"no {segment} of {self._target.info.name} is an image that could be a frame: {reason}")
 
     def image(self, recnum: int, segment: str) -> np.ndarray[Any, Any] | None:
@@ -267,10 +278,8 @@ def _attend(listener: Listener) -> None:
     while True:
         try:
             visitor = listener.accept()
-        except (EOFError, ConnectionError, AuthenticationError):
-            continue  # whoever it was does not know the key
-        except OSError:
-            return
+        except (EOFError, OSError, AuthenticationError):
+            continue  # whoever it was does not know the key, or is gone
         threading.Thread(target=_answer, args=(visitor,), daemon=True).start()
 
 

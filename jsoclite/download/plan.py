@@ -20,7 +20,7 @@ from .. import display
 from ..arguments import choice
 from ..errors import ArgumentError, JsocError, QueryError, TooMany, warn
 from ..export import Account, Export, ExportRequest
-from ..export.steps import Cutout, Patch, chain, segments_made
+from ..export.steps import Cutout, Patch, as_steps, chain, segments_made
 from ..query import Queries, segment_columns
 from ..recordset import RecordSet, numbers_in, refuse
 from ..selection import Selection, asked, select, to_record_sets
@@ -267,6 +267,8 @@ def make_plan(
     if steps is not None and protocol == "as-is":
         raise ArgumentError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
     if isinstance(rows, Export):
+        if any(one.filename not in ("", FILENAME_FORMAT) for one in rows):
+            warn("files of this export get jsoclite's names here: those of filename= are JSOC's, in export.files")
         return Plan(export=rows)
     found = tuple(targets(queries, rows, segments, protocol, steps, look=look, listed=listed, most=most))
     if not isinstance(rows, str | RecordSet):
@@ -320,8 +322,8 @@ def make_export(
     chosen: list[Any] = [rows]
     if isinstance(rows, str | RecordSet):
         (record_set,) = to_record_sets(rows, segments=segments)
+        queries.checked(record_set.series, lambda info: refuse(record_set.elements, info))
         info = queries.info(record_set.series)
-        refuse(record_set.elements, info)
         text, ratio, *_ = processing(queries, process, info, record_set.segments or ())
         named = record_set.segments or tuple(info.segments.index)
         if segments_made(text):  # from several of the stored segments: which, is left to the step
@@ -366,6 +368,7 @@ def _records_of(queries: Queries, element: RecordSet) -> float:
         return math.inf
     if not count:
         warn(f"no record matches {element}: no export is made of it")
+        queries.tell_lack(element)
     return count
 
 
@@ -568,11 +571,3 @@ def processing(
             image = reference(queries.jsoc, info, step)
     alone = steps[0] if len(steps) == 1 and Patch.copies(steps[0]) else None
     return text, ratio, alone, image
-
-
-def as_steps(steps: Any) -> list[Any] | None:
-    """Return steps as a list, also those of an iterator, which can be gone through only once; `chain` checks them."""
-    if steps is None:
-        return None
-    several = isinstance(steps, Iterable) and not isinstance(steps, str | Mapping)
-    return list(steps) if several else [steps]

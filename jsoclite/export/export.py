@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..display import veiled
 from ..errors import ArgumentError, EmailError, StagingTimeout
 from ..progress import Progress, choose
 from ..series import FileKey
@@ -65,6 +66,7 @@ class Export(Sequence[ExportRequest]):
     ) -> None:
         self.wanted = tuple(wanted)
         self._clock = clock
+        self._bytes: dict[str, int] = {}
         #: what `download` calls; `Client` sets it
         self.on_download: Callable[..., pd.DataFrame] | None = None
         self._turns = Turns(requests, clock, adopt, give_up, halve)
@@ -159,7 +161,9 @@ class Export(Sequence[ExportRequest]):
     @property
     def files(self) -> pd.DataFrame:
         """
-        Files of the finished requests: index ``record``; columns ``segment``, ``url`` (NA for none), ``filename``.
+        Files of the finished requests: index ``record``; ``segment``, ``url`` (NA for none), ``filename``, ``bytes``.
+
+        JSOC does not tell the bytes (Int64): they are known of files that were downloaded, and NA of others.
 
         Examples
         --------
@@ -172,7 +176,13 @@ class Export(Sequence[ExportRequest]):
         found = [file for request in self.requests for file in request.files]
         columns = {name: [getattr(file, name) for file in found] for name in ("segment", "url", "filename")}
         index = pd.Index([file.record for file in found], dtype="str", name="record")
-        return pd.DataFrame(columns, index=index, dtype="str")
+        table = pd.DataFrame(columns, index=index, dtype="str")
+        return table.assign(bytes=pd.array([self._bytes.get(file.url or "") for file in found], dtype="Int64"))
+
+    def note(self, manifest: pd.DataFrame) -> None:
+        """Remember how large the files are that a download has brought; `Client.download` calls it."""
+        there = manifest[manifest["bytes"].notna() & manifest["url"].notna()]
+        self._bytes |= dict(zip(there["url"], map(int, there["bytes"]), strict=True))
 
     @property
     def urls(self) -> list[str]:
@@ -418,7 +428,7 @@ class Account:
     jsoc : Jsoc
         How to ask.
     email : str or None
-        The address. It never appears in an error or a log.
+        The address. Errors show no more of it than ``n…@inst.edu``.
     give_up : callable, optional
         See `Client.on_blocked`.
     """
@@ -446,7 +456,7 @@ class Account:
             raise EmailError(f"an export needs an e-mail address that JSOC knows. {REGISTER}")
         if not self._registered:
             if not self.is_registered(self._email):
-                raise EmailError(f"JSOC does not know the e-mail address that was given. {REGISTER}")
+                raise EmailError(f"JSOC does not know the e-mail address {veiled(self._email)}. {REGISTER}")
             self._registered = True
         return self._email
 

@@ -39,6 +39,14 @@ _POINTS: dict[str, tuple[tuple[float, int, int, int], ...]] = {
         (0, 8, 30, 110), (0.25, 55, 120, 215), (0.5, 250, 250, 250), (0.75, 220, 75, 55), (1, 105, 5, 20),
     ),
 }  # fmt: skip
+# HMI's own colours of magnetograms, which jump: dark red (negative) to yellow, grey in the middle, green to dark blue
+_HMIMAG = (
+    (0, 137, 0, 20), (39, 255, 61, 0), (40, 253, 63, 2), (79, 253, 154, 111), (107, 255, 219, 188), (108, 255, 103, 0),
+    (125, 255, 255, 0), (126, 199, 200, 130), (127, 181, 181, 166), (128, 154, 154, 167), (129, 95, 129, 104),
+    (130, 0, 120, 14), (147, 0, 255, 92), (148, 200, 200, 255), (200, 60, 101, 252), (217, 0, 56, 251),
+    (250, 0, 0, 133), (255, 0, 0, 73),
+)  # fmt: skip
+_POINTS["hmimag"] = tuple((level / 255, *colour) for level, *colour in _HMIMAG)  # type: ignore[misc]
 _OF_MATPLOTLIB = {"field": "magma", "inclination": "PuOr_r", "azimuth": "twilight"}
 # colours of values that have no order: weak to strong as in HMI's bitmaps, then others
 _FLAGS = ("#e8e4d8", "#7fa8c9", "#c9a227", "#a03b2a", "#4d6a4f", "#6b4f8a", "#d98880", "#2f4858", "#b5c99a", "#8c6d46")
@@ -186,8 +194,9 @@ def colormap(which: str | float | Mapping[str, Any] | Look, segment: str = "", s
     Parameters
     ----------
     which : str, number, header or Look
-        A name (``aia171``, ``gray``, ``continuum``, ``velocity``, ``field``, ``inclination``, ``azimuth``,
-        ``flags``; also sunpy's ``sdoaia171``), a wavelength of AIA in Angstrom, or a header, from which `look` decides.
+        A name (``aia171``, ``gray``, ``hmimag``, ``continuum``, ``velocity``, ``field``, ``inclination``,
+        ``azimuth``, ``flags``; also sunpy's ``sdoaia171``), a wavelength of AIA in Angstrom, or a header, from which
+        `look` decides.
     segment, series : str
         Told to `look` where a header is given.
 
@@ -212,7 +221,7 @@ def colormap(which: str | float | Mapping[str, Any] | Look, segment: str = "", s
         import matplotlib
         from matplotlib.colors import ListedColormap
     except ImportError as error:
-        raise JsocError("colour maps need matplotlib: python -m pip install 'jsoclite[plot]'") from error
+        raise JsocError("colour maps need matplotlib: python -m pip install matplotlib") from error
     asked: Any = which
     if hasattr(asked, "get"):  # astropy's Header is no Mapping, though it serves as one
         asked = look(asked, segment, series)
@@ -239,7 +248,7 @@ def rgb(which: str | float) -> Bytes:
     Parameters
     ----------
     which : str or number
-        ``aia171`` or 171 and so on, ``gray``, ``continuum``, ``velocity``.
+        ``aia171`` or 171 and so on, ``gray``, ``hmimag``, ``continuum``, ``velocity``.
 
     Returns
     -------

@@ -98,7 +98,7 @@ def quicklook(
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise JsocError("quicklook needs matplotlib: python -m pip install 'jsoclite[plot]'") from error
+        raise JsocError("quicklook needs matplotlib: python -m pip install matplotlib") from error
     limit, size = whole("limit", limit), whole("size", size)
     columns = None if columns is None else whole("columns", columns)
     if client is None or _are_files(what):

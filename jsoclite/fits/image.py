@@ -274,7 +274,7 @@ def stack(manifest: pd.DataFrame) -> Stack:
         dask = importlib.import_module("dask")  # it has no complete type hints
         importlib.import_module("dask.array")
     except ImportError as error:
-        raise JsocError("stack needs Dask: python -m pip install 'jsoclite[dask]'") from error
+        raise JsocError("stack needs Dask: python -m pip install 'dask[array]'") from error
     import numpy as np
 
     if not hasattr(manifest, "iloc") or "path" not in manifest:

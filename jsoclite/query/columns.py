@@ -24,6 +24,7 @@ through the ``convert_…`` functions, which have the last word on what a cell m
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -205,12 +206,14 @@ def convert_times(cells: Sequence[Any], scale: Scale) -> Converted:
 # Columns with at most so many distinct strings are made of these.
 _FEW_STRINGS = 256
 _FIRST_BYTES = np.array([256**n - 1 for n in range(9)], dtype=np.uint64)
+# Columns this short are read sooner a number at a time.
+_SHORT = 300
 
 
-def _fast_integers(cells: Cells, unsigned: bool) -> Converted:
+def _fast_integers(cells: Cells, unsigned: bool, room: Array | None) -> Converted:
     """`convert_integers` from the bytes of a reply."""
     starts, ends = cells.bounds()
-    found = read_integers(cells.text, starts, ends)
+    found = read_integers(cells.text, starts, ends, room)
     few = _few(found.other)
     if few is None:
         return convert_integers(cells.tolist(), unsigned=unsigned)
@@ -224,18 +227,21 @@ def _fast_integers(cells: Cells, unsigned: bool) -> Converted:
     return Converted(integers(values, missing), rest.broken, rest.strange)
 
 
-def _fast_reals(cells: Cells) -> Converted:
+def _fast_reals(cells: Cells, room: Array | None) -> Converted:
     """`convert_reals` from the bytes of a reply."""
-    starts, ends = cells.bounds()
-    found = read_reals(cells.text, starts, ends)
-    few = _few(found.other)
+    few = None
+    if len(cells) > _SHORT:
+        starts, ends = cells.bounds()
+        found = read_reals(cells.text, starts, ends, room)
+        few = _few(found.other)
     if few is None:
         raw = cells.raw.replace(b'"MISSING"', b'"nan"')
         if b"_" not in raw:
-            try:  # %g and %e formats; float() takes what as_real() takes
-                return Converted(np.array(list(map(float, raw[1:-1].split(b'","')))))
-            except ValueError:
-                pass
+            # %g and %e formats; float() takes what as_real() takes
+            with contextlib.suppress(ValueError):
+                values = np.fromiter(map(float, raw[1:-1].split(b'","')), dtype=np.float64)
+                if len(values) == len(cells):
+                    return Converted(values)
         return convert_reals(cells.tolist())
     rest = convert_reals(cells.some(starts[few], ends[few]))
     found.values[found.missing] = np.nan
@@ -250,11 +256,7 @@ def _few(other: np.ndarray[Any, np.dtype[np.bool_]]) -> Places | None:
 
 
 def _fast_strings(cells: Cells) -> Converted:
-    """`convert_strings` from the bytes of a reply: most columns hold one string, or a few short ones."""
-    constant = cells.constant()
-    if constant is not None:
-        one = convert_strings([constant])
-        return Converted(one.values.repeat(len(cells)), one.broken * len(cells))
+    """`convert_strings` from the bytes of a reply: most columns hold a few short ones."""
     starts, ends = cells.bounds()
     if int((ends - starts).max()) > 16:
         return convert_strings(cells.tolist())
@@ -292,7 +294,14 @@ def _distinct(cells: Cells, starts: Places, ends: Places) -> tuple[Places, Place
     return places, codes
 
 
-def convert(cells: Sequence[Any], kind: Kind, *, unsigned: bool = False, times: Scale | None = None) -> Converted:
+def convert(
+    cells: Sequence[Any],
+    kind: Kind,
+    *,
+    unsigned: bool = False,
+    times: Scale | None = None,
+    room: Array | None = None,
+) -> Converted:
     """
     Convert the cells of one keyword.
 
@@ -306,13 +315,18 @@ def convert(cells: Sequence[Any], kind: Kind, *, unsigned: bool = False, times: 
         See `convert_integers`.
     times : {None, "utc", "tai"}
         Scale for time keywords; None keeps their text.
+    room : ndarray of float64, optional
+        Where numbers may be put. Memory that is taken for many columns at once comes in far fewer, larger pages.
     """
     if kind is Kind.TIME and times is not None:
         return convert_times(cells, times)
     if isinstance(cells, Cells) and cells.quoted:
+        if (constant := cells.constant()) is not None:
+            one = convert([constant], kind, unsigned=unsigned)
+            return Converted(one.values.repeat(len(cells)), one.broken * len(cells), one.strange)
         if kind is Kind.INTEGER:
-            return _fast_integers(cells, unsigned)
-        return _fast_reals(cells) if kind is Kind.REAL else _fast_strings(cells)
+            return _fast_integers(cells, unsigned, room)
+        return _fast_reals(cells, room) if kind is Kind.REAL else _fast_strings(cells)
     if kind is Kind.INTEGER:
         return convert_integers(cells, unsigned=unsigned)
     return convert_reals(cells) if kind is Kind.REAL else convert_strings(cells)

@@ -82,7 +82,7 @@ def words_at(text: Bytes, places: Places) -> Words:
     return _words(text)[places]
 
 
-def read_integers(text: Bytes, starts: Places, ends: Places) -> Numbers:
+def read_integers(text: Bytes, starts: Places, ends: Places, room: Any = None) -> Numbers:
     """
     Read integers: decimal of at most 16 digits, or hexadecimal of 8 or 16 digits.
 
@@ -92,13 +92,16 @@ def read_integers(text: Bytes, starts: Places, ends: Places) -> Numbers:
         The whole reply; cells begin at index 16 or later and are followed by a quote.
     starts, ends : ndarray of int64
         Slices of the cells.
+    room : ndarray of float64, optional
+        Where the values are put.
 
     Returns
     -------
     Numbers
         `values` is int64; hexadecimal is unsigned up to 8 digits, else the bit pattern of a signed number.
     """
-    found = Numbers(np.empty(len(starts), dtype=np.int64), *np.empty((2, len(starts)), dtype=bool))
+    room = np.empty(len(starts)) if room is None else room
+    found = Numbers(room.view(np.int64), *np.empty((2, len(starts)), dtype=bool))
     for begin in range(0, len(starts), _BLOCK):
         block = slice(begin, begin + _BLOCK)
         first, behind = starts[block], ends[block]
@@ -118,13 +121,13 @@ def read_integers(text: Bytes, starts: Places, ends: Places) -> Numbers:
     return found
 
 
-def read_reals(text: Bytes, starts: Places, ends: Places) -> Numbers:
+def read_reals(text: Bytes, starts: Places, ends: Places, room: Any = None) -> Numbers:
     """
     Read decimals of at most 8 digits behind the point, with or without ``e+22``, bit for bit as ``float()`` does.
 
     Parameters and result as of `read_integers`; `values` is float64, and `missing` includes ``nan``.
     """
-    found = Numbers(np.empty(len(starts)), *np.empty((2, len(starts)), dtype=bool))
+    found = Numbers(np.empty(len(starts)) if room is None else room, *np.empty((2, len(starts)), dtype=bool))
     form: Form | None = None
     for begin in range(0, len(starts), _BLOCK):
         block = slice(begin, begin + _BLOCK)

@@ -314,10 +314,10 @@ class Pieces(Generic[T]):
                     self._learn(piece, answer)
                     continue
             parts = self._parts(piece, ranges, refused is not None) if refused is None or _worth(refused, piece) else []
-            if not parts and isinstance(refused, ServerError):
-                raise refused
             if not parts and refused is not None:
-                yield self._ask(self._set(piece))  # it may have been so for the moment
+                if isinstance(refused, ServerError) or refused.status in (0, 1):
+                    raise refused
+                yield self._ask(self._set(piece))  # what a script around the program says may be so for the moment
             refused = None
             stack += parts if self._backwards else parts[::-1]
 

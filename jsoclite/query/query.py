@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+import numpy as np
+
 from ..arguments import choice, shown, whole
 from ..display import clean
-from ..errors import UNFIT, ArgumentError, JsocError, QueryError, SelectionError, ServerError, UnknownName
+from ..errors import UNFIT, ArgumentError, JsocError, QueryError, SelectionError, ServerError, UnknownName, warn
 from ..progress import records
 from ..recordset import RecordSet, refuse
 from ..selection import Selection, to_record_sets
@@ -30,7 +33,7 @@ from ..series import (
     series_of,
 )
 from .parts import SMALLEST, Pieces, column_numbers, in_order, tai_seconds
-from .question import DEFAULT_KEYWORDS, Question, expand_sets, one_series, warn_of_problems
+from .question import DEFAULT_KEYWORDS, Question, expand_sets, one_series, warn_of_problems, why_nothing
 from .table import from_reply
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ T = TypeVar("T")
 SUSPICIOUS = 20_000
 # a filter for the first or the last value of a key
 _ENDS = re.compile(r"[\[=,]\s*#?[$^](?!\()")
+# UTC for TAI is less than this; a row further outside of its range is one that nobody has asked for
+AWAY = np.timedelta64(40, "s")
 
 
 class Queries:
@@ -64,6 +69,7 @@ class Queries:
         self._known: dict[str, SeriesInfo] = {}
         #: HARPs with a NOAA number, by series in lower case; see `regions`.
         self.harps: dict[str, pd.DataFrame] = {}
+        self._rounded: set[str] = set()
 
     # -- series ---------------------------------------------------------------------------------------------------
 
@@ -124,20 +130,59 @@ class Queries:
         limit: int | None = None,
         times: Literal["utc", "tai"] | None = None,
         most: int | None = None,
+        by_user: bool = False,
     ) -> pd.DataFrame:
         """See `Client.query`; `TooMany` for more than `most` records, unless there is a limit."""
         limit = None if limit is None else whole("limit", limit, -sys.maxsize)
         question = self.question(record_set, keywords, segments, links, times)
         bare = question.record_set.with_segments(None)
-        return self._signed(self.fetch_all(question, bare, limit, most), question)
+        df = self.fetch_all(question, bare, limit, most)
+        self.tell_lack(question.record_set, df)
+        if by_user:
+            self._tell_rounding(question, df)
+        return self._signed(df, question)
+
+    def _tell_rounding(self, question: Question, rows: pd.DataFrame) -> None:
+        """Say once for a series that rows lie outside of the range, which the server rounds to the nearest slots."""
+        span = question.record_set.span(question.info) if len(rows) and "time" in rows else None
+        if span is None or question.info.name in self._rounded:
+            return
+        before, after = span[0].datetime64 - AWAY, span[1].datetime64 + AWAY
+        times = rows["time"].to_numpy(dtype="datetime64[ns]")
+        if outside := int(((times < before) | (times > after)).sum()):
+            self._rounded.add(str(question.info.name))
+            warn(
+                f"{outside} of the rows of {question.record_set} are outside of its range: the server rounds to "
+                "the nearest slots; said once"
+            )
+
+    def tell_lack(self, rs: RecordSet, rows: pd.DataFrame | None = None) -> None:
+        """Warn of what may be wrong with a set that selects nothing, or nothing of a wavelength that it names."""
+        info = self.info(rs.series)
+        waves = set(rs.numbers(info).get("WAVELNTH", ())) if rows is not None and "WAVELNTH" in rows else set()
+        if rows is not None and len(rows) and not (waves and waves.difference(rows["WAVELNTH"].dropna())):
+            return
+        if reason := why_nothing(rs, info, functools.partial(self._waves, str(info.name))):
+            warn(reason)
+
+    @functools.lru_cache(maxsize=64)  # noqa: B019 - as long as the client
+    def _waves(self, series: str) -> list[int]:
+        """Return the wavelengths of the newest records of a series."""
+        question = self.question(f"{series}[]", ["WAVELNTH"], None, None, None)
+        found = self._fetch(question, question.record_set, limit=-60)["WAVELNTH"].dropna()
+        return sorted({int(value) for value in found})
 
     def stream(
         self, question: Question, size: int, *, progress: bool | None = None, most: int | None = None
     ) -> Iterator[pd.DataFrame]:
         """See `Client.stream`."""
         options: dict[str, Any] = {"pace": self.jsoc.pace, "progress": progress, "most": most}
+        found = 0
         for df in in_order(self.fetch_all, self.size, question, size, **options):
+            found += len(df)
             yield self._signed(df, question)
+        if not found:
+            self.tell_lack(question.record_set)
 
     def question(
         self,
@@ -152,7 +197,8 @@ class Queries:
         asked, linked = as_list(keywords), as_list(links) or []
         named = list(rs.segments or ()) if segments is None else as_list(segments) or []
         # all that there are now, not all that there were
-        refuse(rs.elements, self.info(rs.series, anew="**ALL**" in (*(asked or ()), *named, *linked)))
+        self.info(rs.series, anew="**ALL**" in (*(asked or ()), *named, *linked))
+        self.checked(rs.series, lambda info: refuse(rs.elements, info))
 
         def checked(info: SeriesInfo) -> Question:
             known = list(keywords_of(info))
@@ -160,7 +206,7 @@ class Queries:
                 keys = self.default_keywords(info)
             else:  # the column recnum is there in any case
                 keys = [name for name in asked if name.lower() != "recnum" or name in known]
-                keys = check_names(expand_sets(keys, known), known, "keyword", info.name)
+                keys = check_names(expand_sets(keys, known, str(info.name)), known, "keyword", info.name)
             segs, links = self._names(named, info, "segment"), self._names(linked, info, "link")
             return Question(rs, info, keys, segs, links, times)
 
@@ -354,10 +400,12 @@ class Queries:
     def count(self, record_set: str | RecordSet) -> int:
         """Count the records of a record set without fetching them."""
         rs = one_series(record_set)
-        info = self.info(rs.series)
-        refuse(rs.elements, info)
-        warn_of_problems(rs, info)
-        return self.size(rs.with_segments(None))
+        self.checked(rs.series, lambda info: refuse(rs.elements, info))
+        warn_of_problems(rs, self.info(rs.series))
+        found = self.size(rs.with_segments(None))
+        if not found:
+            self.tell_lack(rs)
+        return found
 
     def size(self, rs: RecordSet) -> int:
         """Count the records of a checked set without segments: at once if that works, else in pieces."""

@@ -5,13 +5,14 @@ such as the SHARP parameters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..errors import QueryError, TooMany, warn
+from ..errors import QueryError, TooMany, UnknownName, warn
 from ..recordset import RecordSet
-from ..series import SeriesInfo
+from ..series import SeriesInfo, keywords_of
 
 # what a question about too many records would come to; JSOC gives some 5,000 a second
 RECORDS_A_SECOND, BYTES_A_VALUE = 5000, 20
@@ -76,10 +77,42 @@ def one_series(record_set: str | RecordSet) -> RecordSet:
     return rs
 
 
+# of AIA and HMI, angstrom: where another key is given one, it is meant as one
+CHANNELS = frozenset((94, 131, 171, 193, 211, 304, 335, 1600, 1700, 4500, 6173))
+
+
+def why_nothing(rs: RecordSet, info: SeriesInfo, waves: Callable[[], list[int]]) -> str:
+    """
+    Say why a set may select nothing: a number that is one of something else, or a wavelength that there is not.
+
+    Parameters
+    ----------
+    rs, info
+        The set and its series.
+    waves : callable
+        Returns the values of WAVELNTH that the series has.
+    """
+    for key, values in rs.numbers(info).items():
+        if key == "WAVELNTH":
+            if (has := waves()) and (none := [value for value in values if value not in has]):
+                return f"{info.name} has no wavelength {none[0]}: it has {', '.join(map(str, has))}"
+        elif key == "HARPNUM":
+            if regions := [value for value in values if 10_000 <= value < 100_000]:
+                return f"HARPNUM {regions[0]} looks like an active region's number: see client.harps({regions[0]})"
+        elif "WAVELNTH" in keywords_of(info) and (meant := CHANNELS.intersection(values)):
+            wave = min(meant)
+            instead = f"[? WAVELNTH = {wave} ?], or where={{'WAVELNTH': {wave}}} in search"
+            return f"{wave} is taken for {key}, a prime key of {info.name}: for a wavelength write {instead}"
+    return ""
+
+
 def warn_of_problems(rs: RecordSet, info: SeriesInfo) -> None:
     """Warn of what the server would do without a word."""
-    for problem in rs.problems(info):
-        warn(problem)
+    alike: dict[str, list[str]] = {}
+    for problem in rs.problems(info):  # what differs in digits only, such as days, is said once
+        alike.setdefault(re.sub(r"\d+", "0", problem.rpartition("]: ")[2]), []).append(problem)
+    for problem, *more in alike.values():
+        warn(f"{problem} (and {len(more)} more like this)" if more else problem)
 
 
 # the keywords that most people look at first, where a series has them
@@ -129,10 +162,13 @@ KEYWORD_SETS: dict[str, tuple[str, ...]] = {
 }
 
 
-def expand_sets(names: Sequence[str], known: Sequence[str]) -> list[str]:
+def expand_sets(names: Sequence[str], known: Sequence[str], series: str) -> list[str]:
     """Put the keywords of a named set that the series has in the place of its name; a keyword of that name wins."""
     found = []
     for name in names:
         members = KEYWORD_SETS.get(name.lower()) if name not in known else None
-        found += [name] if members is None else [one for one in members if one in known and one not in names]
+        there = [one for one in members or () if one in known]
+        if members and not there:
+            raise UnknownName(f"{series} has none of the keywords {name!r}: {', '.join(members[:4])}, …")
+        found += [one for one in there if one not in names] if members else [name]
     return found

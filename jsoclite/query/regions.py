@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..arguments import whole
 from ..errors import ArgumentError
 from ..recordset import RecordSet
 from ..times import to_datetime, utc

@@ -106,6 +106,7 @@ class _Table:
         self.columns: dict[str, Array] = {}
         self.complaints: list[str] = []
         self.time_cells: Sequence[Any] | None = None
+        self.rooms = iter(np.empty((len(reply.keywords), reply.count)))
 
     def frame(self) -> pd.DataFrame:
         """Make all columns, then warn."""
@@ -156,7 +157,8 @@ class _Table:
         kind = keyword_type(type_).kind
         if kind is Kind.TIME and self.times == "utc" and cells is self.time_cells:
             return self.columns["time"].copy()
-        converted = convert(cells, kind, unsigned=name.upper() == "QUALITY", times=self.times)
+        room = next(self.rooms) if kind in (Kind.INTEGER, Kind.REAL) else None
+        converted = convert(cells, kind, unsigned=name.upper() == "QUALITY", times=self.times, room=room)
         self._complain(name, converted, known=type_ is not None)
         return converted.values
 

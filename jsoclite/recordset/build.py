@@ -341,6 +341,8 @@ def wavelengths(value: Any) -> str | None:
         one = _angstrom(one) if _is_quantity(one) else one
         if isinstance(one, str) and not re.fullmatch("[0-9]+", one.strip()):
             raise RecordSetError(f"wavelength={one!r}: give angstrom as a number, or a Quantity")
+        if isinstance(one, bool | np.bool_):
+            raise RecordSetError(f"wavelength={one!r}: give angstrom as a number, or a Quantity")
         number = float(one)
         if not number > 0:
             raise RecordSetError(f"wavelength={one!r}: a wavelength is greater than 0")

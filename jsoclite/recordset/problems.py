@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import RecordSetError
-from ..series import Kind, SeriesInfo, Slots, keyword_type, keywords_of
+from ..series import Kind, SeriesInfo, Slots, keyword_of, keyword_type, keywords_of
 from ..times import DrmsTime, words
 from .build import time_like
 from .filters import Mark, filter_name, read_filter, read_marked
@@ -31,7 +31,7 @@ from .grammar import (
     Single,
     Span,
 )
-from .where import way_out
+from .where import check_condition, way_out
 
 #: Characters up to which a record set survives everything: a fits export adds 32 of its own to at most 4,095.
 EXPORT_LIMIT: Final = 4000
@@ -58,6 +58,40 @@ def problems(elements: Sequence[Element], length: int, info: SeriesInfo | None =
     return list(dict.fromkeys(found))
 
 
+def numbers_of(elements: Sequence[Element], info: SeriesInfo) -> dict[str, list[int]]:
+    """See `RecordSet.numbers`."""
+    found: dict[str, list[int]] = {}
+    for key, raw in _filters(elements, _keys(info)):
+        if key.kind is Kind.INTEGER:
+            items = read_filter(raw, key.kind, key.slotted, bits=key.bits, generic_slots=key.generic_slots).items
+            values = [int(item.value) for item in items if isinstance(item, Single) and isinstance(item.value, int)]
+            found.setdefault(key.name, []).extend(values)
+    return {name: values for name, values in found.items() if values}
+
+
+def span_of(elements: Sequence[Element], info: SeriesInfo) -> tuple[DrmsTime, DrmsTime] | None:
+    """See `RecordSet.span`."""
+    times = [(key, raw) for key, raw in _filters(elements, _keys(info)) if key.kind is Kind.TIME]
+    items = [item for key, raw in times for item in read_filter(raw, key.kind, key.slotted).items]
+    (item,) = items if len(items) == 1 else (None,)
+    if isinstance(item, Range) and isinstance(item.start, float) and isinstance(item.end, float):
+        return DrmsTime(item.start), DrmsTime(item.end)
+    return None
+
+
+def _filters(elements: Sequence[Element], keys: list[Key]) -> Iterator[tuple[Key, RawFilter]]:
+    """Yield the filters on prime keys."""
+    for element in elements:
+        position = 0
+        for raw in element.filters:
+            if raw.kind in (FilterKind.KEY, FilterKind.EMPTY):
+                name = filter_name(raw)
+                key, _ = _find(keys, name, position)
+                position += name is None
+                if raw.kind is FilterKind.KEY and key is not None:
+                    yield key, raw
+
+
 def refuse(elements: Sequence[Element], info: SeriesInfo) -> None:
     """
     Refuse a set that would end the server program, as far as only the types of the prime keys can tell, or select all.
@@ -71,41 +105,42 @@ def refuse(elements: Sequence[Element], info: SeriesInfo) -> None:
 
     Raises
     ------
+    UnknownName
+        For a keyword in a condition that the series does not have.
     RecordSetError
-        For a condition that leaves its parentheses, as ``[? QUALITY=0) or (1=1 ?]`` does.
+        For a condition that leaves its parentheses, as ``[? QUALITY=0) or (1=1 ?]`` does, and for what is no number in
+        the place of one.
     FatalSetError
         For a value that ends the program instead of being refused: the client would see an empty HTTP 500.
     RecordSetError
         For an integer that its key cannot hold: the program prints an error where the header of its answer should be.
     """
     keys = _keys(info)
-    for element in elements:
-        position = 0
-        for raw in element.filters:
-            if raw.kind in (FilterKind.SQL, FilterKind.SQL_ALL) and (reason := way_out(raw.text[1:-1])):
+    for raw in (raw for element in elements for raw in element.filters):
+        if raw.kind in (FilterKind.SQL, FilterKind.SQL_ALL):
+            if reason := way_out(raw.text[1:-1]):
                 raise RecordSetError(f"[{raw.text}] is not sent: {reason}")
-            if raw.kind not in (FilterKind.KEY, FilterKind.EMPTY):
-                continue
-            name = filter_name(raw)
-            key, _ = _find(keys, name, position)
-            position += name is None
-            if raw.kind is FilterKind.KEY and key is not None:
-                try:
-                    read_filter(raw, key.kind, key.slotted, bits=key.bits, generic_slots=key.generic_slots)
-                except FatalSetError:
-                    raise
-                except OutOfRangeError as error:
-                    raise RecordSetError(f"{key.name}: {error}") from None
-                except RecordSetError:
-                    pass  # the server answers this one, with an error of its own
+            check_condition(raw.text[1:-1], info)
+    for key, raw in _filters(elements, keys):
+        try:
+            read_filter(raw, key.kind, key.slotted, bits=key.bits, generic_slots=key.generic_slots)
+        except FatalSetError:
+            raise
+        except OutOfRangeError as error:
+            raise RecordSetError(f"{key.name}: {error}") from None
+        except RecordSetError as error:
+            if key.kind in (Kind.INTEGER, Kind.REAL):
+                holds = f"{key.name} holds {'whole ' * (key.kind is Kind.INTEGER)}numbers"
+                reason = _misplaced(raw, key, keys) or f"{holds}, and this cannot be read as one"
+                raise RecordSetError(f"[{raw.text}]: {reason}") from error
+            # else the server answers this one, with an error of its own
 
 
 def _keys(info: SeriesInfo) -> list[Key]:
-    types = {name.lower(): (name, entry["type"]) for name, entry in keywords_of(info).items()}
     keys = []
     for prime in info.primekeys or ():
-        name, type_ = types.get(str(prime).lower(), (str(prime), "string"))
-        kind, bits = keyword_type(type_)
+        name, entry = keyword_of(info, str(prime))
+        kind, bits = keyword_type(entry.get("type"))
         slots = Slots.of(info, name)
         step = slots.step if slots is not None and kind is Kind.TIME else None
         keys.append(Key(name, kind, bits, slots is not None, slots is not None and slots.scope == "slot", step))
@@ -181,7 +216,8 @@ def _misplaced(raw: RawFilter, key: Key, keys: list[Key]) -> str:
     if raw.kind is not FilterKind.KEY:
         return ""
     order = f"the prime keys are {', '.join(one.name for one in keys)}, in this order, with [] for those left open"
-    if key.kind in (Kind.INTEGER, Kind.REAL) and time_like(raw.text) and any(one.kind is Kind.TIME for one in keys):
+    is_time = time_like(raw.text) and not re.fullmatch(r"[-+]?[0-9]*\.?[0-9]*", raw.text)
+    if key.kind in (Kind.INTEGER, Kind.REAL) and is_time and any(one.kind is Kind.TIME for one in keys):
         return f"{key.name} is a number, and this is a time: {order}; the server answers 'series not found'"
     number = _SMALL.match(raw.text)
     if key.kind is Kind.TIME and number and len(keys) > 1 and not 1900 <= int(number[1]) <= 2100:

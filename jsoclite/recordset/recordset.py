@@ -17,13 +17,14 @@ from typing import Any, Final
 from ..arguments import shown
 from ..errors import RecordSetError, UnknownName
 from ..series import SeriesInfo, check_names, find_prime_key, prime_time_key, without_time
+from ..times import DrmsTime
 from .build import apart, key_filter, read_by_look, segment_names, series_name, time_filter, wavelengths
 from .describe import html
 from .filters import read_recnums, read_sql
 from .grammar import Element, ElementKind, FilterKind, RawFilter
-from .problems import problems
+from .problems import numbers_of, problems, span_of
 from .scan import scan_set
-from .where import names_in, sql_filter, where_text
+from .where import check_condition, sql_filter, where_text
 
 
 class RecordSet:
@@ -49,7 +50,8 @@ class RecordSet:
     segments : str or sequence of str, optional
         Names of segments.
     where : str, mapping or sequence of conditions, optional
-        Conditions on any keyword of the series itself: SQL, ``{"QUALITY": 0}``, ``{"T_OBS": (">", time)}``,
+        Conditions on any keyword of the series itself: SQL, ``{"QUALITY": 0}``, ``{"T_OBS": (">", time)}``, a range
+        ``{"EXPTIME": (1.8, 2.2)}``,
         ``[("USFLUX", ">", 1e22), "QUALITY & 0x80000000 = 0"]``. The server applies them to the newest version of each
         record.
     all_versions : bool
@@ -398,11 +400,44 @@ class RecordSet:
             stored = [str(name) for name in info.segments.index]
             names = stored if "**ALL**" in names else check_names(names, stored, "segment", info.name)
         if condition := where_text(given["where"]):
-            slots = [f"{key}_index" for key in known]
-            check_names(names_in(condition), [*map(str, info.keywords.index), *slots], "keyword", info.name)
+            check_condition(condition, info)
         given = {name: value for name, value in given.items() if name in _ARGUMENTS}
         changes = {"series": info.name, "segments": names, "order": known, "time_key": time_key or TIME_KEYS[0]}
         return RecordSet(**{**given, **changes, **values})
+
+    def numbers(self, info: SeriesInfo) -> dict[str, list[int]]:
+        """
+        The single whole numbers that are asked of prime keys, by key; ranges and other values are none.
+
+        Parameters
+        ----------
+        info : SeriesInfo
+            Definition of the series.
+
+        Examples
+        --------
+        >>> rs = RecordSet.parse("hmi.sharp_cea_720s[377,394][2011.02.14_TAI]")
+        >>> rs.numbers(client.info(rs.series))
+        {'HARPNUM': [377, 394]}
+        """
+        return numbers_of(self.elements, info)
+
+    def span(self, info: SeriesInfo) -> tuple[DrmsTime, DrmsTime] | None:
+        """
+        The two ends of a range of times, None where it is none, or several.
+
+        Parameters
+        ----------
+        info : SeriesInfo
+            Definition of the series.
+
+        Examples
+        --------
+        >>> rs = RecordSet.parse("hmi.M_720s[2014.01.01_TAI-2014.01.02_TAI]")
+        >>> rs.span(client.info(rs.series))[1].tai
+        '2014.01.02_00:00:00_TAI'
+        """
+        return span_of(self.elements, info)
 
     def problems(self, info: SeriesInfo | None = None) -> list[str]:
         """

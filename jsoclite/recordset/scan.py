@@ -93,7 +93,6 @@ class _Scanner:
                 found.append(self.file(ElementKind.AT_FILE if mark == "@" else ElementKind.PLAIN_FILE))
             else:
                 found.append(self.drms())
-            self.skip_blanks()
         return tuple(found)
 
     def finish(self, after: str) -> None:

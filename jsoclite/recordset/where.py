@@ -11,6 +11,7 @@ import numpy as np
 
 from ..arguments import shown
 from ..errors import RecordSetError
+from ..series import SeriesInfo, check_names, keywords_of
 from ..times import is_time_key
 from .build import is_time_value, listed, number_text, time_text
 from .filters import read_sql
@@ -139,6 +140,12 @@ def names_in(condition: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def check_condition(condition: str, info: SeriesInfo) -> None:
+    """Raise `UnknownName` for a keyword in a condition that the series does not have."""
+    known = [*keywords_of(info), *(f"{key}_index" for key in info.primekeys or ())]
+    check_names(names_in(condition), known, "keyword", info.name)
+
+
 def where_text(where: Any) -> str | None:
     """
     Text of an SQL filter, without its brackets.
@@ -164,10 +171,7 @@ def where_text(where: Any) -> str | None:
     if isinstance(where, str):
         return sql_text(where)
     if isinstance(where, Mapping):
-        where = [
-            (name, *value) if isinstance(value, tuple) and len(value) == 2 else (name, "=", value)
-            for name, value in where.items()
-        ]
+        where = [_condition(name, value) for name, value in where.items()]
     elif (
         isinstance(where, tuple)
         and len(where) == 3
@@ -183,11 +187,23 @@ def where_text(where: Any) -> str | None:
     for one in where:
         if isinstance(one, str):
             parts.append(f"({sql_text(one)})")
-        elif isinstance(one, Sequence) and len(one) == 3:
-            parts.append(_comparison(*one))
+        elif isinstance(one, Sequence) and len(one) > 2 and isinstance(one[0], str):
+            parts.append(_comparison(*(one if len(one) == 3 else (one[0], one[1], one[2:]))))
         else:
-            raise RecordSetError(f"{one!r} is no condition: write SQL or (name, operator, value)")
+            raise RecordSetError(f"{shown(one)} is no condition: write SQL or (name, operator, value)")
     return " and ".join(parts) or None
+
+
+def _condition(name: Any, value: Any) -> tuple[Any, ...]:
+    """Return what a mapping says of a keyword as (name, operator, value): a tuple with an operator, or a range."""
+    if not isinstance(value, tuple):
+        begun = re.match(r"\s*([<>=!]=?|<>)\s*(.*)", value) if isinstance(value, str) else None
+        if begun:
+            raise RecordSetError(f"{name}: {value!r} is a text; write {{{name!r}: ({begun[1]!r}, {begun[2]})}}")
+        return name, "=", value
+    if len(value) == 2 and not isinstance(value[0], str):
+        return name, "between", value
+    return name, *value
 
 
 def sql_text(sql: str) -> str:
@@ -219,15 +235,20 @@ def _comparison(name: str, operator: str, value: Any) -> str:
     operator = " ".join(str(operator).lower().split())
     operator = "=" if operator == "==" else operator
     if operator not in _OPERATORS:
-        raise RecordSetError(f"{operator!r} is no operator of a condition: use one of {', '.join(_OPERATORS)}")
+        known = ", ".join(_OPERATORS)
+        raise RecordSetError(f"{operator!r} is no operator of a condition: use {known}, as in ('between', first, last)")
     column = sql_text(name)
     plain = _COLUMN.fullmatch(column)
     if not plain:
         column = f"({column})"
     time = bool(plain) and is_time_key(column)
     if operator == "between":
+        if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+            raise RecordSetError(f"{name} between {shown(value)}: write ('between', first, last)")
         first, last = value
         return f"{column} between {_operand(name, first, time)} and {_operand(name, last, time)}"
+    if isinstance(value, tuple) and operator not in ("in", "not in"):
+        raise RecordSetError(f"{name} {operator} {shown(value)}: one value goes with {operator}; a range is 'between'")
     several = not isinstance(value, str) and isinstance(value, Iterable)
     if several or operator in ("in", "not in"):
         operator = {"=": "in", "!=": "not in", "<>": "not in"}.get(operator, operator)

@@ -6,7 +6,7 @@ numbers into runs and strides, `packing` fills record sets with these within wha
 `alternatives` are shorter sets that only the server can vouch for. `accessor` is ``df.jsoc``.
 """
 
-from . import accessor as accessor  # df.jsoc, which the package registers
+from .accessor import JsocAccessor  # df.jsoc, which the package registers
 from .selection import Selection, asked, select, to_record_sets
 
-__all__ = ["Selection", "asked", "select", "to_record_sets"]
+__all__ = ["JsocAccessor", "Selection", "asked", "select", "to_record_sets"]

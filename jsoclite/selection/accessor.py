@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,9 @@ class JsocAccessor:
     >>> df[df.jsoc.good()].jsoc.record_sets()
     [RecordSet.parse('hmi.M_720s[:#...-#...]')]
     """
+
+    #: what `lock` calls; `archive`, a room above this one, sets it
+    on_lock: ClassVar[Any] = None
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
@@ -186,6 +189,31 @@ class JsocAccessor:
         for series, places in self._rows_of_series():
             found[places] = quality.good(series, column.iloc[places], level)
         return pd.Series(found, index=column.index, name=column.name)
+
+    def lock(self) -> Any:
+        """
+        Lock the files of a manifest, so that a paper can name them and others can fetch the very same.
+
+        Returns
+        -------
+        Lock
+            Of exactly the files that the rows name; `Archive.lock` is of all in a directory.
+
+        Raises
+        ------
+        SelectionError
+            If these are no rows of a manifest, or their files are not where they say.
+
+        Examples
+        --------
+        >>> files = client.download("hmi.M_720s[2014.01.01_TAI/1h]{magnetogram}", "data")
+        >>> files[files.status == "downloaded"].iloc[:2].jsoc.lock().write("figure1.lock")
+        >>> client.download("figure1.lock", "referee").status.tolist()
+        ['downloaded', 'downloaded']
+        """
+        if JsocAccessor.on_lock is None:
+            raise SelectionError("nothing is loaded that makes locks: write jsoclite.Archive(directory).lock()")
+        return JsocAccessor.on_lock(self._frame)
 
     def quality(self, keyword: str = "QUALITY") -> pd.Series:
         """

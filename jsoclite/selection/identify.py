@@ -20,11 +20,10 @@ NO_NUMBER = np.iinfo(np.int64).min
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)+\[")
 
+# what merge, agg and reset_index(drop=True) lose
 _REMEDY = (
-    "Choose rows in ways that keep the index 'record': masks, query, loc, iloc, sort_values, head, sample, "
-    "groupby().head(), concat. Use reset_index() instead of reset_index(drop=True), set_index(..., append=True) "
-    "instead of set_index(...), df.reset_index().merge(...) instead of df.merge(...), and "
-    "df.loc[df.groupby(...)[...].idxmin()] instead of groupby().first() or agg(); write files with their index."
+    "keep their index 'record', as reset_index() without drop=True, df.reset_index().merge(…), "
+    "set_index(…, append=True) and to_csv() with its index do"
 )
 
 
@@ -111,9 +110,15 @@ def _names_of_frame(frame: pd.DataFrame) -> Any:
     if found is None and "record" in frame.columns:
         found = _as_names(frame["record"], "column 'record'")
     if found is None:
-        columns = [str(c) for c in frame.columns if str(c).startswith("record")]
-        hint = f"; of the columns {columns} none is named 'record'" if columns else ""
-        raise _lost(f"an index of {frame.index.dtype} with values such as {frame.index[0]!r}{hint}")
+        columns = [str(column) for column in frame.columns]
+        if near := [name for name in columns if name.startswith("record")]:
+            cut = next((mark for mark in ";\t|" if mark in near[0]), None)
+            hint = f"pandas.read_csv(…, sep={cut!r}) splits it" if cut else "rename it"
+            raise SelectionError(f"the column {near[0][:60]!r} of these rows is not called 'record': {hint}")
+        if "recnum" not in columns and "jsoc" not in frame.attrs:
+            has = ", ".join(columns[:4]) + (", …" if len(columns) > 4 else "")
+            raise SelectionError(f"these rows (columns {has}) are of no query: pass rows of client.query or search")
+        raise _lost(f"an index of {frame.index.dtype} with values such as {frame.index[0]!r}")
     return found
 
 
@@ -185,4 +190,4 @@ def _numbers(column: pd.Series) -> Any:
 
 
 def _lost(what: str) -> SelectionError:
-    return SelectionError(f"these rows no longer say which records they stand for: {what}. {_REMEDY}")
+    return SelectionError(f"these rows no longer say which records they stand for: {what}; {_REMEDY}")

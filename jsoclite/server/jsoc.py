@@ -172,6 +172,8 @@ class Jsoc:
         return self._info({"op": "series_struct", "ds": series}, most=limits.DEFINITION)
 
     def _similar(self, name: str) -> str:
+        if re.search(r"(?i)\.(csv|tsv|txt|jsonl?|parquet|pq|pkl|pickle|xlsx)$", name):
+            return f" If it is a file, give its rows: pandas.read_csv({name!r})"
         namespace = re.escape(name.partition(".")[0])
         try:
             listed = [item["name"] for item in self.show_series(f"^{namespace}\\.").get("names", [])]

@@ -62,9 +62,10 @@ LARGEST_REPLY: Final = 2_000_000_000
 VALUE: Final = 1000
 #: A file: JSOC gives 100 GB in one request at most.
 LARGEST_FILE: Final = 100_000_000_000
-#: What is taken from the network at once: compression makes it a thousand times as much at most. Files have none.
+#: What is taken from the network at once: compression makes it a thousand times as much at most. Files have none, and
+#: from 128 KiB on malloc would ask the system for the memory of each piece.
 PIECE: Final = 1 << 14
-FILE_PIECE: Final = 1 << 17
+FILE_PIECE: Final = 3 << 15
 
 # the end of a chunk, and how many bytes the next one has
 _CHUNK = re.compile(rb"(\r\n)?([0-9A-Fa-f]{1,8})\r\n")
@@ -180,30 +181,38 @@ class _Reader(io.RawIOBase):
 
 
 class ManyChunks(http.client.HTTPResponse):
-    """An answer whose `read1` gives all chunks that have arrived whole, where http.client gives one of them."""
+    """An answer whose `read1` gives all that has arrived of many chunks, where http.client gives one of them."""
 
     def read1(self, n: int = -1) -> bytes:
         """Read what is there, up to `n` bytes; waits once, and for whatever comes."""
-        # between two chunks: http.client's `chunk_left` is None before the first, and 0 until the next is begun
-        if n > 0 and getattr(self, "chunked", False) and self.fp is not None and not self.chunk_left:
-            pieces, end = _whole_chunks(self.fp.peek()[:n], first=self.chunk_left is None)
+        if n > 0 and getattr(self, "chunked", False) and self.fp is not None:
+            pieces, end, left = _data_of_chunks(memoryview(self.fp.peek())[:n], self.chunk_left)
             if pieces:
                 self.fp.read(end)
-                self.chunk_left = 0
+                self.chunk_left = left
                 return b"".join(pieces)
         return super().read1(n)
 
 
-def _whole_chunks(there: bytes, *, first: bool) -> tuple[list[bytes], int]:
-    """Find the data of chunks, and where the last of these ends; what is not plain is left to http.client."""
+def _data_of_chunks(there: memoryview, left: int | None) -> tuple[list[memoryview], int, int | None]:
+    """
+    Find the data of chunks, and where it ends; what is not plain is left to http.client.
+
+    `left` is http.client's `chunk_left`, before and after: None before the first chunk, else bytes of the one begun.
+    """
     pieces, end = [], 0
-    while (line := _CHUNK.match(there, end)) is not None and first == (not line[1]):
-        size, start, first = int(line[2], 16), line.end(), False
-        if not 0 < size <= len(there) - start:
+    while True:
+        if left:
+            piece = there[end : end + left]
+            if not piece:
+                break
+            pieces.append(piece)
+            end, left = end + len(piece), left - len(piece)
+        line = None if left else _CHUNK.match(there, end)
+        if line is None or (left is None) == bool(line[1]) or not (size := int(line[2], 16)):
             break
-        end = start + size
-        pieces.append(there[start:end])
-    return pieces, end
+        end, left = line.end(), size
+    return pieces, end, left
 
 
 class _Socket:

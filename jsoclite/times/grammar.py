@@ -154,6 +154,8 @@ def _check_date(text: str, body: str, date: CalendarDate) -> None:
         raise _error(text, f"there is no month {month}, and the server would count on into another year")
     leap = year % 4 == 0 and (year % 100 != 0 or year <= 1600 or year % 400 == 0)
     length = 29 if month == 2 and leap else MONTH_DAYS[month]
+    if day > 31 and re.match(r"[0-9]{1,2}\D", body):
+        raise _error(text, "the server reads the year first: write 2014.01.31, not 31.01.2014")
     if not 1 <= day <= length:
         raise _error(
             text, f"{year:04d}.{month:02d} has {length} days, and the server would count on into another month"

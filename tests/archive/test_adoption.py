@@ -101,6 +101,28 @@ def test_files_that_drms_has_fetched(sandbox, tmp_path):
     assert known(sandbox, tmp_path / "mine") == (["present"] * 10, 0)
 
 
+@pytest.mark.parametrize("old", [False, True], ids=["with DRMS_ID", "of before 2018"])
+def test_names_as_fido_leaves_them(sandbox, tmp_path, old):
+    """JSOC's own names, and parfive's of a file that was there already (name.1.fits); a folder a series."""
+    channels = "aia.lev1_euv_12s[2014.01.01_TAI/24s][171,304]{image}"
+    theirs = tmp_path / "theirs"
+    for record_set, name in ((DAY, "{seriesname}.{T_REC:A}.{CAMERA}.{segment}"),
+                             (channels, "{seriesname}.{T_REC:A}.{WAVELNTH}.{segment}")):  # fmt: skip
+        curl(sandbox, theirs / record_set.partition("[")[0], record_set, name)
+    paths = sorted(theirs.rglob("*.fits"))
+    assert len(paths) == 14
+    for path in paths if old else ():
+        without(path, "DRMS_ID", "PRIMARYK")
+    shutil.copy(paths[0], paths[0].with_suffix(".1.fits"))
+    shutil.copy(paths[-1], paths[-1].with_suffix("").with_name(f"{paths[-1].stem} (2).fits"))
+    adopted = jsoclite.Archive(tmp_path / "mine").adopt(theirs)
+    counts = adopted.status.value_counts().to_dict()
+    assert counts == {"adopted": len(paths), "present": 2}, adopted.reason.dropna().tolist()
+    for record_set in (DAY, channels):
+        status, count = known(sandbox, tmp_path / "mine", record_set)
+        assert (set(status), count) == ({"present"}, 0)
+
+
 def test_files_that_lie_in_the_directory_itself(sandbox, tmp_path):
     theirs = curl(sandbox, tmp_path)
     assert jsoclite.Archive(theirs).adopt(theirs).status.tolist() == ["adopted"] * 10

@@ -1,5 +1,6 @@
 """Lock files: the very same files again, and what JSOC has changed since."""
 
+import pandas as pd
 import pytest
 
 import jsoclite
@@ -44,6 +45,30 @@ def test_a_lock_brings_the_same_files_from_wherever_it_comes(sandbox, tmp_path, 
     files = sandbox.client().download(rows, tmp_path / "b")
     assert files.status.tolist() == ["downloaded"] * 5
     assert jsoclite.Archive(tmp_path / "b").lock().files.equals(lock.files)
+
+
+def test_a_manifest_locks_its_own_files(sandbox, tmp_path, monkeypatch):
+    client = sandbox.client()
+    client.download(SET, tmp_path / "a", process=jsoclite.Rebin(0.25))  # others of the same records, beside them
+    monkeypatch.chdir(tmp_path)
+    files = client.download(SET, "a")
+    other = client.download("hmi.M_720s[2014.02.07_TAI]{magnetogram}", "b")
+    lock = files.iloc[[3, 1]].jsoc.lock()
+    assert lock.files.index.tolist() == files.index[[3, 1]].tolist()
+    assert lock.files["product"].tolist() == ["fits"] * 2
+    whole = jsoclite.Archive("a").lock().files
+    assert lock.files.equals(whole[whole["product"] == "fits"].loc[lock.files.index])
+    both = pd.concat([files, other, files])
+    both.to_csv("files.csv")
+    assert len(both.jsoc.lock()) == 6
+    assert str(pd.read_csv("files.csv", index_col="record").jsoc.lock().files) == str(both.jsoc.lock().files)
+    assert client.download(lock, "c").status.tolist() == ["downloaded"] * 2
+    with pytest.warns(jsoclite.JsocWarning, match="1 of 5 rows have no file"):
+        assert len(files.assign(path=files.path.where(files.path != files.path.iloc[0])).jsoc.lock()) == 4
+    with pytest.raises(jsoclite.SelectionError, match="column path"):
+        client.query(SET).jsoc.lock()
+    with pytest.raises(jsoclite.SelectionError, match=r"moved.fits is in no ledger"):
+        files.assign(path=str(tmp_path / "moved.fits")).jsoc.lock()
 
 
 def test_replaced_versions_come_by_their_number_and_differ_keyword_by_keyword(sandbox, today, tmp_path):

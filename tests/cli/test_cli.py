@@ -171,7 +171,7 @@ def examples():
     """Return the example of each command, in an order in which they can be run."""
     order = [
         *("series", "info", "query", "count", "coverage", "get", "export", "attach", "cancel", "status", "verify"),
-        *("completion", "sync", "adopt", "lock", "diff", "cite", "check"),
+        *("completion", "sync", "adopt", "lock", "diff", "cite", "check", "nearest", "latest", "harps"),
     ]
     assert {*order, "sandbox"} == set(program.commands)
     for name in order:
@@ -550,3 +550,124 @@ def test_on_a_terminal_a_request_in_the_way_can_be_cancelled(slow, capsys, monke
         assert code == 1
         assert "status 7" in err
         assert name in err
+
+
+ROWS = "hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}"
+
+
+@pytest.mark.parametrize(
+    ("name", "write_rows"),
+    [
+        ("semicolons.csv", lambda df, path: df.to_csv(path, sep=";")),
+        ("tabs.tsv", lambda df, path: df.to_csv(path, sep="\t")),
+        ("tabs.csv", lambda df, path: df.to_csv(path, sep="\t")),
+        ("utf16.csv", lambda df, path: df.to_csv(path, encoding="utf-16")),
+        ("bom.txt", lambda df, path: df.to_csv(path, encoding="utf-8-sig")),
+        (
+            "lines.jsonl",
+            lambda df, path: df.reset_index().to_json(path, orient="records", lines=True, date_format="iso"),
+        ),
+        ("list.json", lambda df, path: df.reset_index().to_json(path, orient="records", date_format="iso")),
+    ],
+)
+def test_files_of_rows(run, sandbox, tmp_path, name, write_rows):
+    write_rows(sandbox.client().query(ROWS), tmp_path / name)
+    code, out, err = run("get", str(tmp_path / name), "-o", str(tmp_path / "data"), "-q")
+    assert (code, out.count("downloaded")) == (0, 2), err
+
+
+def test_query_as_json_feeds_get(run, tmp_path, monkeypatch):
+    lines = run("query", ROWS, "-k", "T_REC,QUALITY", "--json")[1]
+    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    code, out, _ = run("get", "-", "-o", str(tmp_path), "-q")
+    assert (code, out.count("downloaded")) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nothing.csv", "there is no file .*nothing.csv"),
+        ("nothing.json", "there is no file .*nothing.json"),
+        ("rows.pkl", r"rows come as CSV, JSON or parquet; write them with df.to_csv\('rows.csv'\)"),
+        ("lost.csv", "has no column 'record', which 'jsoclite query --csv' writes, but T_REC, QUALITY"),
+        ("empty.csv", "cannot read rows from .*empty.csv"),
+        ("", "is a directory, where rows or a record set are wanted; see 'jsoclite verify"),
+    ],
+)
+def test_files_that_hold_no_rows(run, tmp_path, name, said):
+    (tmp_path / "lost.csv").write_text("T_REC;QUALITY\n2014.01.01_TAI;0\n")
+    (tmp_path / "empty.csv").write_text("")
+    for command in ("get", "export", "cite"):
+        if command == "cite" and not name:  # which takes directories
+            continue
+        code, _, err = run(command, str(tmp_path / name))
+        assert code == 1
+        assert re.match(f"jsoclite: .*{said}", err), err
+
+
+def test_conditions(run):
+    narrow = "hmi.M_720s[2014.01.01_TAI/2h]"
+    assert run("count", narrow, "--where", "QUALITY = 0", "--where", "DATAMEAN > 0")[1] == "6\n"
+    out = run("query", narrow, "--where", "DATAMEAN > 0", "-k", "DATAMEAN", "--csv")[1]
+    assert len(out.splitlines()) == 7
+    code, _, err = run("query", f"{narrow}[? QUALITY = 0 ?]", "--where", "DATAMEAN > 0")
+    assert code == 2
+    assert "has a condition of its own" in err
+    assert "Did you mean QUALITY" in run("count", narrow, "--where", "QUALTY = 0")[2]
+
+
+def test_steps(run, tmp_path):
+    cutout = ("--cutout", "-300,150,400x200@2014-01-01T00:00")
+    code, out, _ = run("get", ROWS, "-o", str(tmp_path), "-q", *cutout)
+    assert (code, out.count("im_patch")) == (0, 2)
+    data, _ = jsoclite.read(next(tmp_path.glob("*.fits")))
+    assert data.shape == (25, 50)
+    code, out, _ = run("get", ROWS, "-o", str(tmp_path), "--dry-run", *cutout, "--rebin", "1/2")
+    assert code == 0
+    assert "export" in out
+    code, out, _ = run("export", ROWS, "--rebin", "1/4", "--resize", "0.6", "--wait", "-q")
+    assert (code, len(out.splitlines())) == (0, 2)
+    for wrong in (("--cutout", "1,2@x"), ("--cutout", "a,b,c@2014-01-01"), ("--rebin", "1/0"), ("--rebin", "x")):
+        code, _, err = run("get", ROWS, *wrong)
+        assert code == 2
+        assert f"{wrong[0]} {wrong[1]}: " in err
+    assert run("get", "hmi.M_720s[2014.01.01_TAI]", "--ptr")[0] == 2
+
+
+def test_what_people_look_for(run):
+    code, out, _ = run("nearest", "hmi.M_720s", "2014-01-01T00:05", "2014-01-01T06:00", "--within", "12m")
+    assert code == 0
+    assert "-335 s" in out
+    assert len(out.splitlines()) == 3
+    out = run("nearest", "aia.lev1_euv_12s", "2014-01-01T00:05", "--wavelength", "171", "--key", "WAVELNTH=193")[2]
+    assert "WAVELNTH is given twice" in out
+    code, out, _ = run("latest", "hmi.M_720s_nrt", "-n", "3", "-k", "T_REC", "--csv")
+    assert (code, len(out.splitlines())) == (0, 4)
+    code, out, _ = run("harps", "11158", "--csv")
+    assert (code, out.splitlines()[1].partition(",")[0]) == (0, "377")
+    code, _, err = run("harps", "99999")
+    assert (code, err) == (1, "none is known\n")
+    assert run("harps")[0] == 2
+
+
+def test_all_of_many_segments_are_announced(run, tmp_path):
+    line = "hmi.B_720s[2015.08.27_05:00:00_TAI]"
+    said = "27 segments of each of 1 records: 27 files, some 45"
+    assert said in run("get", line, "-o", str(tmp_path))[2]
+    assert "segments of each" not in run("get", line, "-o", str(tmp_path), "-s", "field")[2]
+
+
+def test_verify_names_the_remedy(run, tmp_path):
+    run("get", ROWS, "-o", str(tmp_path), "-q")
+    next(tmp_path.glob("*.fits")).write_bytes(b"x")
+    code, _, err = run("verify", str(tmp_path))
+    assert code == 3
+    assert f"'jsoclite verify {tmp_path} --repair' sets damaged ones aside" in err
+    assert "'jsoclite verify" not in run("verify", str(tmp_path), "--repair")[2]
+    assert run("get", ROWS, "-o", str(tmp_path), "-q")[1].count("downloaded") == 1
+
+
+def test_words_for_the_log_of_cron(run, tmp_path):
+    err = run("get", ROWS, "-o", str(tmp_path), "-q", "-v")[2]
+    assert re.search(r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ .*2 downloaded of 2 files", err)
+    assert not re.search(r"(?m)^\d{4}-", run("get", ROWS, "-o", str(tmp_path), "-q", "--overwrite")[2])

@@ -126,7 +126,7 @@ def test_one_connection_whatever_computes(sandbox, client, scheduler):
         ):
             found = cube.magnetogram.compute()
     else:
-        found = cube.magnetogram.compute(scheduler=scheduler, num_workers=4)
+        found = cube.magnetogram.compute(scheduler=scheduler, num_workers=2)
     assert len(files(sandbox)) == 1 + 2 * 5  # the first one is looked at once more
     for frame, record in zip(found.values, cube.record.values, strict=True):
         np.testing.assert_array_equal(frame, client.read(record, "magnetogram", process=STEP)[0])
@@ -256,6 +256,28 @@ def test_only_records_without_an_image_are_no_cube(client):
         client.cube(bad[~bad.jsoc.good()])
     with pytest.raises(SelectionError, match="one series"):
         client.cube(bad.iloc[:0])
+
+
+def test_the_size_is_that_of_the_next_file_where_the_first_does_not_come(sandbox, client):
+    sandbox.add_fault(Fault("403", "file", nth=1))
+    assert dict(client.cube(HOUR).sizes) == {"time": 5, "y": 256, "x": 256}
+    fault = sandbox.add_fault(Fault("403", "file", times=1000))
+    with pytest.raises(JsocError, match="no magnetogram of hmi.M_720s is an image.*HTTP 403"):
+        client.cube(HOUR)
+    assert sandbox.fault_hits()[fault] == 3
+
+
+def test_without_ranges_the_first_frame_is_fetched_for_its_size(sandbox, client):
+    sandbox.add_fault(Fault("no-range", "file", times=1000))
+    cube = client.cube(HOUR)
+    assert dict(cube.sizes) == {"time": 5, "y": 256, "x": 256}
+    assert np.isfinite(cube.magnetogram[3].values).any()
+
+
+def test_a_box_outside_of_the_image_is_nan(client):
+    cube = client.cube(HOUR, process=Cutout((5000, 0), 300, t_ref="2014-01-01T00:00:00", track=False))
+    with pytest.warns(JsocWarning, match="outside of the image"):
+        assert np.isnan(cube.magnetogram[0].values).all()
 
 
 def test_a_frame_that_failed_comes_when_it_is_computed_again(sandbox, client):

@@ -939,3 +939,9 @@ def test_a_run_that_nobody_watches_is_told_next_morning(client, tmp_path, caplog
     assert any(re.fullmatch(r"request JSOC_\d+_\d+ done", line) for line in lines)
     assert any(re.fullmatch(r".*: 1 downloaded of 3 files, [\d.]+ MB", line) for line in lines)
     assert re.fullmatch(r".*: 3 downloaded of 3 files, [\d.]+ MB", lines[-1])
+
+
+def test_a_short_run_says_how_far_it_is_once(client, tmp_path, caplog):
+    with caplog.at_level("INFO", logger="jsoclite"):
+        client.download(SET, tmp_path)
+    assert sum(" of 3 files" in record.getMessage() for record in caplog.records) == 1

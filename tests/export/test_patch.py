@@ -64,6 +64,19 @@ def test_both_accounts_of_im_patch_agree(seed):
             assert box.disk == pytest.approx((*_parts(other.view.centre), 0.9995 * other.limb**2))
 
 
+def test_the_hours_of_a_cutout_are_written_as_im_patch_writes_them():
+    start, stop = "2014-01-01T01:00:00", "2014.01.01_03:30:00.5_TAI"
+    limits = [("2014.01.01_01:00:35.000_TAI", start, None), ("2014.01.01_03:30:00.500_TAI", None, stop)]
+    for text, begin, end in limits:
+        step = Cutout((0, 0), 100, t_ref=T_REF, start=begin, stop=end)
+        written = dict(Patch.of(step, image()).box(image()).keywords)
+        assert (written["HGTSTART"], written["HGTSTOP"]) == ((text, None) if begin else (None, text))
+        at = words.scan_time(text)
+        assert [Patch.takes(step, at + away) for away in (-1, 0, 1)] == (
+            [False, True, True] if begin else [True, True, False]
+        )
+
+
 def _parts(number):
     return number.real, number.imag
 

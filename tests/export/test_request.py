@@ -239,6 +239,21 @@ def test_one_failure_does_not_stop_the_rest(jsoc):
     with pytest.raises(errors.ExportFailed, match="Bad record-set query"):
         export.wait()
     assert export[1].status is ExportStatus.DONE
+    assert export.status is ExportStatus.FAILED
+
+
+def test_the_status_is_that_of_the_request_furthest_from_done(jsoc, hand_clock):
+    for number in (1, 2):
+        key = f"JSOC_20260101_00{number}"
+        jsoc.on_poll[key] = [pending(key), done(key)]
+    export = jsoc.export("s.a[1]", "s.a[2]")
+    seen = [export.status]
+    while (due := export.advance()) is not None:
+        seen += [export.status] if export.status is not seen[-1] else []
+        hand_clock.sleep(max(due, 0.1))
+    S = ExportStatus
+    assert [*seen, export.status] == [S.PLANNED, S.QUEUED, S.PROCESSING, S.QUEUED, S.PROCESSING, S.DONE]
+    assert jsoc.export().status is S.DONE  # of nothing, all is there
 
 
 def test_a_failed_hash_is_a_passing_fault(jsoc):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import jsoclite
 from jsoclite.errors import ProcessingError
-from jsoclite.export.steps import AIAScale, Cutout, MapProject, Rebin, Resize, VectorToPtr, chain
+from jsoclite.export.steps import AIAScale, Cutout, MapProject, Rebin, Resize, VectorToPtr, as_steps, chain
 from jsoclite.export.steps.units import number
 
 T_REF = "2014.01.01_00:00:35_TAI"
@@ -405,3 +405,33 @@ def test_number():
         "0",
         "123456.75",
     ]
+
+
+def test_steps_as_drms_takes_them():
+    theirs = {
+        "im_patch": {
+            **{"t_ref": WHEN, "t": 0, "r": 0, "c": 0, "locunits": "arcsec", "boxunits": "arcsec"},
+            **{"x": -300, "y": 150, "width": 400, "height": 200},
+        },
+        "rebin": {"method": "boxcar", "scale": 0.25, "u": 1},
+    }
+    assert as_steps(theirs) == [Cutout((-300, 150), (400, 200), t_ref=WHEN), Rebin(0.25)]
+    carrington = {"x": 40, "y": 5, "width": 9, "height": 9, "locunits": "carrlong", "boxunits": "degrees"}
+    (cutout,) = as_steps({"im_patch": carrington | {"car_rot": 2145, "r": 1, "A": 1}})
+    assert cutout == Cutout(
+        (40, 5), (9, 9), location="carrington", box="degrees", car_rot=2145, register=True, all_segments=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ({"im_patch": {}}, "im_patch lacks 'x'"),
+        ({"im_patch": 5}, "is taken for im_patch and rebin with a mapping"),
+        ({"nosuch": {}}, r"is taken for im_patch and rebin .* write jsoclite.Resize"),
+        ({"im_patch": {"x": 1, "y": 1, "width": 2, "height": 2, "foo": 2}}, "im_patch: Cutout has no argument foo="),
+    ],
+)
+def test_steps_of_drms_that_are_none(steps, said):
+    with pytest.raises(ProcessingError, match=said):
+        as_steps(steps)

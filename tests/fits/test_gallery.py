@@ -367,6 +367,19 @@ def test_synoptic_maps_keep_their_shape_and_tell_their_rotation(client, tmp_path
     assert box.width * width / (box.height * height) == pytest.approx(2.5, rel=0.01)
 
 
+def test_rows_of_panels_are_as_high_as_their_images(tmp_path):
+    flat = [write(tmp_path / f"flat{n}.fits", np.ones((20, 80))) for n in range(2)]
+    tall = [write(tmp_path / f"tall{n}.fits", np.ones((80, 40))) for n in range(2)]
+    figure = jsoclite.quicklook([*flat, *tall], columns=2)
+    width, height = figure.get_size_inches()
+    boxes = [axes.get_position() for axes in figure.axes[:4]]
+    side = boxes[0].width * width
+    assert [box.height * height / side for box in boxes[:2]] == pytest.approx([0.25] * 2, rel=0.01)
+    # what is tall has its room: it is no narrower than its own row allows
+    assert boxes[2].height * height <= 2 * side * 1.01
+    assert height < 2.25 * side + 2.5
+
+
 def test_a_dozen_of_many_evenly_spaced(client):
     rows = client.query("hmi.M_720s[2014.01.01_TAI/1d]{magnetogram}")
     figure = jsoclite.quicklook(rows, size=32)
@@ -434,6 +447,13 @@ def test_a_client_takes_record_sets_and_downloads_only_what_is_shown(client, mon
     assert legends(figure)[0].endswith("DN/s")
     assert asked == [3]
     assert titles(jsoclite.quicklook("hmi.B_720s[2014.01.01_TAI]{azimuth}", client=client)) == ["HMI azimuth"]
+
+
+def test_files_need_nothing_of_a_client(client, tmp_path, monkeypatch):
+    path = write(tmp_path / "one.fits", np.ones((20, 20)))
+    monkeypatch.setattr(client, "download", lambda *_, **__: pytest.fail("it is here"))
+    for what in (path, str(path), [path], [str(path)], pd.DataFrame({"path": [str(path)]})):
+        assert len(titles(jsoclite.quicklook(what, client=client))) == 1
 
 
 def test_a_client_downloads_rows_of_several_series(client):
@@ -522,3 +542,12 @@ def test_without_matplotlib_it_says_what_to_install():
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert out.count("python -m pip install 'jsoclite[plot]'") == 2
+
+
+def test_the_colours_of_hmi():
+    table = rgb("hmimag")
+    assert table.shape == (256, 3)
+    assert table[[0, 107, 108, 128, 147, 148, 255]].tolist() == [
+        [137, 0, 20], [255, 219, 188], [255, 103, 0], [154, 154, 167], [0, 255, 92], [200, 200, 255], [0, 0, 73],
+    ]  # fmt: skip
+    assert colormap("HMImag").name == "hmimag"

@@ -101,6 +101,10 @@ def test_parts_come_at_a_polite_pace(sandbox, hand_clock):
     assert all(late - early >= 60 for early, late in zip(times, times[25:], strict=False))
 
 
+def test_a_record_at_a_time(client):
+    assert [len(df) for df in client.stream("hmi.M_720s[2014.01.01_TAI/48m]", size=1)] == [1] * 4
+
+
 def test_bad_size(client):
     with pytest.raises(ValueError, match="size=0"):
         client.stream("hmi.M_720s[2014.01.01_TAI/1d]", size=0)

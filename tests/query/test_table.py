@@ -504,3 +504,34 @@ def test_many_records_agree():
     frame, _ = both(body, info)
     assert frame.index.tolist() == names
     assert frame.recnum.tolist() == list(range(1, count + 1))
+
+
+@pytest.mark.parametrize("cell", ["0x00000004", "MISSING", "Invalid KeyLink", "1_0", "", "-7", "7.5e3", 'a"b'])
+@pytest.mark.parametrize("count", [1, 300, 301, 700])
+def test_a_column_of_one_value_is_read_as_others_are_however_long(cell, count):
+    names = ["QUALITY", "DATAMEAN", "T_OBS", "TELESCOP"]
+    both(reply([(name, [cell] * count) for name in names]), HMI, times="utc")
+    other = [cell] * (count - 1) + ["12"]
+    both(reply([(name, other) for name in names]), HMI)
+
+
+def test_columns_do_not_share_their_values():
+    numbers = [str(place) for place in range(500)]
+    names = ["QUALITY", "DATAMEAN", "CAR_ROT", "DATAMAX"]
+    frame, _ = both(reply([(name, numbers[place:] + numbers[:place]) for place, name in enumerate(names)]), HMI)
+    frame.loc[:, "DATAMEAN"] = -1.0
+    frame["CAR_ROT"] += 5
+    assert frame.QUALITY.tolist() == list(range(500))
+    assert frame.DATAMAX.tolist() == [*range(3, 500), 0, 1, 2]
+
+
+@pytest.mark.parametrize("names", [0, 1, 2, 3, 4])
+def test_names_are_as_many_as_the_records(names):
+    listed = ",".join(f'{{"name":"a.b[{n}]","online":1}}' for n in range(names))
+    body = f'{{"recinfo":[{listed}],"keywords":[{{"name":"K","values":["1","2","3"]}}],"segments":[],"links":[]'
+    found = scan.scan(f'{body},"count":3,"runtime":0.1,"status":0}}'.encode())
+    if names == 3:
+        assert list(found.names) == ["a.b[0]", "a.b[1]", "a.b[2]"]
+    else:
+        with pytest.raises(UnexpectedShape):
+            list(found.names)

@@ -227,6 +227,11 @@ def test_a_bare_name_before_a_comma_loses_its_last_letter():
     assert (whole.series, whole.cut) == ("hmi.B_720s", False)
 
 
+@pytest.mark.parametrize("text", ["{prog:x}", " { prog:x } , a.b[]", "{  vot:x}"])
+def test_braces_of_other_programs_may_begin_with_blanks(text):
+    assert recordset.scan_set(text)[0].kind is L.ElementKind.FOREIGN
+
+
 def test_a_brace_inside_a_filter_cuts_the_element():
     raw = only("su_test.types[brace{x}]{seg}")
     assert raw.text == "brace{x}"
@@ -243,6 +248,22 @@ def test_what_kills_the_scanner(text):
         recordset.scan_set(text)
 
 
+@pytest.mark.parametrize("form", ["a.b[{}]", "a.b[1][{}]", "a.b[1]{{{}}}", "a.b[1][{}]{{x}}", "c.d,a.b[{}]"])
+def test_an_element_is_as_long_as_the_servers_buffer(form):
+    room = 8383 - len(form.format("").rpartition(",")[2])
+    assert len(recordset.scan_set(form.format("1" * room))) == 1 + form.count(",")
+    with pytest.raises(L.FatalSetError, match="split it"):
+        recordset.scan_set(form.format("1" * (room + 1)))
+
+
+def test_a_time_in_sql_has_room_in_the_servers_buffer():
+    form = "a.b[? T > $({}) ?]"
+    time = "2014.01.01_00:00:00_TAI"
+    assert "1167609600" in recordset.scan_set(form.format(time.ljust(38)))[0].filters[0].source
+    with pytest.raises(RecordSetError, match="40 characters"):
+        recordset.scan_set(form.format(time.ljust(39)))
+
+
 @pytest.mark.parametrize(
     "text", ["", ",a.b", "a.b[", "a.b]", "a.b[1]x", "a.b[1]{", "a.b{x}[1]", "a.b[1],,c.d", "a.b[:#1][:#2]", "a.b[1]<x>"]
 )
@@ -257,6 +278,15 @@ def test_errors_point_at_the_character():
         recordset.scan_set("hmi.M_720s[2014.01.01_TAI][3]x")
     assert caught.value.position == 29
     assert str(caught.value).splitlines()[-1].index("^") == 4 + 29
+
+
+@pytest.mark.parametrize("before", [0, 10, 31, 32, 33, 100, 1000])
+def test_errors_point_at_the_character_of_a_long_text(before):
+    with pytest.raises(RecordSetError) as caught:
+        recordset.scan_set(f"hmi.M_720s[2014.01.01_TAI][{'3' * before}]x{',3' * 100}")
+    _, shown, mark = str(caught.value).splitlines()
+    assert shown[mark.index("^")] == "x"
+    assert len(shown) < 120
 
 
 ascii_text = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)

@@ -56,10 +56,11 @@ def test_a_condition_stays_in_its_parentheses(client, sql):
         RecordSet("hmi.M_720s", *RANGE, where=sql)
 
 
-@pytest.mark.parametrize("sql", [one for one in LEAVING if "$($" not in one])
-def test_a_text_that_leaves_its_parentheses_is_read_and_not_sent(client, monkeypatch, sql):
-    read = RecordSet.parse(f"hmi.M_720s[2014.01.01_TAI/2h][? {sql} ?]")
-    assert any("?]: " in problem for problem in read.problems())
+@pytest.mark.parametrize("form", ["[? {} ?]", "[?{}?]", "[!{}!]"])
+@pytest.mark.parametrize("sql", [one for one in (*LEAVING, ") or (1=1") if "$($" not in one])
+def test_a_text_that_leaves_its_parentheses_is_read_and_not_sent(client, monkeypatch, sql, form):
+    read = RecordSet.parse(f"hmi.M_720s[2014.01.01_TAI/2h]{form.format(sql)}")
+    assert any(f"{form[-2:]}: " in problem for problem in read.problems())
     client.info("hmi.M_720s")
     monkeypatch.setattr(client.transport, "request", lambda *_, **__: pytest.fail("it was sent"))
     for ask in (client.query, client.count, lambda rs: next(client.stream(rs)), client.export):
@@ -129,3 +130,34 @@ def test_keywords_of_segments_are_keywords(client):
     assert names
     for name in (names[0], "DATAMEAN_000", "sg_000_file"):
         assert "[?" in str(RecordSet("hmi.B_720s", *RANGE, where=f"{name} is not null").for_series(info))
+
+
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        ({"EXPTIME": ("between", 0.1, 0.3)}, "EXPTIME between 0.1 and 0.3"),
+        ({"EXPTIME": ("between", (0.1, 0.3))}, "EXPTIME between 0.1 and 0.3"),
+        ({"EXPTIME": (0.1, 0.3)}, "EXPTIME between 0.1 and 0.3"),
+        ([("EXPTIME", "between", 0.1, 0.3)], "EXPTIME between 0.1 and 0.3"),
+        ({"CAMERA": [1, 2]}, "CAMERA in (1, 2)"),
+    ],
+)
+def test_ranges(where, text):
+    assert str(RecordSet("hmi.M_720s", where=where)) == f"hmi.M_720s[? {text} ?]"
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ({"EXPTIME": ">= 1.8"}, r"'>= 1.8' is a text; write \{'EXPTIME': \('>=', 1.8\)\}"),
+        ({"EXPTIME": ("between", 0.1)}, r"write \('between', first, last\)"),
+        ({"EXPTIME": ("between", 0.1, 0.2, 0.3)}, r"write \('between', first, last\)"),
+        ({"EXPTIME": (">", 1, 2)}, "one value goes with >; a range is 'between'"),
+        ({"EXPTIME": ("foo", 1)}, "'foo' is no operator of a condition: use =.*'between', first, last"),
+        ({5: 1}, "is no condition: write SQL or"),
+        ([("QUALITY", 0)], "is no condition: write SQL or"),
+    ],
+)
+def test_what_is_no_condition(where, said):
+    with pytest.raises(RecordSetError, match=said):
+        RecordSet("hmi.M_720s", where=where)

@@ -204,6 +204,10 @@ def test_offsets_halve_the_requests_for_a_random_tenth():
     sets = chosen.record_sets(("magnetogram",), verify=listed)
     assert len(sets) <= len(chosen.texts(("magnetogram",))) * 0.55
     assert {n for one in sets for n in listed(one)} == known
+    # neither needs the other: numbers whose names are not known, and names of a series that is not
+    assert chosen.record_sets(("magnetogram",), verify=listed, info=INFO["hmi.M_720s"]) == sets
+    named = Selection("hmi.M_720s", tuple(f"hmi.M_720s[#{n}]" for n in wanted), wanted)
+    assert named.record_sets(("magnetogram",), verify=listed) == sets
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ LOSES = {
 
 @pytest.mark.parametrize("operation", LOSES)
 def test_lost_names_are_an_error_that_helps(operation):
-    with pytest.raises(SelectionError, match=r"reset_index\(\) instead of reset_index\(drop=True\)"):
+    with pytest.raises(SelectionError, match=r"keep their index .*reset_index\(\) without drop"):
         select(LOSES[operation](frame()))
 
 

@@ -63,3 +63,10 @@ def test_many_chunks_are_one_call():
     assert (found, closed) == (b"x" * 100_000, True)
     assert calls < 50
     assert outcome(http.client.HTTPResponse, sent, 1 << 17)[2] >= 1000
+
+
+def test_a_chunk_that_has_come_in_part_is_read_with_the_one_before():
+    sent = framed([b"x" * 8000] * 18) + b"0\r\n\r\n"
+    found, closed, calls = outcome(ManyChunks, sent, 1 << 17)
+    assert (found, closed) == (b"x" * 144_000, True)
+    assert calls <= len(sent) // 8192 + 2  # what the reader of a socket holds

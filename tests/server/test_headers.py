@@ -135,6 +135,26 @@ def test_a_good_etag_resumes(hostile, tmp_path):
     assert (outcome.error, outcome.received) == ("", len(FILE) - 1000)
 
 
+@pytest.mark.parametrize("most", [len(FILE), 100])
+def test_parts_of_a_file_are_counted_as_they_arrive(hostile, tmp_path, most):
+    """`most` bytes come at a time, and the connection ends: what is here is kept, and nothing is asked for twice."""
+
+    def answer(head):
+        start, last = map(int, re.search(r"(?i)^range: bytes=(\d+)-(\d+)", head, re.MULTILINE).groups())
+        about = f"ETag: {ETAG}\r\nContent-Length: {last + 1 - start}"
+        about += f"\r\nContent-Range: bytes {start}-{last}/{len(FILE)}"
+        return [_reply(about, FILE[start : min(last + 1, start + most)], "206 Part")]
+
+    def make(ranges, _header):
+        return ranges.read(500, 750) + ranges.read(2000, 10**6)
+
+    server, counts = hostile(answer), []
+    task = transfer.Task(server["url"] + "a", str(tmp_path / "a"), fits=False, make=make)
+    outcome = transfer.fetch(task, Transport(server["url"], clock=HandClock().clock), counts.append)
+    assert (outcome.error, outcome.received, sum(counts)) == ("", 250 + len(FILE) - 2000, outcome.received)
+    assert (tmp_path / "a").read_bytes() == FILE[500:750] + FILE[2000:]
+
+
 @pytest.mark.parametrize("status", ["400 Bad Request", "412 Precondition Failed", "431 Too Large", "501 What"])
 def test_a_server_that_refuses_ranges_gives_the_whole_file(hostile, tmp_path, status):
     server = hostile(lambda head: [_reply("", b"", status)] if "Range:" in head else _serving(head))

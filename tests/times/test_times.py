@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import math
 import pickle
+import re
 
 import astropy.units as u
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from jsoclite import times
 from jsoclite.errors import RecordSetError
+from jsoclite.times.parse import DrmsTime
 from jsoclite.times.scale import JD_ZERO, LEAP_SECONDS
 
 
@@ -485,3 +487,22 @@ def test_a_julian_day_with_a_bare_z_is_utc():
     assert times.parse_time("JD_2456658.5Z") == times.parse_time("2014-01-01T00:00:00Z")
     assert str(times.parse_time("JD_2456658.5Z")) == "2014.01.01_00:00:35_TAI"
     assert str(times.parse_time("JD_2456658.5")) == "2013.12.31_23:59:27.816_TAI"
+
+
+@pytest.mark.parametrize("year", [1500, 1600, 1700, 1896, 1900, 2000, 2014, 2100, 2400])
+def test_leap_days_are_those_of_the_calendars(year):
+    """Julian up to 1600, as the server counts, Gregorian since."""
+    text = f"{year}.02.29_00:00:00_TAI"
+    if year % 4 == 0 and (year <= 1600 or year % 100 or year % 400 == 0):
+        assert DrmsTime.parse(text).tai == text
+    else:
+        with pytest.raises(RecordSetError, match="28 days"):
+            DrmsTime.parse(text)
+
+
+@pytest.mark.parametrize("year", ["0001", "0099", "1958", "9999", "11483"])
+@pytest.mark.parametrize("second", ["00", "01", "01.5"])
+def test_times_of_any_age_have_a_fraction_only_where_there_is_one(year, second):
+    text = f"{year}.01.01_00:00:{second}_TAI"
+    found = DrmsTime.parse(text).tai
+    assert found == text or ("." in second and re.fullmatch(re.escape(text[:-4]) + "0*_TAI", found))

@@ -13,20 +13,70 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from ...errors import ProcessingError
+from ...arguments import shown
+from ...errors import ArgumentError, ProcessingError
 from .image import FULL_DISK, PIXEL, AIAScale, Rebin, Resize, Step, VectorToPtr
 from .patch import Box, Patch
 from .region import Cutout, MapProject
 
 __all__ = [
-    "AIAScale", "Box", "Cutout", "MapProject", "Patch", "Rebin", "Resize", "Step", "VectorToPtr", "chain",
-    "rescaled", "segments_made",
+    "AIAScale", "Box", "Cutout", "MapProject", "Patch", "Rebin", "Resize", "Step", "VectorToPtr", "as_steps",
+    "chain", "rescaled", "segments_made",
 ]  # fmt: skip
 
 # series for which JSOC's page says that its processing fails (processing.exclusions.js)
 _EXCLUDED = frozenset({"hmi.sharp_720s", "hmi.sharp_720s_nrt", "hmi.cea_720s", "hmi.cea_720s_nrt"})
+
+
+# arguments of drms's steps that have another name here, and units of theirs
+_LOCATIONS = {"stony": "stonyhurst", "carrlong": "carrington"}
+_PATCH = {"t_start": "start", "t_stop": "stop", "boxunits": "box", "t": "track", "r": "register", "c": "crop"}
+
+
+def as_steps(steps: Any) -> list[Any] | None:
+    """
+    Return steps as a list, also those of an iterator, which can be gone through only once; `chain` checks them.
+
+    ``{"im_patch": {…}}`` and ``{"rebin": {…}}``, as drms takes them, become a `Cutout` and a `Rebin`.
+
+    Raises
+    ------
+    ProcessingError
+        For other steps in a mapping, and arguments that these have not.
+    """
+    if steps is None:
+        return None
+    if isinstance(steps, Mapping):
+        return [_of_drms(str(name), given) for name, given in steps.items()]
+    return list(steps) if isinstance(steps, Iterable) and not isinstance(steps, str) else [steps]
+
+
+def _of_drms(name: str, given: Any) -> Step:
+    """Make a step of its name and arguments at the server."""
+    if name not in ("im_patch", "rebin") or not isinstance(given, Mapping):
+        raise ProcessingError(
+            f"{shown({name: given})} is taken for im_patch and rebin with a mapping of their arguments; for others "
+            "write jsoclite.Resize(…), MapProject(…), AIAScale(…) or VectorToPtr(…)"
+        )
+    ours = _PATCH if name == "im_patch" else {}
+    found: dict[str, Any] = {ours.get(str(key), str(key)): value for key, value in given.items()}
+    found["all_segments"] = bool(int(found.pop("A", 0)))
+    try:
+        if name == "rebin":
+            found.pop("u", None)
+            return Rebin(**found)
+        found["center"], found["size"] = (found.pop("x"), found.pop("y")), (found.pop("width"), found.pop("height"))
+        units = found.pop("locunits", "arcsec")
+        found["track"] = not int(found.get("track", 0))
+        found |= {one: bool(int(found.get(one, 0))) for one in ("register", "crop")}
+        return Cutout(**found, location=_LOCATIONS.get(units, units))
+    except KeyError as error:
+        raise ProcessingError(f"im_patch lacks {error}: it needs x, y, width, height and t_ref") from None
+    except ArgumentError as error:
+        raise ProcessingError(f"{name}: {error}") from None
 
 
 def chain(
@@ -66,7 +116,7 @@ def chain(
     for step in found:
         if not isinstance(step, Step):
             raise ProcessingError(
-                f"{step!r} is no processing step: write jsoclite.Cutout(…), Rebin(…), Resize(…), MapProject(…), "
+                f"{shown(step)} is no processing step: write jsoclite.Cutout(…), Rebin(…), Resize(…), MapProject(…), "
                 "AIAScale(…) or VectorToPtr(…)"
             )
     if not found:

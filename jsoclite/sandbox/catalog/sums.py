@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import re
+import tarfile
 import threading
 from collections import OrderedDict
 from datetime import datetime
@@ -144,6 +146,14 @@ def modified(unit: StorageUnit) -> float:
         return datetime.fromisoformat(unit.mtime).timestamp()
     except ValueError:
         return 1262304000.0
+
+
+def folder(content: bytes) -> dict[str, bytes] | None:
+    """Files of a segment that is a directory, which is handed about as a tar; None for another segment."""
+    if content[257:262] != b"ustar":
+        return None
+    with tarfile.open(fileobj=io.BytesIO(content)) as packed:
+        return {one.name: found.read() for one in packed if (found := packed.extractfile(one)) is not None}
 
 
 def media_type(name: str) -> str:

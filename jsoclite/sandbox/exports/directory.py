@@ -88,14 +88,15 @@ class Directory:
 
 
 def _tar(members: Mapping[str, Callable[[], bytes]], modified: float) -> bytes:
-    """A tar of all members, which are made one after the other."""
+    """A tar of all members, which are made one after the other; of directories, what they hold."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, make in members.items():
             content = make()
-            info = tarfile.TarInfo(name)
-            info.size, info.mtime, info.mode = len(content), int(modified), 0o644
-            archive.addfile(info, io.BytesIO(content))
+            for part, piece in [("", content)] if (held := storage.folder(content)) is None else held.items():
+                info = tarfile.TarInfo(f"{name}/{part}".rstrip("/"))
+                info.size, info.mtime, info.mode = len(piece), int(modified), 0o644
+                archive.addfile(info, io.BytesIO(piece))
     return buffer.getvalue()
 
 

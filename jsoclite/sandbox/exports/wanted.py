@@ -134,6 +134,8 @@ class Wanted:
             raise ExportFailedError("Unable to export a list of record sets.")
         if self.fits and len(self.ds) > longest:
             raise ExportFailedError("Record-set specification is too long.")
+        if not len(self.records):
+            raise ExportFailedError(f"Record-set {self.ds} contains no records.")
         if self.look is not None and self.look.lacking:
             raise ExportFailedError(self.look.lacking)
         if not possible(self.steps, self.records.definition.segments):

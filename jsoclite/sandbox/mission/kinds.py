@@ -397,9 +397,14 @@ def _modes(*more: str, **columns: list[int]) -> Callable[[Spec], _Keys]:
     return keys
 
 
-def _avg120(spec: Spec) -> _Keys:
-    keys = _product(carrrot=list(range(2097, 2302)), cmlon=[120, 240, 360])
-    return keys, rotation_start(keys["carrrot"]) + (360 - keys["cmlon"]) / 360 * _ROTATION
+def _frames(step: int) -> Callable[[Spec], _Keys]:
+    """A record every so many degrees of each rotation."""
+
+    def keys(spec: Spec) -> _Keys:
+        found = _product(carrrot=list(range(2097, 2302)), cmlon=list(range(step, 361, step)))
+        return found, rotation_start(found["carrrot"]) + (360 - found["cmlon"]) / 360 * _ROTATION
+
+    return keys
 
 
 _TABLES: Final[Mapping[str, Callable[[Spec], _Keys]]] = {
@@ -409,5 +414,6 @@ _TABLES: Final[Mapping[str, Callable[[Spec], _Keys]]] = {
     "modes": _modes(ndt=[138240, 552960]),
     # an inversion for each number of a-coefficients; one run begins on the day that a published example asks for
     "rls": _modes("2024.09.19", ndt=[138240], nacoeff=[6, 18, 36]),
-    "avg120": _avg120,
+    "avg120": _frames(120),
+    "flows": _frames(15),
 }

@@ -53,6 +53,7 @@ _KINDS: Final[Mapping[str, tuple[type[ComputedSeries], Mapping[str, Value]]]] = 
     "modes": (Table, MODES),
     "rls": (Table, MODES),
     "avg120": (Table, MODES),
+    "flows": (Table, MODES),
 }
 
 

@@ -91,12 +91,6 @@ class View:
         sine, cosine = math.sin(math.radians(self.crota)), math.cos(math.radians(self.crota))
         return u * cosine - v * sine + self.crval1, u * sine + v * cosine + self.crval2
 
-    def pixel(self, west: FloatArray | float, north: FloatArray | float) -> tuple[FloatArray, FloatArray]:
-        """Pixels of positions on the sky."""
-        u, v = np.asarray(west) - self.crval1, np.asarray(north) - self.crval2
-        sine, cosine = math.sin(math.radians(self.crota)), math.cos(math.radians(self.crota))
-        return (u * cosine + v * sine) / self.cdelt + self.crpix1, (v * cosine - u * sine) / self.cdelt + self.crpix2
-
     def heliographic(self, west: FloatArray | float, north: FloatArray | float) -> tuple[FloatArray, FloatArray]:
         """Stonyhurst longitude and latitude of positions on the sky; NaN beyond the limb."""
         sine = math.sin(math.radians(self.radius / 3600))

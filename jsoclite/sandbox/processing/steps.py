@@ -171,11 +171,12 @@ def resize(image: Image, options: Options) -> None:
 
 
 def aia_scale(image: Image, options: Options) -> None:
-    """AIA level 1.5: north up, Sun in the centre, 0.6 arcsec a pixel of a full-size image."""
-    view = View.of(image.header)
-    scale = 0.6 * 4096 / max(image.data.shape)
-    size = image.data.shape
-    _resample(image, view, (size[0], size[1]), scale, "cubic")
+    """AIA level 1.5: north up, Sun in the centre, 0.6 arcsec a pixel of a full-size image (aia_lev1p5.c)."""
+    size, before = image.data.shape, number(image.header, "CDELT1")
+    scale = 0.6 * 4096 / max(size)
+    resize(image, {"rescale": "1", "scale_to": repr(scale)})
+    if isinstance(image.header.get("R_SUN"), (int, float)):
+        image.header["R_SUN"] *= before / scale
     image.header["LVL_NUM"] = 1.5
     if "xc" in options or "yc" in options:
         wide, high = (round(number(options, name, 4096) * 0.6 / scale) for name in ("wide", "high"))
@@ -185,25 +186,6 @@ def aia_scale(image: Image, options: Options) -> None:
         left, below = (round(away * 0.6 / scale + (length - extent) / 2) for away, length, extent in places)
         image.data = window(image.data, left, below, (wide, high))
         image.header |= {"CRPIX1": image.header["CRPIX1"] - left, "CRPIX2": image.header["CRPIX2"] - below}
-
-
-def _resample(image: Image, view: View, shape: tuple[int, int], scale: float, method: str) -> None:
-    """Onto an upright grid with the Sun in its centre."""
-    if shape[0] * shape[1] > MAX_PIXELS:
-        raise ProcessError(f"the result would have {shape[1]} x {shape[0]} pixels")
-    centre = (shape[1] + 1) / 2, (shape[0] + 1) / 2
-    source = image.data
-    if shape[0] * shape[1] > 2**21 and method == "cubic":
-        method = "linear"  # an image blown up that much is smooth anyway
-
-    def value(x: FloatArray, y: FloatArray) -> FloatArray:
-        return sample(source, *view.pixel((x - centre[0]) * scale, (y - centre[1]) * scale), method)
-
-    image.data = by_rows(shape, value)
-    if isinstance(image.header.get("R_SUN"), (int, float)):
-        image.header["R_SUN"] *= view.cdelt / scale
-    image.header |= {"CRPIX1": centre[0], "CRPIX2": centre[1], "CRVAL1": 0.0, "CRVAL2": 0.0}
-    image.header |= {"CDELT1": scale, "CDELT2": scale, "CROTA2": 0.0}
 
 
 def map_project(image: Image, options: Options) -> None:

@@ -110,7 +110,9 @@ class Submission:
         if (same := self.staging.same(wanted)) is not None:
             return _submitted(same)
         files = records.files()
-        megabytes = self._survey(records, files, offline_allowed=params.get("o") == "0")
+        quick = wanted.method == "url_quick" and wanted.protocol in ("as-is", "su-as-is", "su")
+        # nothing is too little only for what is answered at once: other requests for it are taken, and fail later
+        megabytes = 0 if not (len(records) or quick) else self._survey(records, files, params.get("o") == "0")
         count = len(records)
         ratio = _number(params.get("sizeratio"), 1.0)
         if megabytes * ratio > self.limits.megabytes:
@@ -125,7 +127,7 @@ class Submission:
                 "error": f"Request exceeds max byte limit of {self.limits.megabytes}MB",
             }
         online = all(file.path for file in files)
-        if wanted.method == "url_quick" and wanted.protocol in ("as-is", "su-as-is", "su") and online and not steps:
+        if quick and online and not steps:
             return _quick(wanted, files, megabytes)
         try:
             request = self.staging.submit(address, peer, wanted, megabytes)
@@ -177,7 +179,7 @@ class Submission:
         except (FetchError, EngineCrash):
             return None
 
-    def _survey(self, records: RecordTable, files: Sequence[Stored], *, offline_allowed: bool) -> int:
+    def _survey(self, records: RecordTable, files: Sequence[Stored], offline_allowed: bool) -> int:
         """
         Megabytes of the files, at least 1.
 

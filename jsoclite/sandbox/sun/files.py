@@ -8,8 +8,10 @@ in `hmi`, those of AIA, MDI, IRIS, the charts and the tables here.
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -199,14 +201,16 @@ def segment_file(rows: Rows, segment: Segment) -> bytes:
     Returns
     -------
     bytes
-        FITS for the protocol ``fits``, text for ``generic``; the same bytes whenever it is asked for.
+        FITS for the protocol ``fits``, text for ``generic``, a tar of what a directory holds; the same bytes whenever
+        it is asked for.
     """
+    options = rows.spec.segments[segment.name.lower()]
     if segment.protocol != "fits":
-        return _text_file(rows, segment)
+        return (_folder if options.get("folder") else _text_file)(rows, segment)
     values = segment_array(rows, segment)
     if segment.type not in _INTEGERS:
         return _fits_file(values.astype(">f8" if segment.type == "double" else ">f4"), {})
-    kind, options = _INTEGERS[segment.type], rows.spec.segments[segment.name.lower()]
+    kind = _INTEGERS[segment.type]
     scale = float(options.get("bscale", 1))
     limits = np.iinfo(kind)
     missing = np.isnan(values)
@@ -239,7 +243,19 @@ def _fits_file(stored: npt.NDArray[Any], cards: Mapping[str, Any], *, packed: bo
     return out.getvalue()
 
 
-def _text_file(rows: Rows, segment: Segment) -> bytes:
+def _folder(rows: Rows, segment: Segment) -> bytes:
+    """A directory, packed: a table for each place on a grid around the middle of the disk."""
+    buffer = BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for part, (lat, lon) in enumerate(product(range(-45, 46, 15), repeat=2)):
+            content = _text_file(rows, segment, part)
+            entry = tarfile.TarInfo(f"{(int(rows.prime('cmlon')[0]) + lon) % 360:05.1f}{lat:+05.1f}.{segment.name}")
+            entry.size = len(content)
+            archive.addfile(entry, BytesIO(content))
+    return buffer.getvalue()
+
+
+def _text_file(rows: Rows, segment: Segment, part: int = 0) -> bytes:
     """Generic segments: tables of numbers, deterministic like everything else."""
     lines = [f"# {rows.spec.name} {segment.name}: {segment.description}"]
     count = 4
@@ -247,7 +263,7 @@ def _text_file(rows: Rows, segment: Segment) -> bytes:
         # a row of number, degree, amplitude…, and two columns for each coefficient; long series have an error more
         count = 11 + 2 * int(segment.name[1:]) + 2 * int(rows.prime("ndt")[0] > 138240)
     for row in range(60):
-        keys = int(rows.recnum[0]) * 65536 + row * count + np.arange(count)
+        keys = (part << 48) + int(rows.recnum[0]) * 65536 + row * count + np.arange(count)
         numbers = noise.uniform(keys, segment.name)
         lines.append(f"{row:4d} " + " ".join(f"{440 + 20 * number - 0.1 * row:12.5f}" for number in numbers))
     return ("\n".join(lines) + "\n").encode("ascii")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from html import escape
 from urllib.parse import unquote
 
 from ..catalog import printer, storage
@@ -189,6 +190,11 @@ class App:
         found = None if fault == "expired" else self.fetch.file(path) or self.sums.file(path)
         if found is None:
             return text(404, "There is no such file here, or it is offline.\n")
+        if not path.endswith(".tar") and (held := storage.folder(found.content)) is not None:
+            # a directory comes whole only in a tar
+            names = "".join(f'<li><a href="{name}">{name}</a></li>' for name in held)
+            page = f"<!DOCTYPE html>\n<html><body><h1>Index of {escape(path)}</h1><ul>{names}</ul></body></html>\n"
+            return Response(200, page.encode(), {"Content-Type": "text/html; charset=utf-8"})
         if fault == "changed":
             # the same length, other bytes at the end: only the validators tell
             content = bytearray(found.content)

@@ -250,9 +250,8 @@ def instead(fault: Fault) -> Response | None:
     if fault.kind == "html":
         return Response(200, _HTML, {"Content-Type": "text/html; charset=utf-8"})
     if fault.kind in ("status", "too-many"):
-        many = fault.kind == "too-many"
-        status, error = 6 if many else 4, _STDERR if many else "an error that the sandbox was asked for"
-        told = {"status": status if fault.status is None else fault.status, "error": fault.error or error}
+        status, error = (6, _STDERR) if fault.kind == "too-many" else (4, "an error that the sandbox was asked for")
+        told: printer.Json = {"status": status if fault.status is None else fault.status, "error": fault.error or error}
         return Response(200, printer.compact(told), {"Content-Type": "application/json"})
     return None
 

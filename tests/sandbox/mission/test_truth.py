@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tarfile
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -418,6 +420,25 @@ def test_series_of_scripts_are_there(client, tmp_path, record_set):
     if len(segments):
         files = client.download(rows.iloc[:1], tmp_path, segments=segments[0])
         assert jsoclite.read(files.path.iloc[0])[0].ndim == 2
+
+
+def test_a_segment_that_is_a_directory_comes_by_tar(client, tmp_path):
+    # the gallery of drms asks in these words
+    made = client.drms.export("hmi.rdvflows_fd15_frame[2150][360]{Ux, Uy}", method="url-tar", email="demo@example.com")
+    made.wait(sleep=0)
+    assert len(made.urls) == 1
+    with tarfile.open(made.download(str(tmp_path)).download.iloc[0]) as packed:
+        names = packed.getnames()
+        table = np.loadtxt(packed.extractfile(names[0]))
+    assert len(names) == 2 * 49
+    assert {name.split("/")[0].rpartition(".")[2] for name in names} == {"Ux", "Uy"}
+    assert all(name.count("/") == 1 and name.endswith(("Ux", "Uy")) for name in names)
+    assert len(table) > 30
+    # by itself it is a page that lists what it holds
+    url = client.query("hmi.rdvflows_fd15_frame[2150][360]{Ux}").Ux.iloc[0]
+    with urllib.request.urlopen(url) as page:
+        assert page.headers["Content-Type"].startswith("text/html")
+        assert page.read().count(b"<li>") == 49
 
 
 def test_lorentz_forces(client):

@@ -308,7 +308,9 @@ def test_sampling_reproduces_pixels_and_lines():
     assert np.isnan(sample(image, np.array([0.0, 31.5]), np.array([1.0, 1.0]))).all()
 
 
-def test_positions_there_and_back():
+def test_positions_of_pixels():
     view = View(130.0, 126.5, 3.0, -2.0, SCALE, 33.0, RADIUS, -6.0, 120.0)
-    assert np.allclose(view.sky(*view.pixel(100.0, -300.0)), [100.0, -300.0])
+    turn = np.radians(33.0)
+    assert np.allclose(view.sky(131.0, 126.5), [3 + SCALE * np.cos(turn), -2 + SCALE * np.sin(turn)])
+    assert np.allclose(view.heliographic(0.0, 0.0), [0.0, -6.0])
     assert np.isnan(view.heliographic(RADIUS * 1.01, 0.0)).all()

@@ -264,6 +264,19 @@ def test_a_failed_request_counts_as_pending_for_an_hour():
     assert desk.request(other)["status"] == 2
 
 
+def test_a_set_without_records_is_taken_unless_it_is_answered_at_once():
+    desk, nothing = Desk(), "hmi.M_720s[1999.01.01_TAI]"
+    refused = desk.request(nothing, method="url_quick", protocol="as-is")
+    assert refused["error"] == "There are no files in this RecordSet"
+    taken = desk.request(nothing)
+    assert (taken["status"], taken["rcount"], taken["size"]) == (2, 0, 0)
+    assert desk.request(nothing)["status"] == 7
+    desk.now += 11
+    failed = desk.status(taken["requestid"])
+    assert failed["status"] == 4
+    assert failed["error"].endswith("contains no records.")
+
+
 def test_what_is_done_expired_or_too_large_keeps_nobody_waiting():
     desk = Desk()
     for number, state in enumerate(("DONE", "EXPIRED", "TOO_LARGE")):
