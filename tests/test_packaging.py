@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import jsoclite
+
 ROOT = Path(__file__).parent.parent
 RELATIVE = r"\]\((?!https?://|#)"
 
@@ -42,3 +44,9 @@ def test_the_setup_says_it_once():
     settings.read(ROOT / "setup.cfg", encoding="utf-8")
     assert "long_description" not in settings["metadata"]
     assert settings["metadata"]["long_description_content_type"] == "text/markdown"
+
+
+def test_the_version_is_the_same_everywhere():
+    assert f"\nversion: {jsoclite.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    first = re.search(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert first[1] in (jsoclite.__version__, "Unreleased")
