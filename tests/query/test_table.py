@@ -506,8 +506,10 @@ def test_many_records_agree():
     assert frame.recnum.tolist() == list(range(1, count + 1))
 
 
+@pytest.mark.parametrize("piece", [1, 30, 10**6])
 @pytest.mark.parametrize("names", [0, 1, 2, 3, 4])
-def test_names_are_as_many_as_the_records(names):
+def test_names_are_as_many_as_the_records(names, piece, monkeypatch):
+    monkeypatch.setattr(scan, "_NAMES_AT_A_TIME", piece)  # in one piece or in many
     listed = ",".join(f'{{"name":"a.b[{n}]","online":1}}' for n in range(names))
     body = f'{{"recinfo":[{listed}],"keywords":[{{"name":"K","values":["1","2","3"]}}],"segments":[],"links":[]'
     found = scan.scan(f'{body},"count":3,"runtime":0.1,"status":0}}'.encode())
