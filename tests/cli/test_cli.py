@@ -110,6 +110,10 @@ def test_verify(run, tmp_path):
     code, out, _ = run("verify", str(tmp_path))
     assert code == 3
     assert "gone" in out
+    next(tmp_path.glob("*.fits")).unlink()
+    code, out, err = run("verify", str(tmp_path))
+    assert code == 1
+    assert "0 of 2 files are whole" in err
 
 
 @pytest.mark.parametrize(

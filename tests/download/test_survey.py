@@ -249,6 +249,15 @@ def test_what_is_under_way_is_not_asked_for_again(tmp_path):
         assert plan.seconds > 70
 
 
+def test_requests_that_jsoc_has_yet_to_do_take_their_time(tmp_path):
+    with Sandbox(staging_s=0) as sandbox, sandbox.client() as client:
+        sets = ("hmi.M_720s[2014.01.01_TAI]{magnetogram}", "hmi.Ic_720s[2014.01.01_TAI]{continuum}")
+        export = client.export(pd.concat(client.query(one) for one in sets))  # the second waits for the first
+        assert [len(export), export[1].planned] == [2, True]
+        assert client.plan(export, tmp_path).seconds >= 2 * 75
+        assert client.plan(export.wait(), tmp_path).seconds < 75
+
+
 def test_time_is_measured_where_the_ledger_can(client, tmp_path):
     rows = "hmi.M_720s[2014.01.01_TAI/2h]{magnetogram}"
     plan = client.plan(rows, tmp_path, protocol="fits")

@@ -306,6 +306,30 @@ def test_an_outage_while_polling_is_sat_out(jsoc, hand_clock):
     assert len(jsoc.submitted) == 1
 
 
+@pytest.mark.parametrize("times", [1, 20])
+def test_an_outage_between_two_submissions_is_sat_out(jsoc, times):
+    jsoc.on_submit = [{"status": 2, "requestid": "JSOC_20260101_001", "wait": 10}] + [503] * times
+    assert jsoc.export("s.a[1]", "s.a[2]").wait().status is ExportStatus.DONE
+
+
+def test_an_outage_between_two_submissions_ends_after_half_an_hour(jsoc, hand_clock):
+    jsoc.on_submit = [{"status": 2, "requestid": "JSOC_20260101_001", "wait": 10}] + [503] * 10_000
+    begin = hand_clock.time
+    with pytest.raises(errors.ServerError):
+        jsoc.export("s.a[1]", "s.a[2]").wait()
+    assert 1800 <= hand_clock.time - begin < 3600
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_each_row_of_an_export_in_a_notebook_has_all_its_cells(jsoc, failed):
+    export = jsoc.export(*(f"s.a[{n}]" for n in range(200)))
+    if failed:
+        export[150].fail(errors.ExportError("given up"))
+    rows = re.findall("<tr.*?</tr>", export._repr_html_(), re.DOTALL)
+    assert {len(re.findall("<t[dh]", row)) for row in rows} == {5 + failed}
+    assert len(rows) < 100
+
+
 def test_a_server_that_stays_away_ends_the_wait_with_the_id_kept(jsoc):
     key = "JSOC_20260101_001"
     jsoc.on_poll[key] = [503]

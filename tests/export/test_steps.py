@@ -184,6 +184,7 @@ def test_rebin():
     assert Rebin(0.25).process == "rebin,u=1,scale=0.25,method=boxcar"
     assert Rebin(1 / 3).process == "rebin,u=1,scale=0.333333333,method=boxcar"
     assert Rebin(2, rotate=True, crop=True, all_segments=True).process == "rebin,A=1,c=1,u=0,scale=2,method=boxcar"
+    assert Rebin(0.5, method="gaussian", fwhm=0.5).fwhm == 0.5
     assert Rebin(0.5, method="gaussian", fwhm=3 * u.pix, nvector=6).process == (
         "rebin,u=1,scale=0.5,method=gaussian,FWHM=3,nvector=6"
     )
@@ -202,6 +203,7 @@ def test_rebin():
         (0.5, {"fwhm": 3}, "go with method='gaussian'"),
         (0.5, {"method": "gaussian"}, "needs fwhm="),
         (0.5, {"method": "gaussian", "fwhm": -1}, "fwhm=-1"),
+        (0.5, {"method": "gaussian", "fwhm": 0}, "fwhm=0"),
         (0.5, {"method": "gaussian", "fwhm": 3, "nvector": 2.5}, "whole number"),
     ],
 )

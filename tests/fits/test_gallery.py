@@ -246,6 +246,15 @@ def test_images_of_a_channel_share_their_limits_and_others_do_not():
     assert a.legend == b.legend == "0 to 1,000 DN"
 
 
+def test_faint_loops_of_the_corona_are_lifted_and_other_images_are_straight():
+    pixels = np.full((10, 10), 1000.0)
+    pixels[0] = 100.0
+    for header, low, high in ((AIA, 0.35, 0.45), (AIA | {"WAVELNTH": 1700}, 0.09, 0.11)):
+        (one,) = scaled([one_of(pixels, header)])
+        assert low < one.values.min() < high
+        assert one.values.max() == 1.0
+
+
 def test_exposures_are_divided_out_where_all_are_known():
     short, long = np.full((10, 10), 100.0), np.full((10, 10), 200.0)
     a, b = scaled([one_of(short, AIA, exposure=1.0), one_of(long, AIA, exposure=2.0)])
@@ -365,6 +374,13 @@ def test_synoptic_maps_keep_their_shape_and_tell_their_rotation(client, tmp_path
     box = axes.get_position()
     width, height = figure.get_size_inches()
     assert box.width * width / (box.height * height) == pytest.approx(2.5, rel=0.01)
+
+
+@pytest.mark.parametrize(("limit", "chosen"), [(1, [1]), (2, [1, 5]), (3, [1, 3, 5]), (5, [1, 2, 3, 4, 5])])
+def test_the_first_and_the_last_are_among_those_shown(tmp_path, limit, chosen):
+    paths = [write(tmp_path / f"{n}.fits", np.eye(9), DATE_OBS=f"2014-01-0{n}T00:00:00Z") for n in range(1, 6)]
+    shown = times(jsoclite.quicklook(paths, limit=limit))
+    assert [text.partition(" ")[0] for text in shown] == [f"2014-01-0{n}" for n in chosen]
 
 
 def test_rows_of_panels_are_as_high_as_their_images(tmp_path):

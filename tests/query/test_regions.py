@@ -220,6 +220,8 @@ def test_harps_and_back(client):
     assert df["first"].iloc[0] < pd.Timestamp("2011-02-15", tz="UTC") < df["last"].iloc[0]
     back = client.harps(harpnum=377)
     assert 11158 in back.NOAA_ARS.iloc[0]
+    quiet = client.harps(harpnum=370)  # no spots, so that NOAA has given no number
+    assert (quiet.NOAA_AR.tolist(), quiet.NOAA_ARS.tolist()) == ([0], [()])
     assert client.harps(99999).columns.tolist() == df.columns.tolist()
     assert client.harps(99999).empty
     nrt = client.harps(11158, series=f"{SERIES}_nrt", start="2011-02-14", end="2011-02-15")

@@ -525,8 +525,10 @@ def test_columns_do_not_share_their_values():
     assert frame.DATAMAX.tolist() == [*range(3, 500), 0, 1, 2]
 
 
+@pytest.mark.parametrize("piece", [1, 30, 10**6])
 @pytest.mark.parametrize("names", [0, 1, 2, 3, 4])
-def test_names_are_as_many_as_the_records(names):
+def test_names_are_as_many_as_the_records(names, piece, monkeypatch):
+    monkeypatch.setattr(scan, "_NAMES_AT_A_TIME", piece)  # in one piece or in many
     listed = ",".join(f'{{"name":"a.b[{n}]","online":1}}' for n in range(names))
     body = f'{{"recinfo":[{listed}],"keywords":[{{"name":"K","values":["1","2","3"]}}],"segments":[],"links":[]'
     found = scan.scan(f'{body},"count":3,"runtime":0.1,"status":0}}'.encode())

@@ -135,6 +135,14 @@ def test_a_good_etag_resumes(hostile, tmp_path):
     assert (outcome.error, outcome.received) == ("", len(FILE) - 1000)
 
 
+@pytest.mark.parametrize(("answer", "away"), [([], True), ([_reply("Content-Length: 2880", b"")], False)])
+def test_a_server_that_breaks_off_is_there_and_one_that_says_nothing_is_not(hostile, tmp_path, answer, away):
+    server = hostile(lambda head: answer)
+    task = transfer.Task(server["url"] + "a.fits", str(tmp_path / "a.fits"), retries=0)
+    outcome = transfer.fetch(task, Transport(server["url"], clock=HandClock().clock))
+    assert (bool(outcome.error), outcome.away) == (True, away)
+
+
 @pytest.mark.parametrize("most", [len(FILE), 100])
 def test_parts_of_a_file_are_counted_as_they_arrive(hostile, tmp_path, most):
     """`most` bytes come at a time, and the connection ends: what is here is kept, and nothing is asked for twice."""
