@@ -208,9 +208,10 @@ def apart(text: str) -> str:
     A value that does not begin a filter, behind a blank where it needs one.
 
     The server's outer scanner sees a quoted string only at the beginning of a filter and behind blanks; elsewhere
-    brackets and quotes inside the string would mislead it.
+    brackets and quotes inside the string, and a closing quote behind a blank, would mislead it.
     """
-    return f" {text}" if text[:1] in ("'", '"') and not set(text[1:-1]).isdisjoint("]'\"") else text
+    misread = not set(text[1:-1]).isdisjoint("]'\"") or text[-2:-1] == " "
+    return f" {text}" if text[:1] in ("'", '"') and misread else text
 
 
 def _range(name: str, first: Any, last: Any, step: Any, time: bool) -> str | None:
