@@ -105,7 +105,7 @@ def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int
             raise ValueError
         number = int(value)
     except (TypeError, ValueError, OverflowError):
-        raise ArgumentError(f"{name}={shown(value)} is no whole number, such as 10") from None
+        raise ArgumentError(f"{name}={shown(value)} is no whole number, such as 10; no quotes around it") from None
     if number < least or (most is not None and number > most):
         to = f"{least} or more" if most is None else f"from {least} to {most}"
         raise ArgumentError(f"{name}={number}: it is a whole number, {to}")

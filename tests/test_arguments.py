@@ -348,3 +348,9 @@ def test_rows_outside_of_a_range_are_told_once(sandbox):
     assert (
         len(sandbox.client().search(SERIES, "2014-01-01T00:00:00", "2014-01-01T01:00:00")) == 6
     )  # UTC for TAI is none
+
+
+def test_a_hint_that_the_server_refuses_is_none():
+    with jsoclite.Sandbox(faults=["500@query:2"]) as sandbox, sandbox.client(retries=0) as mine:
+        assert len(mine.query(f"{AIA}[2014.01.01_TAI/12s][172]")) == 0
+        assert list(sandbox.fault_hits().values()) == [1]

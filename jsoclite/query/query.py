@@ -70,6 +70,7 @@ class Queries:
         #: HARPs with a NOAA number, by series in lower case; see `regions`.
         self.harps: dict[str, pd.DataFrame] = {}
         self._rounded: set[str] = set()
+        self._channels: dict[str, list[int]] = {}
 
     # -- series ---------------------------------------------------------------------------------------------------
 
@@ -160,17 +161,21 @@ class Queries:
         """Warn of what may be wrong with a set that selects nothing, or nothing of a wavelength that it names."""
         info = self.info(rs.series)
         waves = set(rs.numbers(info).get("WAVELNTH", ())) if rows is not None and "WAVELNTH" in rows else set()
-        if rows is not None and len(rows) and not (waves and waves.difference(rows["WAVELNTH"].dropna())):
+        if rows is not None and len(rows) and not (waves and waves.difference(rows["WAVELNTH"].dropna().unique())):
             return
         if reason := why_nothing(rs, info, functools.partial(self._waves, str(info.name))):
             warn(reason)
 
-    @functools.lru_cache(maxsize=64)  # noqa: B019 - as long as the client
     def _waves(self, series: str) -> list[int]:
-        """Return the wavelengths of the newest records of a series."""
-        question = self.question(f"{series}[]", ["WAVELNTH"], None, None, None)
-        found = self._fetch(question, question.record_set, limit=-60)["WAVELNTH"].dropna()
-        return sorted({int(value) for value in found})
+        """Return the wavelengths of the newest records of a series, which are asked for once."""
+        if series not in self._channels:
+            question = self.question(f"{series}[]", ["WAVELNTH"], None, None, None)
+            try:
+                found = self._fetch(question, question.record_set, limit=-60)["WAVELNTH"].dropna()
+            except JsocError:  # a hint is not worth an error
+                return []
+            self._channels[series] = sorted({int(value) for value in found})
+        return self._channels[series]
 
     def stream(
         self, question: Question, size: int, *, progress: bool | None = None, most: int | None = None

@@ -11,9 +11,10 @@ take is refused here; the rest is left to the server, or to `RecordSet.problems`
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Final
 
@@ -29,6 +30,9 @@ from .grammar import FatalSetError, FilterKind, KeyFilter, RawFilter
 #: Stand for an end that is left open in a range of times; slots are 64-bit integers, so any year will do.
 OPEN_START: Final = "1600.01.01_00:00:00_TAI"
 OPEN_END: Final = "9999.12.31_00:00:00_TAI"
+
+#: Prime keys that hold a record's time, in the order in which they are looked for.
+TIME_KEYS: Final = ("T_REC", "T_OBS", "DATE__OBS", "DATE_OBS", "T_START", "DATE")
 
 _SERIES = re.compile(r"[A-Za-z][A-Za-z0-9_]*\.[A-Za-z0-9_.]*[A-Za-z0-9_]")
 _SEGMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,30}|\*\*ALL\*\*")
@@ -204,9 +208,10 @@ def apart(text: str) -> str:
     A value that does not begin a filter, behind a blank where it needs one.
 
     The server's outer scanner sees a quoted string only at the beginning of a filter and behind blanks; elsewhere
-    brackets and quotes inside the string would mislead it.
+    brackets and quotes inside the string, and a closing quote behind a blank, would mislead it.
     """
-    return f" {text}" if text[:1] in ("'", '"') and not set(text[1:-1]).isdisjoint("]'\"") else text
+    misread = not set(text[1:-1]).isdisjoint("]'\"") or text[-2:-1] == " "
+    return f" {text}" if text[:1] in ("'", '"') and misread else text
 
 
 def _range(name: str, first: Any, last: Any, step: Any, time: bool) -> str | None:
@@ -359,6 +364,51 @@ def _angstrom(value: Any) -> Any:
         return value.to_value(u.AA, equivalencies=u.spectral())
     except u.UnitConversionError:
         raise RecordSetError(f"wavelength={value!r}: its unit is not one of length") from None
+
+
+def by_name(filters: Mapping[str, str], times: str | None, time_key: str, waves: str | None) -> str:
+    """Filters with their names, in the order given."""
+    named = dict(filters)
+    for key, text in ((time_key, times), ("WAVELNTH", waves)):
+        if text is not None:
+            if key.lower() in {name.lower() for name in named}:
+                raise RecordSetError(f"{key} is given twice: as a prime key and as start, end or wavelength")
+            named[key] = text
+    return "".join(f"[{name}={apart(text)}]" for name, text in named.items())
+
+
+def by_position(
+    order: Sequence[str], filters: Mapping[str, str], times: str | None, time_key: str | None, waves: str | None
+) -> str:
+    """Filters in the order of the prime keys, with ``[]`` for what is left open but for the end."""
+    places = {name.lower().removesuffix("_index"): place for place, name in enumerate(order)}
+    given = dict(filters)
+    if times is not None:
+        candidates = [time_key] if time_key else [key for key in TIME_KEYS if key.lower() in places]
+        if not candidates:
+            raise RecordSetError(f"none of the prime keys {', '.join(order)} is a time: say which with time_key=")
+        if candidates[0].lower() in {name.lower() for name in given}:
+            raise RecordSetError(f"{candidates[0]} is given twice: as a prime key and as start or end")
+        given[candidates[0]] = times
+    if waves is not None:
+        if any(name.lower() == "wavelnth" for name in given):
+            raise RecordSetError("WAVELNTH is given twice: as a prime key and as wavelength")
+        given["WAVELNTH"] = waves
+    texts = [""] * len(order)
+    for name, text in given.items():
+        place = places.get(name.lower())
+        if place is None:
+            raise RecordSetError(_unknown(name, order))
+        texts[place] = text
+    while texts and not texts[-1]:
+        texts.pop()
+    return "".join(f"[{text}]" for text in texts)
+
+
+def _unknown(name: str, order: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name.upper(), [key.upper() for key in order], 1)
+    hint = f"did you mean {near[0]}?" if near else "conditions on other keywords go into where="
+    return f"{name} is no prime key; the series has {', '.join(order) or 'none'}. {hint[0].upper()}{hint[1:]}"
 
 
 _TIME = re.compile(

@@ -9,16 +9,26 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from ..arguments import shown
 from ..errors import RecordSetError, UnknownName
 from ..series import SeriesInfo, check_names, find_prime_key, prime_time_key, without_time
 from ..times import DrmsTime
-from .build import apart, key_filter, read_by_look, segment_names, series_name, time_filter, wavelengths
+from .build import (
+    TIME_KEYS,
+    apart,
+    by_name,
+    by_position,
+    key_filter,
+    read_by_look,
+    segment_names,
+    series_name,
+    time_filter,
+    wavelengths,
+)  # fmt: skip
 from .describe import html
 from .filters import read_recnums, read_sql
 from .grammar import Element, ElementKind, FilterKind, RawFilter
@@ -473,9 +483,6 @@ def _unpickle(text: str, arguments: dict[str, Any] | None) -> RecordSet:
     return self
 
 
-#: Prime keys that hold a record's time, in the order in which they are looked for.
-TIME_KEYS: Final = ("T_REC", "T_OBS", "DATE__OBS", "DATE_OBS", "T_START", "DATE")
-
 _ANGLES = re.compile(r"<\s*([A-Za-z_*][\w*]*(?:\s*,\s*[A-Za-z_*][\w*]*)*)\s*>(?=\s*(?:,|;|#|$))")
 # ours, by the thousand: numbers and ranges with both ends, which nothing is wrong with
 _PLAIN_NUMBERS = re.compile(r":(?:#\d++(?:-#\d++(?:@\d++)?)?(?:,(?=#)|$))+", re.ASCII)
@@ -555,51 +562,6 @@ def print_element(element: Element, *, bare: bool, segments: Any = ...) -> str:
 def closed(text: str) -> str:
     """Text of an element that another can follow: the server drops the last letter of a bare name before a comma."""
     return text if text[-1] in "]}" else f"{text}[]"
-
-
-def by_name(filters: Mapping[str, str], times: str | None, time_key: str, waves: str | None) -> str:
-    """Filters with their names, in the order given."""
-    named = dict(filters)
-    for key, text in ((time_key, times), ("WAVELNTH", waves)):
-        if text is not None:
-            if key.lower() in {name.lower() for name in named}:
-                raise RecordSetError(f"{key} is given twice: as a prime key and as start, end or wavelength")
-            named[key] = text
-    return "".join(f"[{name}={apart(text)}]" for name, text in named.items())
-
-
-def by_position(
-    order: Sequence[str], filters: Mapping[str, str], times: str | None, time_key: str | None, waves: str | None
-) -> str:
-    """Filters in the order of the prime keys, with ``[]`` for what is left open but for the end."""
-    places = {name.lower().removesuffix("_index"): place for place, name in enumerate(order)}
-    given = dict(filters)
-    if times is not None:
-        candidates = [time_key] if time_key else [key for key in TIME_KEYS if key.lower() in places]
-        if not candidates:
-            raise RecordSetError(f"none of the prime keys {', '.join(order)} is a time: say which with time_key=")
-        if candidates[0].lower() in {name.lower() for name in given}:
-            raise RecordSetError(f"{candidates[0]} is given twice: as a prime key and as start or end")
-        given[candidates[0]] = times
-    if waves is not None:
-        if any(name.lower() == "wavelnth" for name in given):
-            raise RecordSetError("WAVELNTH is given twice: as a prime key and as wavelength")
-        given["WAVELNTH"] = waves
-    texts = [""] * len(order)
-    for name, text in given.items():
-        place = places.get(name.lower())
-        if place is None:
-            raise RecordSetError(_unknown(name, order))
-        texts[place] = text
-    while texts and not texts[-1]:
-        texts.pop()
-    return "".join(f"[{text}]" for text in texts)
-
-
-def _unknown(name: str, order: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name.upper(), [key.upper() for key in order], 1)
-    hint = f"did you mean {near[0]}?" if near else "conditions on other keywords go into where="
-    return f"{name} is no prime key; the series has {', '.join(order) or 'none'}. {hint[0].upper()}{hint[1:]}"
 
 
 def changed(element: Element, name: str, value: Any, *, bare: bool) -> str:

@@ -428,6 +428,7 @@ def built_sets(draw):
 
 
 @given(built_sets())
+@example(RecordSet("aa.A0", HARPNUM=" "))  # the closing quote would be taken for an opening one
 @example(RecordSet("aa.A0", HARPNUM=["0000.0", ""]))  # the first looks like a time, but times are never quoted
 def test_what_is_built_is_read_back(built):
     text = str(built)
