@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -277,7 +277,7 @@ class Client:
 
     def search(
         self,
-        series: str,
+        series: str | Sequence[str],
         start: Any = None,
         end: Any = None,
         cadence: Any = None,
@@ -296,11 +296,13 @@ class Client:
 
         Parameters
         ----------
-        series : str
-            Name of the series.
+        series : str or sequence of str
+            Name of the series; of several, the records stand one after the other, each asked for those of the names
+            that it has.
         start, end : time, optional
             Both included, after rounding to the nearest slot of the series. Every form that DRMS reads, ISO strings,
-            `datetime`, `Timestamp`, `datetime64`, astropy `Time`; without a zone they are UTC.
+            `datetime`, `Timestamp`, `datetime64`, astropy `Time`; without a zone they are UTC. Several ranges are a
+            list of (start, end) tuples, or a list of starts with a `duration`.
         cadence : str, number, timedelta or Quantity, optional
             Take every n-th slot: "12m", seconds, `24 * u.min`. DRMS rounds it to whole slots.
         duration : str, number, timedelta or Quantity, optional
@@ -333,19 +335,22 @@ class Client:
         >>> df = client.search("aia.lev1_euv_12s", "2014-01-01T00:00:00", "2014-01-01T00:00:30", wavelength=[304, 171])
         >>> len(df)
         6
+
+        Two series with the rows of a flare table: ``time`` is UTC in nanoseconds, whatever pandas has made of theirs.
+
+        >>> peaks = pd.to_datetime(["2014-01-01T18:52", "2014-01-02T02:33"])
+        >>> flares = pd.DataFrame({"peak": peaks, "class": ["M9.9", "M1.7"]})
+        >>> df = client.search(["hmi.M_720s", "hmi.Ic_720s"], list(flares.peak), duration="1h")
+        >>> flares["time"] = pd.to_datetime(flares.peak, utc=True).astype(df.time.dtype)
+        >>> near = pd.merge_asof(df.sort_values("time"), flares.sort_values("time"), on="time", direction="nearest")
+        >>> near["class"].value_counts().to_dict()
+        {'M9.9': 10, 'M1.7': 10}
         """
-        record_set = RecordSet(
-            series,
-            start,
-            end,
-            cadence,
-            duration=duration,
-            wavelength=wavelength,
-            segments=segments,
-            where=where,
-            **prime_keys,
-        )
-        return self.query(self._queries.fitted(record_set), keywords=keywords, limit=limit, times=times)
+        sets = {"start": start, "end": end, "cadence": cadence, "duration": duration, "wavelength": wavelength}
+        sets = {key: value for key, value in {**sets, "where": where, **prime_keys}.items() if value is not None}
+        several = list(series) if isinstance(series, Iterable) and not isinstance(series, str) else [series]
+        options: dict[str, Any] = {"limit": limit, "times": times, "most": Queries.MANY, "by_user": True}
+        return self._queries.search(several, sets, (as_list(keywords), as_list(segments)), options)
 
     def query(
         self,
@@ -562,11 +567,25 @@ class Client:
             prime_keys=prime_keys,
         )
 
-    def latest(self, series: str, n: int = 1, *, good: bool | str | int = False, **options: Any) -> pd.DataFrame:
+    def latest(
+        self,
+        series: str,
+        n: int = 1,
+        *,
+        good: bool | str | int = False,
+        wavelength: Any = None,
+        where: Any = None,
+        keywords: str | Sequence[str] | None = None,
+        segments: str | Sequence[str] | None = None,
+        links: str | Sequence[str] | None = None,
+        times: Literal["utc", "tai"] | None = None,
+        **prime_keys: Any,
+    ) -> pd.DataFrame:
         """
-        Return the `n` newest records of a series; `options` as for `query`.
+        Return the `n` newest records of a series, or of a channel, a HARP or a condition.
 
-        Of a series that is sorted by another key before the time (HARPNUM), the last `n` records of the newest time.
+        Where the newest times hold too few, it looks back in windows that grow, to the beginning of the series. What a
+        series of near-real-time data (``_nrt``) does not hold any more comes from the definitive one, and is told.
 
         Parameters
         ----------
@@ -575,30 +594,35 @@ class Client:
         n : int
             How many.
         good : bool, {"image", "usable", "clean"} or int
-            Go back to records that are so good, see `nearest`; by default all are taken. Of a series that is sorted by
-            another key, those of the newest time only.
-        **options
-            `keywords`, `segments`, `links` and `times`, as for `query`.
+            Go back to records that are so good, see `nearest`; by default all are taken.
+        wavelength, where, **prime_keys
+            As for `search`.
+        keywords, segments, links, times
+            As for `query`.
 
         Returns
         -------
         pandas.DataFrame
-            See `query`.
+            See `query`; the newest is the last.
 
         Raises
         ------
         UnknownSeries, UnknownName
-            For a series, keyword or segment that does not exist.
+            For a series, prime key, keyword or segment that does not exist.
         ValueError
-            If `n` is below 1.
+            If `n` is no number above 0.
 
         Examples
         --------
         >>> newest = client.latest("hmi.M_720s_nrt", 3)
         >>> len(newest), newest.time.is_monotonic_increasing
         (3, True)
+        >>> client.latest("aia.lev1_euv_12s", 2, wavelength=171).WAVELNTH.tolist()
+        [171, 171]
         """
-        return latest(self._queries, series, n, good, **options)
+        sets = {"wavelength": wavelength, "where": where, **prime_keys}
+        options: dict[str, Any] = {"keywords": as_list(keywords), "segments": segments, "links": links, "times": times}
+        return latest(self._queries, series, n, good, sets, options)
 
     def coverage(
         self,
@@ -923,7 +947,7 @@ class Client:
         directory : path
             Where they go; it is created. Its ledger ``.jsoclite.sqlite`` remembers files and requests.
         segments : str or sequence of str, optional
-            Default: those named by `rows`, else all of the series.
+            Default: those named by `rows`, else all of the series but AIA's ``spikes``, which is told once.
         protocol : {"auto", "fits", "as-is"}
             "auto" takes files that are online straight from SUMS and writes their headers here, and lets JSOC stage the
             rest; "fits" lets JSOC stage all; "as-is" takes stored files unchanged.

@@ -7,6 +7,7 @@ into the fewest record sets.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import re
@@ -505,7 +506,8 @@ def targets(
 
 def _looked_at(info: SeriesInfo, segments: Sequence[str] | None, steps: Any) -> tuple[list[str], list[str]]:
     """Return the keywords and segments that tell whether there is an image, how large it is, what scale, and where."""
-    stored = [name for name in info.segments.index if not segments or name in segments or "**ALL**" in segments]
+    usual = segments or usual_segments(info)
+    stored = [name for name in info.segments.index if name in usual or "**ALL**" in usual]
     keywords = [name for name in ("QUALITY", "CDELT1")[: 1 if steps is None else 2] if name in info.keywords.index]
     return [*keywords, "*size*"], stored or list(info.segments.index[:1])
 
@@ -533,6 +535,21 @@ def list_records(
     return listed[listed["recnum"].isin(wanted)]
 
 
+def usual_segments(info: SeriesInfo, *, tell: bool = False) -> list[str]:
+    """Return the segments of a series that people mean who name none: of AIA without the list of cosmic rays."""
+    known = list(info.segments.index)
+    usual = [name for name in known if name != "spikes" or known == ["spikes"]]
+    if tell and usual != known:
+        _tell_of_spikes(info.name)
+    return usual
+
+
+@functools.cache
+def _tell_of_spikes(series: str) -> None:
+    """Say it once in a process."""
+    warn(f"{series} without its spikes (cosmic rays, half of all files): name segments=['image', 'spikes'] for both")
+
+
 def chosen_segments(asked: list[str] | None, info: SeriesInfo, made: Sequence[str] = ()) -> list[str]:
     """
     Return the segments that are wanted.
@@ -541,7 +558,9 @@ def chosen_segments(asked: list[str] | None, info: SeriesInfo, made: Sequence[st
     is made of them.
     """
     known = list(info.segments.index)
-    if not asked or "**ALL**" in asked:
+    if not asked:
+        return list(made) or usual_segments(info, tell=True)
+    if "**ALL**" in asked:
         return list(made) or known
     names = check_names(asked, [*made, *known], "segment", info.name)
     return [name for name in names if name in made] or list(made) or names

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..arguments import whole
-from ..errors import ArgumentError, RecordSetError, UnknownName, warn
+from ..errors import RecordSetError, UnknownName, warn
 from ..recordset import RecordSet
-from ..series import Kind, SeriesInfo, Slots, as_list, find_name, keyword_type, prime_time_key, without_time
+from ..series import Kind, SeriesInfo, Slots, find_name, keyword_type, prime_time_key, without_time
 from ..times import DrmsTime, parse_duration, utc
+from .question import RANGES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from .query import Queries
 
 
-# windows asked for in one query: 60 time ranges of 50 characters stay below 4,000 characters
-WINDOWS = 60
 # stands for them until they are known; nothing was recorded then
 HOLE = DrmsTime(0.0)
 
@@ -155,8 +154,8 @@ def around(
     texts = [f"{DrmsTime(low)}-{DrmsTime(high)}" for low, high in windows] or [str(HOLE)]
     frames = []
     whole = str(queries.fitted(where))
-    for start in range(0, len(texts), WINDOWS):
-        record_set = RecordSet.parse(whole.replace(f"[{HOLE}]", f"[{','.join(texts[start : start + WINDOWS])}]"))
+    for start in range(0, len(texts), RANGES):
+        record_set = RecordSet.parse(whole.replace(f"[{HOLE}]", f"[{','.join(texts[start : start + RANGES])}]"))
         if start:
             queries.jsoc.pace()
         frames.append(queries.query(record_set, keywords=keywords, segments=segments))
@@ -164,24 +163,63 @@ def around(
     return frame[~frame["recnum"].duplicated()]
 
 
-def latest(queries: Queries, series: str, n: int, good: bool | str | int, **options: Any) -> pd.DataFrame:
-    """See `Client.latest`."""
+def latest(
+    queries: Queries, series: str, n: int, good: bool | str | int, sets: dict[str, Any], options: dict[str, Any]
+) -> pd.DataFrame:
+    """See `Client.latest`; `sets` are arguments of a `RecordSet`, `options` those of `Queries.query`."""
+    import pandas as pd
+
     n = whole("n", n)
-    if unknown := sorted(options.keys() - {"keywords", "segments", "links", "times"}):
-        raise ArgumentError(f"latest takes no {unknown[0]}=: it takes n, good, keywords, segments, links and times")
-    info = queries.info(series)
+    info, sets = queries.info(series), {name: value for name, value in sets.items() if value is not None}
     known = queries.prime_keys(series)
-    time_key = prime_time_key(info)
-    if good is not False and "QUALITY" in info.keywords.index and options.get("keywords") is not None:
-        options["keywords"] = [*(as_list(options["keywords"]) or ()), "QUALITY"]
-    if time_key is None or not known or known[0] == time_key:
-        count = n
-        while True:
-            frame = queries.query(f"{info.name}[]" if known else info.name, limit=-count, **options)
-            found = _passing(frame, good).iloc[-n:]
-            if len(found) == n or len(frame) < count:
-                return found
+    if good is not False and "QUALITY" in info.keywords.index and options["keywords"] is not None:
+        options = {**options, "keywords": [*options["keywords"], "QUALITY"]}
+    if prime_time_key(info) is None or (not sets and known[0] == prime_time_key(info)):
+        found, count = None, n
+        chosen = queries.fitted(RecordSet(info.name, **sets)) if sets else f"{info.name}[]" if known else info.name
+        while found is None:
+            frame = queries.query(chosen, limit=-count, **options)
+            passed = _passing(frame, good)
+            found = passed.iloc[-n:] if len(passed) >= n or len(frame) < count else None
             count *= 4
-    # sorted by another key first (HARPNUM): all records of the last time, the last n of them
-    frame = queries.query(f"{info.name}[{time_key}=$]", **options)
-    return _passing(frame, good).iloc[-n:]
+    else:
+        found = _back(queries, info, n, good, sets, options, None)
+    older = info.name.removesuffix("_nrt")
+    # they number their HARPs apart
+    if len(found) == n or older == info.name or "HARPNUM" in known or not len(queries.series(f"^{older}$")):
+        return found
+    earliest = found["time"].min() if len(found) else None
+    more = _back(queries, queries.info(older), n - len(found), good, sets, options, earliest)
+    if len(more):
+        warn(f"{info.name} has {len(found)} of the {n} records: the {len(more)} before them are of {older}")
+    return pd.concat([more, found]) if len(found) else more
+
+
+def _back(
+    queries: Queries,
+    info: SeriesInfo,
+    n: int,
+    good: bool | str | int,
+    sets: dict[str, Any],
+    options: dict[str, Any],
+    before: pd.Timestamp | None,
+) -> pd.DataFrame:
+    """Return the last `n` records of a set, of those before a time, looking back in windows that grow."""
+    import pandas as pd
+
+    time_key, slots = prime_time_key(info), Slots.of(info, prime_time_key(info) or "")
+    end = before
+    if end is None:
+        end = queries.query(f"{info.name}[{time_key}=$]", keywords=[time_key or ""])["time"].max()
+    first, found = pd.Timestamp("1977-01-01", tz="UTC"), pd.DataFrame()
+    end, span = first if pd.isna(end) else end, pd.Timedelta(max(600.0, 4.0 * n * ((slots and slots.step) or 1.0)), "s")
+    while len(found) < n:
+        start = max(end - span, first)
+        frame = queries.query(queries.fitted(RecordSet(info.name, start, end, **sets)), **options)
+        frame = _passing(frame if before is None else frame[frame["time"] < before], good)
+        found = pd.concat([frame, found]) if len(found) else frame
+        found = found[~found["recnum"].duplicated()]
+        if start == first:
+            break
+        end, span = start, 8 * span
+    return found.sort_values("time", kind="stable").iloc[-n:]

@@ -33,7 +33,7 @@ from ..series import (
     series_of,
 )
 from .parts import SMALLEST, Pieces, column_numbers, in_order, tai_seconds
-from .question import DEFAULT_KEYWORDS, Question, expand_sets, one_series, warn_of_problems, why_nothing
+from .question import DEFAULT_KEYWORDS, RANGES, Question, expand_sets, one_series, warn_of_problems, why_nothing
 from .table import from_reply
 
 if TYPE_CHECKING:
@@ -176,6 +176,45 @@ class Queries:
                 return []
             self._channels[series] = sorted({int(value) for value in found})
         return self._channels[series]
+
+    def search(
+        self,
+        series: Sequence[str],
+        sets: dict[str, Any],
+        names: tuple[Sequence[str] | None, Sequence[str] | None],
+        options: dict[str, Any],
+    ) -> pd.DataFrame:
+        """
+        See `Client.search`: the records of several series, one after the other, in one DataFrame.
+
+        Keywords and segments (`names`) and prime keys that one of the series has are asked of those that have them.
+        """
+        import pandas as pd
+
+        if not series:
+            raise ArgumentError("search: no series is named")
+        primes: dict[str, set[str]] = {}
+        words: dict[str, set[str]] = {}
+        for info in map(self.info, series):
+            primes[info.name] = {str(key).lower() for key in info.primekeys or ()}
+            words[info.name] = {str(one).lower() for one in (*info.keywords.index, *info.segments.index)}
+        frames = []
+        for name in words:
+            own = {key: {"wavelength": "wavelnth"}.get(key, key) for key in sets}
+            mine = {key: value for key, value in sets.items() if _is_of(own[key], name, primes)}
+            keywords, segments = ([one for one in asked or () if _is_of(one, name, words)] or None for asked in names)
+            start = mine.get("start")
+            several = start if isinstance(start, list) and mine.get("end") is None else [None]
+            for first in range(0, len(several) or 1, RANGES):
+                if first:
+                    self.jsoc.pace()
+                part = {**mine, "start": several[first : first + RANGES]} if several is start else mine
+                record_set = self.fitted(RecordSet(name, segments=segments, **part))
+                frames.append(self.query(record_set, keywords=keywords, **options))
+        if len(frames) == 1:
+            return frames[0]
+        joined = pd.concat([one for one in frames if len(one)] or frames[:1])
+        return joined[~joined.index.duplicated()]
 
     def stream(
         self, question: Question, size: int, *, progress: bool | None = None, most: int | None = None
@@ -546,3 +585,8 @@ def _raise(reply: Mapping[str, Any], rs: RecordSet) -> None:
         hint = " The series exists, so it is a filter that the server cannot read, or it gives no answer of this size."
     text = f"the server refused {rs}: {clean(said.splitlines()[0]).rstrip('.')}.{hint}"
     raise QueryError(text, record_set=str(rs), status=reply.get("status"))
+
+
+def _is_of(word: str, name: str, known: dict[str, set[str]]) -> bool:
+    """Whether a series is to be asked for a word: it knows it, or none does, which is an error to be told."""
+    return word.lower() in known[name] or not any(word.lower() in words for words in known.values())

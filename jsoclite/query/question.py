@@ -16,6 +16,8 @@ from ..series import SeriesInfo, keywords_of
 
 # what a question about too many records would come to; JSOC gives some 5,000 a second
 RECORDS_A_SECOND, BYTES_A_VALUE = 5000, 20
+# time ranges asked for in one query: of 50 characters each, so many stay below 4,000
+RANGES = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,8 @@ def time_filter(start: Any, end: Any, cadence: Any, duration: Any) -> str | None
     Parameters
     ----------
     start, end : time, sequence of times or None
-        One time, several single times, or a range; an end that is None is open where the other is not.
+        One time, several single times, or a range; an end that is None is open where the other is not. A list of
+        tuples is several ranges; so is a list with a duration.
     cadence, duration : duration or None
 
     Returns
@@ -116,6 +117,11 @@ def time_filter(start: Any, end: Any, cadence: Any, duration: Any) -> str | None
     """
     if end is None and hasattr(start, "start") and hasattr(start, "end"):  # such as sunpy's TimeRange
         start = (start.start, start.end)
+    if end is None and isinstance(start, list | np.ndarray) and len(start):  # several ranges
+        if all(isinstance(one, tuple) or (hasattr(one, "start") and hasattr(one, "end")) for one in start):
+            return ",".join(time_filter(one, None, cadence, None) or "" for one in start)
+        if duration is not None:
+            return ",".join(time_filter(one, None, cadence, duration) or "" for one in utc(start))
     if end is not None and duration is not None:
         raise RecordSetError("a range has an end or a duration, not both: leave one out")
     step = ""

@@ -1,11 +1,14 @@
 """A row says one thing: where its record number and its record's name disagree, nothing is sent."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import jsoclite
-from jsoclite.errors import RecordSetError, SelectionError
+from jsoclite.download import plan as plans
+from jsoclite.errors import JsocWarning, RecordSetError, SelectionError
 from jsoclite.sandbox import Sandbox
 
 DAY = "hmi.M_720s[2014.01.01_TAI/4h]{magnetogram}"
@@ -140,3 +143,22 @@ def test_rows_asked_twice_have_two_rows_in_the_manifest(client, sandbox, df, tmp
     assert files.path.iloc[0] == files.path.iloc[3]
     assert counts(sandbox)[1] - before[1] == 3
     assert np.array_equal(files.index.to_numpy(), rows.index.to_numpy())
+
+
+def test_spikes_of_aia_come_only_where_they_are_named(tmp_path):
+    plans._tell_of_spikes.cache_clear()
+    one = "aia.lev1_euv_12s[2014-01-01T00:00:00Z/12s][171]"
+    with Sandbox(staging_s=0) as sandbox, sandbox.client() as client:
+        with pytest.warns(JsocWarning, match="without its spikes"):
+            files = client.download(one, tmp_path)
+        rows = client.query(one)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # told once
+            assert client.plan(rows).files.segment.tolist() == ["image"]
+            assert client.export(rows)[0].record_set.endswith("{image}")
+            assert client.read(rows.iloc[0])[0].ndim == 2
+        assert files.segment.tolist() == ["image"]
+        assert client.plan(one, tmp_path).files.route.tolist() == ["here"]
+        for segments in ("**ALL**", ["image", "spikes"]):
+            assert client.plan(one, segments=segments).files.segment.tolist() == ["image", "spikes"]
+        assert client.plan(f"{one}{{spikes}}").files.segment.tolist() == ["spikes"]

@@ -1,6 +1,7 @@
 """The nearest good record, the newest data, the HARPs of an active region, sets of keywords."""
 
 import datetime as dt
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,14 @@ from jsoclite.sandbox import Sandbox
 
 
 @pytest.fixture(scope="module")
-def client():
-    with Sandbox(staging_s=0) as sandbox, sandbox.client() as made:
+def sandbox():
+    with Sandbox(staging_s=0) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def client(sandbox):
+    with sandbox.client() as made:
         yield made
 
 
@@ -172,6 +179,84 @@ def test_latest(client, gappy):
     assert newest.time.iloc[0] == everything.time.max()
     with pytest.raises(ValueError, match="n=0: it is a whole number, 1 or more"):
         client.latest("hmi.M_720s", 0)
+
+
+def test_latest_of_a_channel_a_harp_or_a_condition(client, sandbox):
+    before = len(sandbox.requests)
+    newest = client.latest("aia.lev1_euv_12s", 3, wavelength=[171, 304])
+    assert len(sandbox.requests) - before <= 3
+    assert set(newest.WAVELNTH) <= {171, 304}
+    last = client.query("aia.lev1_euv_12s[$]").time.iloc[0]
+    every = client.search("aia.lev1_euv_12s", last - pd.Timedelta("10m"), last, wavelength=[171, 304])
+    assert newest.index.tolist() == every.index[-3:].tolist()
+    # a HARP of long ago: many windows are empty
+    harp = client.query("hmi.sharp_cea_720s[377]", keywords="T_REC")
+    assert client.latest("hmi.sharp_cea_720s", 4, HARPNUM=377).index.tolist() == harp.index[-4:].tolist()
+    assert client.latest("hmi.sharp_cea_720s", 10**4, harpnum=377).index.tolist() == harp.index.tolist()
+    few = client.latest("hmi.M_720s", 2, where="DATAMEAN > 0", keywords="DATAMEAN")
+    assert len(few) == 2
+    assert (few.DATAMEAN > 0).all()
+    assert client.latest("hmi.sharp_cea_720s", 2, HARPNUM=376).empty == client.query("hmi.sharp_cea_720s[376]").empty
+    for number in ("3", 0, 1.5):
+        with pytest.raises(ValueError, match="at least one"):
+            client.latest("hmi.M_720s", number)
+    with pytest.raises(UnknownName, match="HARPNUM"):
+        client.latest("hmi.M_720s", HARPNUM=377)
+
+
+def test_latest_goes_on_from_near_real_time_to_definitive(client):
+    definitive = "hmi.Mrdailysynframe_720s"
+    nrt = client.query(f"{definitive}_nrt", keywords="T_REC")
+    with pytest.warns(JsocWarning, match=f"the 5 before them are of {definitive}"):
+        found = client.latest(f"{definitive}_nrt", len(nrt) + 5, keywords="T_REC")
+    assert found.time.is_monotonic_increasing
+    assert found.index[5:].tolist() == nrt.index.tolist()
+    older = client.query(definitive, keywords="T_REC")
+    assert found.index[:5].tolist() == older[older.time < nrt.time.iloc[0]].index[-5:].tolist()
+
+
+def test_several_series_in_one_search(client, tmp_path):
+    names = ["hmi.M_720s", "hmi.Ic_720s", "aia.lev1_euv_12s"]
+    options = {"keywords": "T_REC,DATAMEAN,EXPTIME", "wavelength": 171, "segments": ["magnetogram", "image"]}
+    df = client.search(names, "2014-01-01", "2014-01-01T00:24", **options)
+    first = client.search(names[0], "2014-01-01", "2014-01-01T00:24", keywords="T_REC,DATAMEAN", segments="magnetogram")
+    pd.testing.assert_frame_equal(df.iloc[: len(first)][first.columns], first, check_dtype=False)
+    assert [sum(record.startswith(f"{name}[") for record in df.index) for name in names] == [3, 3, 121]
+    assert df.EXPTIME.notna().sum() == df.image.notna().sum() == 121
+    assert df.DATAMEAN.dtype == df.EXPTIME.dtype == "float64"
+    assert df.recnum.dtype == "int64"
+    rows = pd.concat([df.iloc[:2], df.iloc[[-1]]])
+    files = client.download(rows, tmp_path, on_error="ignore")
+    assert set(files.segment) == {"magnetogram", "image"}
+    assert len(client.search(["hmi.M_720s", "hmi.M_720s"], "2014.01.01_TAI")) == 1
+    with pytest.raises(UnknownName, match="DATAMEEN"):
+        client.search(names, "2014-01-01", "2014-01-01T00:24", keywords="DATAMEEN")
+    with pytest.raises(UnknownName, match="HARPNUM"):
+        client.search(names, "2014-01-01", HARPNUM=3)
+    with pytest.raises(ValueError, match="no series"):
+        client.search([])
+
+
+def test_several_time_ranges_in_one_search(client, sandbox):
+    ranges = [
+        ("2014-01-01", "2014-01-01T01:00"),
+        ("2014-02-01", "2014-02-01T02:00"),
+        ("2014-01-01T00:30", "2014-01-01T01:12"),
+    ]
+    parts = pd.concat([client.search("hmi.M_720s", *one) for one in ranges])
+    client.info("hmi.M_720s")
+    before = len(sandbox.requests)
+    df = client.search("hmi.M_720s", ranges)
+    assert len(sandbox.requests) - before == 1
+    assert sorted(df.index) == sorted(set(parts.index))
+    starts = list(pd.date_range("2014-01-01", periods=150, freq="7h", tz="UTC"))
+    many = client.search("hmi.M_720s", starts, duration="30m", cadence="12m")
+    expected = [client.search("hmi.M_720s", one, duration="30m").index.tolist() for one in starts[:3]]
+    assert many.index[: sum(map(len, expected))].tolist() == [*itertools.chain(*expected)]
+    assert len(many) >= 250
+    assert not many.index.duplicated().any()
+    with pytest.raises(RecordSetError, match="reversed"):
+        client.search("hmi.M_720s", [ranges[0], ranges[1][::-1]])
 
 
 def test_keyword_sets(client):
