@@ -51,7 +51,7 @@ def query(on: Engine, line: dict) -> tuple[object, object]:
     if line.get("n"):
         params["n"] = line["n"]
     status, body = ask(on, params)
-    if status == 500:
+    if status == 500 and not body:  # behind an ERROR before the header there is an answer all the same
         got: object = "crash"
     else:
         reply = json.loads(body)

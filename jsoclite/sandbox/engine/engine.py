@@ -149,9 +149,9 @@ class Engine:
         except language.FatalSetError as error:
             raise EngineCrash(str(error)) from None
         except RecordSetError as error:
-            if getattr(error, "headless", False):  # it prints ERROR in front of its header, which no web server takes
-                raise EngineCrash(str(error)) from None
-            raise EngineError(NOT_FOUND) from None
+            refusal = EngineError(NOT_FOUND)
+            refusal.headless = getattr(error, "headless", False)
+            raise refusal from None
 
     def _open(self, element: language.Element, n: int | None, budget: Budget) -> Opened:
         series, condition = self._condition(element)

@@ -12,7 +12,9 @@ from ..catalog import Recnums, Series
 
 
 class EngineError(JsocError):
-    """A query that the server refuses; the text is the server's."""
+    """A query that the server refuses; the text is the server's. `headless`: behind an ``ERROR`` before the header."""
+
+    headless = False
 
 
 class EngineCrash(JsocError):

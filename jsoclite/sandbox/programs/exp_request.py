@@ -170,7 +170,9 @@ class Submission:
     def _open(self, ds: str, limit: int) -> RecordTable:
         try:
             return RecordTable(self.engine.reader, self.engine.open(ds, limit or None))
-        except EngineError:
+        except EngineError as error:
+            if error.headless:
+                raise EngineCrash("an error in front of the header") from None
             raise FetchError(f"Can not open RecordSet, bad query or too many records: {ds}") from None
 
     def _find(self, ds: str) -> RecordTable | None:

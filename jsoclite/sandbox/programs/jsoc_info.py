@@ -45,7 +45,8 @@ def jsoc_info(engine: Engine, params: Mapping[str, str]) -> Reply:
         if operation == "rs_list":
             return _rs_list(engine, params, ds, len(elements), start)
     except EngineError as error:
-        return 200, iter([printer.compact({"status": 1, "error": str(error)})])
+        # what stands in front of a header makes a web server answer 500
+        return 500 if error.headless else 200, iter([printer.compact({"status": 1, "error": str(error)})])
     except EngineCrash:
         pass
     return 500, iter(())
@@ -85,7 +86,7 @@ def _rs_summary(engine: Engine, params: Mapping[str, str], ds: str, start: float
     try:
         count = engine.count(ds, to_int(params["n"]) if "n" in params else None)
     except EngineError as error:
-        if str(error) != NOT_FOUND:
+        if str(error) != NOT_FOUND or error.headless:
             raise
         # the program's words depend on whether there is a filter to be parsed
         raise EngineError("series not found" if "[" in ds else "problem with database query") from None

@@ -43,7 +43,7 @@ class Desk:
         given = {"op": "exp_request", "ds": ds, "notify": "demo@example.com", "method": "url", "protocol": "fits"}
         answer = json.loads(self.get(f"cgi-bin/ajax/jsoc_fetch?{urlencode(given | params)}").content())
         assert answer["status"] == 2, answer
-        self.now += 3
+        self.now += 61
         query = urlencode({"op": "exp_status", "requestid": answer["requestid"]})
         return json.loads(self.get(f"cgi-bin/ajax/jsoc_fetch?{query}").content())
 
