@@ -506,3 +506,17 @@ def test_times_of_any_age_have_a_fraction_only_where_there_is_one(year, second):
     text = f"{year}.01.01_00:00:{second}_TAI"
     found = DrmsTime.parse(text).tai
     assert found == text or ("." in second and re.fullmatch(re.escape(text[:-4]) + "0*_TAI", found))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [list, np.array, lambda texts: np.array(texts, "S"), lambda texts: np.array(texts, object), pd.Series]
+    + [lambda texts: pd.Series(texts, dtype="string[pyarrow]"), lambda texts: pd.Series(["x", *texts])[1:]],
+    ids=["list", "numpy", "bytes", "objects", "pandas", "arrow", "a part"],
+)
+def test_columns_longer_than_a_block_are_read_whole(form):
+    moments = np.datetime64("2014-01-01T00:00:00", "ms") + 45_000 * np.arange(30_001)
+    moments[::7] += 500
+    texts = [f"{text}Z" for text in np.datetime_as_string(moments, "ms")]
+    texts[3] = texts[3].replace(".000", "")
+    assert (times.to_datetime(form(texts), "utc") == moments).all()
