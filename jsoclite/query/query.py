@@ -11,6 +11,7 @@ import dataclasses
 import datetime as dt
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..display import clean
@@ -129,6 +130,23 @@ class Queries:
         options: dict[str, Any] = {"pace": self.jsoc.pace, "progress": progress, "most": most}
         for df in in_order(self.fetch_all, self.size, question, size, **options):
             yield self._signed(df, question)
+
+    def pieces(self, question: Question, size: int) -> Iterator[pd.DataFrame]:
+        """
+        Yield all records, about `size` at a time, with no list of all of them: for sets of any length.
+
+        Raises
+        ------
+        QueryError
+            In the end, if these are not as many as were counted in the beginning.
+        """
+        for element in question.record_set.with_segments(None):
+            total, got = self.size(element), 0
+            for frame in self._pieces(question, partial(self._fetch, question), most=size)(element, total):
+                got += len(frame)
+                yield self._signed(frame, question)
+            if got != total:
+                raise _changed(element, total, got)
 
     def question(
         self,
@@ -270,11 +288,7 @@ class Queries:
         if limit:
             df = df.iloc[-wanted:] if limit < 0 else df.iloc[:wanted]
         if len(df) != wanted or df["recnum"].duplicated().any():
-            raise QueryError(
-                f"{element} had {size} records when it was counted and {got} in the pieces; "
-                "records were added or replaced meanwhile. Ask again.",
-                record_set=str(element),
-            )
+            raise _changed(element, size, got)
         return df.drop(columns=extra)
 
     def _pieces(self, question: Question, ask: Callable[[RecordSet], T], **options: Any) -> Pieces[T]:
@@ -435,6 +449,14 @@ class Queries:
         if len(reply.content) < 4000:
             _raise(reply.data, rs)
         return reply.content
+
+
+def _changed(element: RecordSet, counted: int, got: int) -> QueryError:
+    return QueryError(
+        f"{element} had {counted} records when it was counted and {got} in the pieces; records were added or replaced "
+        "meanwhile. Ask again.",
+        record_set=str(element),
+    )
 
 
 def _raise(reply: Mapping[str, Any], rs: RecordSet) -> None:
