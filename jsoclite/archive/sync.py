@@ -128,7 +128,7 @@ class _Run:
         manifests.append(self._gone(key, delete))
         if delete:
             self._remove(self.syncs.superseded(key))
-        manifest = Manifest(pd.concat([one for one in manifests if len(one)] or manifests[-1:]))
+        manifest = Manifest(_filled(pd.concat([one for one in manifests if len(one)] or manifests[-1:])))
         counts = Counter({"new": 0, "replaced": 0, "gone": 0, "present": 0} | Counter(manifest["status"]))
         if not counts["failed"]:
             row.newest = newest if isinstance(newest, int) else None
@@ -156,7 +156,7 @@ class _Run:
         first = not complete or self.row.runs == 1
         names = self.keywords if first and self.keywords else self.queries.prime_keys(self.info.name)
         question = self.queries.question(self.row.record_set, names, None, None, None)
-        for frame in self.queries.stream(question, SIZE, progress=False):
+        for frame in self.queries.pieces(question, SIZE):
             numbers = dict(zip(frame.index, frame["recnum"].tolist(), strict=True))
             known = self.syncs.known(key, list(numbers))
             changes = {
@@ -181,9 +181,9 @@ class _Run:
 
     def _piece(self, key: int, frame: pd.DataFrame, changes: dict[str, str]) -> pd.DataFrame:
         """Fetch the files of a piece, then note its records."""
-        if not self.with_files:
-            rows: list[tuple[Any, ...]] = [(name, None, None, one, None, None) for name, one in changes.items()]
-            manifest = _manifest(rows)
+        if not self.with_files:  # millions of them, maybe: what all lack is filled in at the end, once
+            status = pd.Series(list(changes.values()), dtype="str")
+            manifest = pd.DataFrame({"status": status}).set_axis(pd.Index(list(changes), name="record", dtype="str"))
         elif len(frame):
             manifest = self._files(frame, changes)
         else:
@@ -260,9 +260,20 @@ class _Run:
 
 def _manifest(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     """Make the manifest of (record, segment, path, status, bytes, error)."""
-    record, segment, path, status, size, error = zip(*rows, strict=True) if rows else ((),) * 6
-    cells = {"segment": segment, "path": path, "status": status, "bytes": size, "url": [None] * len(rows)}
-    cells |= {"request_id": [None] * len(rows), "error": error}
-    types = {name: "Int64" if name == "bytes" else "str" for name in COLUMNS}
-    columns = {name: pd.Series(list(values), dtype=types[name]) for name, values in cells.items()}
-    return pd.DataFrame(columns).set_axis(pd.Index(list(record), name="record", dtype="str"))
+    record, *columns = zip(*rows, strict=True) if rows else ((),) * 6
+    cells = dict(zip(("segment", "path", "status", "bytes", "error"), columns, strict=True))
+    found = {name: pd.Series(list(values), dtype=_type(name)) for name, values in cells.items()}
+    return _filled(pd.DataFrame(found).set_axis(pd.Index(list(record), name="record", dtype="str")))
+
+
+def _filled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add the columns that are not there, all of them the same nothing, and give each its type."""
+    nothing = pd.Series(None, index=frame.index, dtype="str")
+    for name in COLUMNS:
+        if name not in frame:
+            frame[name] = nothing.astype("Int64") if name == "bytes" else nothing
+    return frame[COLUMNS].astype({name: _type(name) for name in COLUMNS})
+
+
+def _type(name: str) -> str:
+    return "Int64" if name == "bytes" else "str"

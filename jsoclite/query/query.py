@@ -228,6 +228,23 @@ class Queries:
         if not found:
             self.tell_lack(question.record_set)
 
+    def pieces(self, question: Question, size: int) -> Iterator[pd.DataFrame]:
+        """
+        Yield all records, about `size` at a time, with no list of all of them: for sets of any length.
+
+        Raises
+        ------
+        QueryError
+            In the end, if these are not as many as were counted in the beginning.
+        """
+        for element in question.record_set.with_segments(None):
+            total, got = self.size(element), 0
+            for frame in self._pieces(question, functools.partial(self._fetch, question), most=size)(element, total):
+                got += len(frame)
+                yield self._signed(frame, question)
+            if got != total:
+                raise _changed(element, total, got)
+
     def question(
         self,
         record_set: str | RecordSet,
@@ -397,11 +414,7 @@ class Queries:
         if limit:
             df = df.iloc[-wanted:] if limit < 0 else df.iloc[:wanted]
         if (size is not None and len(df) != wanted) or df["recnum"].duplicated().any():
-            raise QueryError(
-                f"{element} had {size or 'fewer'} records when it was counted and {got} in the pieces; "
-                "records were added or replaced meanwhile. Ask again.",
-                record_set=str(element),
-            )
+            raise _changed(element, size, got)
         return df.drop(columns=extra)
 
     def _pieces(self, question: Question, ask: Callable[[RecordSet], T], **options: Any) -> Pieces[T]:
@@ -573,6 +586,14 @@ class Queries:
         if len(reply.content) < 4000:
             _raise(reply.data, rs)
         return reply.content
+
+
+def _changed(element: RecordSet, counted: int | None, got: int) -> QueryError:
+    return QueryError(
+        f"{element} had {counted or 'fewer'} records when it was counted and {got} in the pieces; records were added or replaced "
+        "meanwhile. Ask again.",
+        record_set=str(element),
+    )
 
 
 def _raise(reply: Mapping[str, Any], rs: RecordSet) -> None:

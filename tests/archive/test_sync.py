@@ -1,6 +1,7 @@
 """A set kept in step with a sandbox that ages: new, replaced, gone, present; and one question where nothing is new."""
 
 import logging
+import weakref
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 import jsoclite
 from jsoclite.errors import ServerError
 from jsoclite.fits import looks_like_fits
+from jsoclite.query.table import from_reply
 
 # eight records; those from 11:27 on are made anew in March
 DAY = "hmi.M_720s[2014.02.06_10:48_TAI-2014.02.06_12:12_TAI]{magnetogram}"
@@ -361,3 +363,25 @@ def test_keywords_are_not_written_through_a_link(tmp_path):
         assert tables
         assert outside.read_text() == "mine"
         assert not any((tmp_path / "second" / table).is_symlink() for table in tables)
+
+
+def test_a_long_set_is_never_held_whole(sandbox, tmp_path, monkeypatch):
+    alive, most = [], 0
+
+    def counted(*arguments, **options):
+        nonlocal most
+        frame = from_reply(*arguments, **options)
+        alive.append(weakref.ref(frame))
+        most = max(most, sum(len(one()) for one in alive if one() is not None))
+        return frame
+
+    monkeypatch.setattr("jsoclite.archive.sync.SIZE", 1000)
+    monkeypatch.setattr("jsoclite.query.query.from_reply", counted)
+    month = "hmi.M_720s[2013.12.20_TAI/33d]"
+    manifest = sandbox.client().sync(month, tmp_path, segments=[], keywords="T_REC,DATAMEAN")
+    monkeypatch.undo()
+    listed = sandbox.client().query(month, keywords="T_REC,DATAMEAN")
+    assert len(listed) > 3000
+    assert most <= 2200
+    assert manifest.index.tolist() == listed.index.tolist()
+    pd.testing.assert_frame_equal(jsoclite.Archive(tmp_path).keywords("hmi.M_720s"), listed, check_frame_type=False)
