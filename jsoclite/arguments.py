@@ -79,7 +79,8 @@ def _explained(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 def _misfit(name: str, signature: inspect.Signature, options: Mapping[str, Any], error: TypeError) -> str:
     known = list(signature.parameters)[1:]
     keyword = [one for one, about in signature.parameters.items() if about.kind is about.KEYWORD_ONLY]
-    for word in options:
+    takes_more = any(about.kind is about.VAR_KEYWORD for about in signature.parameters.values())
+    for word in () if takes_more else options:
         if word not in known:
             near = difflib.get_close_matches(word.lower(), known, 1)
             hint = other_word(word, known) or (f" Did you mean {near[0]}=?" if near else "")
@@ -117,7 +118,7 @@ def choice(name: str, value: Any, allowed: Iterable[Any], more: str = "") -> Any
     allowed = list(allowed)
     plain = value.lower().replace("_", "-") if isinstance(value, str) else value
     for one in allowed:
-        if plain == (one.lower().replace("_", "-") if isinstance(one, str) else one):
+        if type(plain) is type(one) and plain == (one.lower().replace("_", "-") if isinstance(one, str) else one):
             return one
     *first, last = map(repr, allowed)
     raise ArgumentError(f"{name}={shown(value)}: write {', '.join(first)} or {last}{more}")

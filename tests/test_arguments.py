@@ -101,7 +101,7 @@ def test_words_of_a_choice_in_any_case(client, tmp_path):
     assert str(client.query(ONE, times="UTC").T_REC.dtype).startswith("datetime64[ns, UTC")
     assert client.plan(ONE, protocol="FITS").targets[0].product.protocol == "fits"
     assert client.export(ONE, protocol="as_is", method="URL_quick")[0].protocol == "as-is"
-    for wrong in ("jpeg", None, 5, ("fits",), ["fits"]):
+    for wrong in ("jpeg", None, 5, ("fits",), ["fits"], pd.DataFrame({"a": [1]})):
         with pytest.raises(ArgumentError, match="protocol=.*: write 'fits'"):
             client.export(ONE, protocol=wrong)
 
@@ -138,6 +138,8 @@ def test_what_other_clients_call_an_argument(client, tmp_path):
         jsoclite.Cutout(bottom_left=1, top_right=2)
     with pytest.raises(ArgumentError, match="download: missing a required argument: 'directory'"):
         client.download(ONE)
+    with pytest.raises(ArgumentError, match="search takes its options by name, such as duration=…"):
+        client.search(SHARP, "2011.02.14_TAI", "2011.02.15_TAI", "1h", "1d", HARPNUM=377)
     with pytest.raises(UnknownName, match="notify.*Client"):
         client.search(SERIES, "2014.01.01_TAI", notify="me@example.org")
     with pytest.raises(ArgumentError, match="latest .*where="):

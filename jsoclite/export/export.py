@@ -180,7 +180,21 @@ class Export(Sequence[ExportRequest]):
         return table.assign(bytes=pd.array([self._bytes.get(file.url or "") for file in found], dtype="Int64"))
 
     def note(self, manifest: pd.DataFrame) -> None:
-        """Remember how large the files are that a download has brought; `Client.download` calls it."""
+        """
+        Remember how large the files are that a download has brought; `Client.download` does so.
+
+        Parameters
+        ----------
+        manifest : pandas.DataFrame
+            Of the download.
+
+        Examples
+        --------
+        >>> export = client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")
+        >>> export.note(export.download("measured"))
+        >>> export.files.bytes.tolist()
+        [120960]
+        """
         there = manifest[manifest["bytes"].notna() & manifest["url"].notna()]
         self._bytes |= dict(zip(there["url"], map(int, there["bytes"]), strict=True))
 

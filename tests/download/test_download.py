@@ -690,7 +690,7 @@ def test_steps_of_an_iterator_are_not_lost(sun, tmp_path):
     assert jsoclite.read(files.iloc[0])[0].shape == (128, 128)
     with pytest.raises(jsoclite.ProcessingError, match="'rebin,scale=0.5' is no processing step"):
         sun.download(one, tmp_path, process="rebin,scale=0.5")
-    with pytest.raises(jsoclite.ProcessingError, match="{'rebin': {}} is no processing step"):
+    with pytest.raises(jsoclite.ProcessingError, match="rebin: .*missing a required argument: 'scale'"):
         sun.export(one, process={"rebin": {}})
 
 
