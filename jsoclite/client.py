@@ -781,7 +781,7 @@ class Client:
         rows : DataFrame, Series, RecordSet, str or list of record names
             What to export: exactly these records.
         segments : str or sequence of str, optional
-            Default: those named by `rows`, else all.
+            Default: those named by `rows`, else all; of rows of AIA without ``spikes``, as for `download`.
         method : {"url", "url_quick", "url-tar", "ftp", "ftp-tar"}
             "url_quick" answers at once, for as-is files that are online.
         protocol : str or tuple

@@ -329,7 +329,8 @@ def test_colour_bars_say_what_the_limits_were():
 
 
 def test_manifest_of_three_channels(client, tmp_path):
-    rows = client.search("aia.lev1_euv_12s", "2014-01-01", "2014-01-01", wavelength=[171, 193, 304])
+    channels, both = [171, 193, 304], ["image", "spikes"]
+    rows = client.search("aia.lev1_euv_12s", "2014-01-01", "2014-01-01", wavelength=channels, segments=both)
     figure = jsoclite.quicklook(client.download(rows, tmp_path))  # with its spikes
     assert titles(figure) == ["AIA 171 Å", "AIA 193 Å", "AIA 304 Å"]
     assert times(figure)[0] == "2014-01-01 00:00:01 UTC"
