@@ -327,6 +327,7 @@ def test_each_row_of_an_export_in_a_notebook_has_all_its_cells(jsoc, failed):
         export[150].fail(errors.ExportError("given up"))
     rows = re.findall("<tr.*?</tr>", export._repr_html_(), re.DOTALL)
     assert {len(re.findall("<t[dh]", row)) for row in rows} == {5 + failed}
+    assert any("…" in row for row in rows)  # what is left out shows
     assert len(rows) < 100
 
 

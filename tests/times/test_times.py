@@ -510,8 +510,15 @@ def test_times_of_any_age_have_a_fraction_only_where_there_is_one(year, second):
 
 @pytest.mark.parametrize(
     "form",
-    [list, np.array, lambda texts: np.array(texts, "S"), lambda texts: np.array(texts, object), pd.Series]
-    + [lambda texts: pd.Series(texts, dtype="string[pyarrow]"), lambda texts: pd.Series(["x", *texts])[1:]],
+    [
+        list,
+        np.array,
+        lambda texts: np.array(texts, "S"),
+        lambda texts: np.array(texts, object),
+        pd.Series,
+        lambda texts: pd.Series(texts, dtype="string[pyarrow]"),
+        lambda texts: pd.Series(["x", *texts])[1:],
+    ],
     ids=["list", "numpy", "bytes", "objects", "pandas", "arrow", "a part"],
 )
 def test_columns_longer_than_a_block_are_read_whole(form):
