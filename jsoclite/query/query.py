@@ -590,8 +590,8 @@ class Queries:
 
 def _changed(element: RecordSet, counted: int | None, got: int) -> QueryError:
     return QueryError(
-        f"{element} had {counted or 'fewer'} records when it was counted and {got} in the pieces; records were added or replaced "
-        "meanwhile. Ask again.",
+        f"{element} had {counted or 'fewer'} records when it was counted and {got} in the pieces; records were added "
+        "or replaced meanwhile. Ask again.",
         record_set=str(element),
     )
 
