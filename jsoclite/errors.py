@@ -361,12 +361,12 @@ class ExportTooLarge(ExportError):
 
     Examples
     --------
-    >>> with jsoclite.Sandbox(size_limit_mb=5) as sandbox:
+    >>> with jsoclite.Sandbox(size_limit_mb=0) as sandbox:
     ...     try:
-    ...         sandbox.client().export("hmi.M_720s[2014.01.01_TAI/2d]").wait()
+    ...         sandbox.client().export("hmi.M_720s[2014.01.01_TAI]").wait()
     ...     except jsoclite.ExportTooLarge as error:
     ...         print(error)
-    export hmi.M_720s[2014.01.01_TAI/2d] failed with status 3: ... Export fewer records at once, or let a cutout or
+    export hmi.M_720s[2014.01.01_TAI] failed with status 3: ... Export fewer records at once, or let a cutout or
     rebin step make them smaller.
     """
 

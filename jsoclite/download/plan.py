@@ -468,7 +468,7 @@ def targets(
     if isinstance(rows, RecordSet):
         segments = segments or list(rows.segments or ()) or None
         record_set, keys = rows, queries.prime_keys(rows.series)
-        more = _looked_at(queries.info(rows.series, anew=not segments), segments, steps) if look else ([], None)
+        more = _looked_at(queries.info(rows.series, anew=not segments), segments) if look else ([], None)
         rows = queries.query(rows, keywords=[*keys, *more[0]], segments=more[1], most=most)
         if not len(rows):
             warn(f"no record matches {record_set}")
@@ -499,16 +499,16 @@ def targets(
             records = tuple(zip(chosen.names, (int(number) for number in chosen.recnums), strict=True))
         looked = None
         if look:
-            looked = rows if fresh else list_records(queries, info, dict(records), *_looked_at(info, named, steps))
+            looked = rows if fresh else list_records(queries, info, dict(records), *_looked_at(info, named))
         found.append(Target(info, records, tuple(wanted), product, looked))
     return found
 
 
-def _looked_at(info: SeriesInfo, segments: Sequence[str] | None, steps: Any) -> tuple[list[str], list[str]]:
-    """Return the keywords and segments that tell whether there is an image, how large it is, what scale, and where."""
+def _looked_at(info: SeriesInfo, segments: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Return the keywords and segments that tell whether there is an image, how large it is, and where."""
     usual = segments or usual_segments(info)
     stored = [name for name in info.segments.index if name in usual or "**ALL**" in usual]
-    keywords = [name for name in ("QUALITY", "CDELT1")[: 1 if steps is None else 2] if name in info.keywords.index]
+    keywords = ["QUALITY"] if "QUALITY" in info.keywords.index else []
     return [*keywords, "*size*"], stored or list(info.segments.index[:1])
 
 

@@ -196,7 +196,7 @@ class _Look:
         product = target.product
         as_is = product.protocol == "as-is"
         # a cutout is no larger than its image, whatever box was asked for
-        size_ratio = product.size_ratio * (rescaled(product.process, listing.scale) if listing.scale else 1.0)
+        size_ratio = product.size_ratio * rescaled(product.process)
         ratio = min(size_ratio, 1.0) if "im_patch" in product.process else size_ratio
         headers = {name: 0.0 if as_is else header_bytes(target.info, name) for name in target.segments}
         for file in files:
@@ -276,10 +276,7 @@ class _Listing:
         }
         there = [frame[name].notna().to_numpy() for name in self._urls]
         count = np.sum(there, axis=0) if there else nothing.astype(int)
-        scales = frame["CDELT1"].to_numpy(dtype=np.float64) if "CDELT1" in frame.columns else np.array([])
-        scales = np.abs(scales[np.isfinite(scales) & (scales != 0)])
         #: Of the stored images, arcsec a pixel, where it was asked for.
-        self.scale = float(np.median(scales)) if len(scales) else None
         # the server's sum is of all files that were asked for, and begins at -1 (jsoc_info.c)
         total = pd.to_numeric(frame["size"], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan) + 1.0
         self._share = np.where(count > 0, total / np.maximum(count, 1), np.nan)

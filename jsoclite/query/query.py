@@ -15,8 +15,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import numpy as np
-
 from ..arguments import choice, shown, whole
 from ..display import clean
 from ..errors import UNFIT, ArgumentError, JsocError, QueryError, SelectionError, ServerError, UnknownName, warn
@@ -33,7 +31,17 @@ from ..series import (
     series_of,
 )
 from .parts import SMALLEST, Pieces, column_numbers, in_order, tai_seconds
-from .question import DEFAULT_KEYWORDS, RANGES, Question, expand_sets, one_series, warn_of_problems, why_nothing
+from .question import (
+    DEFAULT_KEYWORDS,
+    RANGES,
+    Question,
+    changed,
+    expand_sets,
+    one_series,
+    outside,
+    warn_of_problems,
+    why_nothing,
+)  # fmt: skip
 from .table import from_reply
 
 if TYPE_CHECKING:
@@ -47,8 +55,6 @@ T = TypeVar("T")
 SUSPICIOUS = 20_000
 # a filter for the first or the last value of a key
 _ENDS = re.compile(r"[\[=,]\s*#?[$^](?!\()")
-# UTC for TAI is less than this; a row further outside of its range is one that nobody has asked for
-AWAY = np.timedelta64(40, "s")
 
 
 class Queries:
@@ -139,23 +145,13 @@ class Queries:
         bare = question.record_set.with_segments(None)
         df = self.fetch_all(question, bare, limit, most)
         self.tell_lack(question.record_set, df)
-        if by_user:
-            self._tell_rounding(question, df)
-        return self._signed(df, question)
-
-    def _tell_rounding(self, question: Question, rows: pd.DataFrame) -> None:
-        """Say once for a series that rows lie outside of the range, which the server rounds to the nearest slots."""
-        span = question.record_set.span(question.info) if len(rows) and "time" in rows else None
-        if span is None or question.info.name in self._rounded:
-            return
-        before, after = span[0].datetime64 - AWAY, span[1].datetime64 + AWAY
-        times = rows["time"].to_numpy(dtype="datetime64[ns]")
-        if outside := int(((times < before) | (times > after)).sum()):
+        if by_user and question.info.name not in self._rounded and (away := outside(question, df)):
             self._rounded.add(str(question.info.name))
             warn(
-                f"{outside} of the rows of {question.record_set} are outside of its range: the server rounds to "
-                "the nearest slots; said once"
+                f"{away} of the rows of {question.record_set} are outside of its range: the server rounds to the "
+                "nearest slots; said once"
             )
+        return self._signed(df, question)
 
     def tell_lack(self, rs: RecordSet, rows: pd.DataFrame | None = None) -> None:
         """Warn of what may be wrong with a set that selects nothing, or nothing of a wavelength that it names."""
@@ -243,7 +239,7 @@ class Queries:
                 got += len(frame)
                 yield self._signed(frame, question)
             if got != total:
-                raise _changed(element, total, got)
+                raise changed(element, total, got)
 
     def question(
         self,
@@ -414,7 +410,7 @@ class Queries:
         if limit:
             df = df.iloc[-wanted:] if limit < 0 else df.iloc[:wanted]
         if (size is not None and len(df) != wanted) or df["recnum"].duplicated().any():
-            raise _changed(element, size, got)
+            raise changed(element, size, got)
         return df.drop(columns=extra)
 
     def _pieces(self, question: Question, ask: Callable[[RecordSet], T], **options: Any) -> Pieces[T]:
@@ -582,18 +578,9 @@ class Queries:
         names = ["*recnum*", *(key for key in keys if key != "*recnum*")]
         listed = str(rs.with_segments(None))
         reply = self.jsoc.rs_list(listed, names, segs, links, names=True, limit=limit, retries=retries, again=again)
-        # errors are short; a big answer is not decoded here
-        if len(reply.content) < 4000:
+        if len(reply.content) < 4000:  # errors are short; a big answer is not decoded here
             _raise(reply.data, rs)
         return reply.content
-
-
-def _changed(element: RecordSet, counted: int | None, got: int) -> QueryError:
-    return QueryError(
-        f"{element} had {counted or 'fewer'} records when it was counted and {got} in the pieces; records were added "
-        "or replaced meanwhile. Ask again.",
-        record_set=str(element),
-    )
 
 
 def _raise(reply: Mapping[str, Any], rs: RecordSet) -> None:

@@ -8,11 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from ..errors import QueryError, TooMany, UnknownName, warn
 from ..recordset import RecordSet
 from ..series import SeriesInfo, keywords_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # what a question about too many records would come to; JSOC gives some 5,000 a second
 RECORDS_A_SECOND, BYTES_A_VALUE = 5000, 20
@@ -117,6 +122,9 @@ def warn_of_problems(rs: RecordSet, info: SeriesInfo) -> None:
         warn(f"{problem} (and {len(more)} more like this)" if more else problem)
 
 
+# UTC for TAI is less than this; a row further outside of its range is one that nobody has asked for
+AWAY = np.timedelta64(40, "s")
+
 # the keywords that most people look at first, where a series has them
 DEFAULT_KEYWORDS = ("T_OBS", "TELESCOP", "INSTRUME", "WAVELNTH", "CAR_ROT", "QUALITY")
 
@@ -162,6 +170,24 @@ KEYWORD_SETS: dict[str, tuple[str, ...]] = {
     ),
     "statistics": ("DATAMIN", "DATAMAX", "DATAMEDN", "DATAMEAN", "DATARMS", "DATASKEW", "DATAKURT", "MISSVALS"),
 }
+
+
+def outside(question: Question, rows: pd.DataFrame) -> int:
+    """Count rows outside of the range that was asked for, which the server rounds to the nearest slots."""
+    span = question.record_set.span(question.info) if len(rows) and "time" in rows else None
+    if span is None:
+        return 0
+    times = rows["time"].to_numpy(dtype="datetime64[ns]")
+    return int(((times < span[0].datetime64 - AWAY) | (times > span[1].datetime64 + AWAY)).sum())
+
+
+def changed(element: RecordSet, counted: int | None, got: int) -> QueryError:
+    """Return the error for records that came or went while they were fetched."""
+    return QueryError(
+        f"{element} had {counted or 'fewer'} records when it was counted and {got} in the pieces; records were added "
+        "or replaced meanwhile. Ask again.",
+        record_set=str(element),
+    )
 
 
 def expand_sets(names: Sequence[str], known: Sequence[str], series: str) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..arguments import shown
 from ..errors import RecordSetError, UnknownName
-from ..series import SeriesInfo, check_names, find_prime_key, prime_time_key, without_time
+from ..series import SeriesInfo, as_list, check_names, find_prime_key, prime_time_key, without_time
 from ..times import DrmsTime
 from .build import (
     TIME_KEYS,
@@ -66,7 +66,7 @@ class RecordSet:
         record.
     all_versions : bool
         Take superseded versions of records too.
-    order : sequence of str, optional
+    order : str or sequence of str, optional
         The series' prime keys in order. Filters are then written by position, with ``[]`` for keys that are left open,
         and unknown keys are errors; `wavelength` is a condition where WAVELNTH is none of them. Without it all filters
         are named once a prime key is.
@@ -107,11 +107,11 @@ class RecordSet:
         segments: str | Iterable[str] | None = None,
         where: Any = None,
         all_versions: bool = False,
-        order: Sequence[str] | None = None,
+        order: str | Sequence[str] | None = None,
         time_key: str | None = None,
         **prime_keys: Any,
     ) -> None:
-        names = segment_names(segments)
+        names, order = segment_names(segments), as_list(order)
         arguments = {
             "series": series,
             "start": start,

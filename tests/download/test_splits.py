@@ -3,7 +3,7 @@
 import pytest
 
 from jsoclite.download import plan as plans
-from jsoclite.errors import DownloadError, ExportError
+from jsoclite.errors import DownloadError, ExportError, JsocWarning
 from jsoclite.sandbox import Sandbox
 
 ROWS = "hmi.M_720s[2014.01.01_TAI/4h]{magnetogram}"  # 20 files of 0.12 MB
@@ -95,7 +95,8 @@ def test_exports_that_are_too_large_are_split_as_downloads_are(tmp_path, monkeyp
         assert len(export) == len(export.ids) == len(taken(sandbox)) > 1
         assert export.done
         assert {one.filename for one in export} == {"{seriesname}.{recnum:%d}.{segment}"}
-        assert set(export.download(tmp_path).status) == {"downloaded"}
+        with pytest.warns(JsocWarning, match="those of filename= are JSOC's"):
+            assert set(export.download(tmp_path).status) == {"downloaded"}
         assert set(client.attach(*export.ids).download(tmp_path).status) == {"present"}
 
 

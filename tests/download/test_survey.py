@@ -175,7 +175,7 @@ def test_bytes_of_a_first_step_are_a_guess_that_is_told_and_not_far_off(client, 
     plan = client.plan(rows, tmp_path, process=step, protocol="fits")
     assert plan.sources["bytes"].startswith("a guess from")
     done = client.download(plan, tmp_path)
-    assert 0.5 < plan.bytes / done.bytes.sum() < 2
+    assert 0.4 < plan.bytes / done.bytes.sum() < 2.5
 
 
 def test_scattered_rows_need_the_same_requests_as_their_export(client):

@@ -198,7 +198,7 @@ def test_latest_of_a_channel_a_harp_or_a_condition(client, sandbox):
     assert (few.DATAMEAN > 0).all()
     assert client.latest("hmi.sharp_cea_720s", 2, HARPNUM=376).empty == client.query("hmi.sharp_cea_720s[376]").empty
     for number in ("3", 0, 1.5):
-        with pytest.raises(ValueError, match="at least one"):
+        with pytest.raises(ValueError, match="whole number"):
             client.latest("hmi.M_720s", number)
     with pytest.raises(UnknownName, match="HARPNUM"):
         client.latest("hmi.M_720s", HARPNUM=377)

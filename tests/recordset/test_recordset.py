@@ -686,3 +686,8 @@ def test_lists_of_numbers_that_pass_unread_can_be_read(items):
     if items.isascii():
         with pytest.raises(RecordSetError):
             read_recnums(raw)
+
+
+def test_the_order_of_prime_keys_may_be_a_text():
+    day = RecordSet("hmi.sharp_cea_720s", "2014.01.01_TAI", order="HARPNUM, T_REC", HARPNUM=377)
+    assert str(day) == "hmi.sharp_cea_720s[377][2014.01.01_00:00:00_TAI]"

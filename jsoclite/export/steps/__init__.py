@@ -169,19 +169,19 @@ def segments_made(process: str) -> tuple[str, ...]:
     return ()
 
 
-def rescaled(process: str, scale: float) -> float:
+def rescaled(process: str) -> float:
     """
     Return by how much a `Resize` among steps gives more bytes than JSOC's own count, in which `chain` follows it.
 
-    Pixels go with the square of the scale, and the old one is that of the images (arcsec a pixel).
+    The count goes with the scale; the program keeps the number of pixels (``jsoc_resize.c``).
 
     Examples
     --------
-    >>> round(rescaled("n=0|resize,regrid=1,do_stretchmarks=0,center_to=0,rescale=1,scale_to=1", 0.5), 3)
-    0.5
+    >>> rescaled("n=0|resize,regrid=1,do_stretchmarks=0,center_to=0,rescale=1,scale_to=1")
+    2.0
     """
     new = re.search(r"\|resize,[^|]*scale_to=([^,|]+)", process)
-    return scale**2 / float(new[1]) / PIXEL if new else 1.0
+    return float(new[1]) / PIXEL if new else 1.0
 
 
 def _box(step: Cutout, dims: tuple[int, int]) -> tuple[int, int]:
