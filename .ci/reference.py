@@ -8,6 +8,7 @@ Then open reference/index.html. What stands there are the docstrings of all publ
 
 import importlib
 import inspect
+import os
 import sys
 from pathlib import Path
 
@@ -80,7 +81,10 @@ def main(directory):
     jsoclite.__doc__ = overview(names)
     jsoclite.__all__ = [room for room in names if "." not in room]
     pdoc.render.configure(docformat="numpy", show_source=False, footer_text=f"jsoclite {jsoclite.__version__}")
-    pdoc.pdoc("jsoclite", output_directory=Path(directory))
+    output = Path(directory).resolve()
+    output.mkdir(parents=True, exist_ok=True)
+    os.chdir(output)  # in a checkout pdoc would wonder which jsoclite is meant: what is installed, or the folder
+    pdoc.pdoc("jsoclite", output_directory=output)
 
 
 if __name__ == "__main__":
