@@ -18,6 +18,7 @@ from ..arguments import whole
 from ..errors import ArgumentError
 from ..recordset import RecordSet
 from ..times import to_datetime, utc
+from .columns import STRING
 from .find import HOLE, around
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class _Events:
         self._by_overlap(found)
         names = ["noaa", *COLUMNS, "how", "sure", "reason"]
         made = pd.DataFrame([[row.get(name) for name in names] for row in found], columns=names)
-        kinds = dict.fromkeys(names[:3], "Int64") | dict.fromkeys(names[-3:], "str")
+        kinds = dict.fromkeys(names[:3], "Int64") | dict.fromkeys(names[-3:], STRING)
         made = made.astype(kinds)
         ends = {name: pd.to_datetime(made[name], utc=True).astype("datetime64[ns, UTC]") for name in ("first", "last")}
         made = made.assign(**ends)
