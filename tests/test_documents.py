@@ -92,10 +92,9 @@ def test_python_of_the_readme_prints_what_stands_below_it(tmp_path, monkeypatch)
     namespace["client"].close()
 
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_scripts_of_other_clients_run_with_the_sandbox_as_their_proxy(tmp_path, place):
-    _, script = blocks("py")[place]
-    pytest.importorskip(re.search(r"(?:import|from) (\w+)", script)[1])
+def test_a_script_of_drms_runs_with_the_sandbox_as_its_proxy(tmp_path):
+    _, script = blocks("py")[0]
+    assert "import drms" in script
     with Sandbox(staging_s=0) as made:
         without = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
         done = subprocess.run(
