@@ -522,8 +522,8 @@ def test_times_of_any_age_have_a_fraction_only_where_there_is_one(year, second):
     ids=["list", "numpy", "bytes", "objects", "pandas", "arrow", "a part"],
 )
 def test_columns_longer_than_a_block_are_read_whole(form):
-    moments = np.datetime64("2014-01-01T00:00:00", "ms") + 45_000 * np.arange(30_001)
-    moments[::7] += 500
+    moments = np.datetime64("2014-01-01T00:00:00", "ms") + np.arange(30_001) * np.timedelta64(45_000, "ms")
+    moments[::7] += np.timedelta64(500, "ms")
     texts = [f"{text}Z" for text in np.datetime_as_string(moments, "ms")]
     texts[3] = texts[3].replace(".000", "")
     assert (times.to_datetime(form(texts), "utc") == moments).all()
