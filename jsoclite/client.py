@@ -9,10 +9,9 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, Literal
 
 from .archive import Lock, as_lock, bring, diff, synchronize
-from .arguments import choice, explained, folder, shown, whole
 from .display import clean
 from .download import Manifest, Plan, carry_out, make_cube, make_export, make_plan, make_survey, read_one
-from .errors import ArgumentError, JsocError
+from .errors import ArgumentError, JsocError, choice, explained, folder, shown, whole
 from .export import Account, Export, ExportRequest
 from .progress import Progress, choose
 from .query import SIZE, Coverage, Queries, harps, latest, make_coverage, nearest

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from . import display
-from .arguments import other_word, shown
-from .errors import ArgumentError, QueryError, UnknownName
+from .errors import ArgumentError, QueryError, UnknownName, other_word, shown
 
 if TYPE_CHECKING:
     import pandas as pd

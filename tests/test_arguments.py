@@ -9,9 +9,19 @@ import pandas as pd
 import pytest
 
 import jsoclite
-from jsoclite.arguments import choice, folder, shown, whole
 from jsoclite.cli import main
-from jsoclite.errors import ArgumentError, JsocError, RecordSetError, SelectionError, UnknownName, UnknownSeries
+from jsoclite.errors import (
+    ArgumentError,
+    JsocError,
+    RecordSetError,
+    SelectionError,
+    UnknownName,
+    UnknownSeries,
+    choice,
+    folder,
+    shown,
+    whole,
+)
 
 ONE = "hmi.M_720s[2014.01.01_TAI]{magnetogram}"
 SERIES = "hmi.M_720s"

@@ -12,7 +12,7 @@ import jsoclite
 
 # lowest floor first: a room may use the rooms of the floors below
 FLOORS = (
-    "errors", "arguments display", "times", "series quality", "recordset", "server", "fits selection", "progress",
+    "errors", "display", "times", "series quality", "recordset", "server", "fits selection", "progress",
     "query", "export", "download", "archive", "sandbox", "client", "check", "cli", "__init__ __main__",
 )  # fmt: skip
 # the sandbox plays the server: of the client's rooms it may use these only, and its own by the same rule; what stands
@@ -20,7 +20,7 @@ FLOORS = (
 SANDBOX_FLOORS = (
     "messages", "catalog", "postgres", "engine", "mission", "sun", "processing", "exports", "programs", "web",
 )  # fmt: skip
-SANDBOX_USES = ("errors", "arguments", "times", "recordset", "fits")
+SANDBOX_USES = ("errors", "times", "recordset", "fits")
 
 # what may be imported in some modules or rooms only
 ONLY = {
@@ -36,7 +36,7 @@ ONLY = {
     "sunpy": (),
 }
 
-LONGEST_MODULE, LONGEST_FUNCTION, MOST_NAMES = 600, 60, 10
+LONGEST_MODULE, LONGEST_FUNCTION, MOST_NAMES = 660, 60, 10
 
 
 # -- what is read from a tree -----------------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ RULES = (climbs, passed_faces, touched, circles, too_long, broad_faces, stranger
          "    from .scale import x"}, "times.parse and times.scale"),
         (circles, {"times__in__scale": "from . import parse", "times__in__parse": "if TYPE_CHECKING:\n"
          "    from .scale import x"}, "times.parse and times.scale"),
-        (too_long, {"series": "#\n" * 601}, "series: 602 lines"),
+        (too_long, {"series": "#\n" * 700}, "series: 701 lines"),
         (too_long, {"series": "def f():\n    '''Text.'''\n" + "    0\n" * 61}, "series.f: 61 lines"),
         (broad_faces, {"query__in____init__": "from .ask import ask\n__all__ = ['ask', 'b']"}, "nobody uses b"),
         (broad_faces, {"query__in____init__": f"__all__ = {list('abcdefghijk')}"}, "query: 11 names"),

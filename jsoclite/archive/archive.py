@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from ..arguments import explained, folder
 from ..download import ledgers, verify
-from ..errors import SelectionError, warn
+from ..errors import SelectionError, explained, folder, warn
 from ..selection import JsocAccessor
 from ..series import as_list, series_of
 from .adopt import adopt

@@ -29,8 +29,7 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..arguments import folder
-from ..errors import JsocError
+from ..errors import JsocError, folder
 from ..export import ExportRequest
 from ..progress import Progress
 from ..server import Clock

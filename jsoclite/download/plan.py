@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import display
-from ..arguments import choice
-from ..errors import ArgumentError, JsocError, QueryError, TooMany, warn
+from ..errors import ArgumentError, JsocError, QueryError, TooMany, choice, warn
 from ..export import Account, Export, ExportRequest
 from ..export.steps import Cutout, Patch, as_steps, chain, segments_made
 from ..query import Queries, segment_columns

@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import shown, whole
-from ..errors import ArgumentError, JsocError, UnknownName, warn
+from ..errors import ArgumentError, JsocError, UnknownName, shown, warn, whole
 from ..series import as_list, series_of
 from .image import URL
 from .thumbnails import NoImage, Source, Thumbnail, thumbnail

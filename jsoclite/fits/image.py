@@ -15,9 +15,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from ..arguments import shown
 from ..display import clean
-from ..errors import ArgumentError, JsocError
+from ..errors import ArgumentError, JsocError, shown
 from . import cards as fitscard
 from .files import BITPIX, PACKINGS, BrokenFits, Unit, fault, units
 from .header import standardise

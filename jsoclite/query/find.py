@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import whole
-from ..errors import RecordSetError, UnknownName, warn
+from ..errors import RecordSetError, UnknownName, warn, whole
 from ..recordset import RecordSet
 from ..series import Kind, SeriesInfo, Slots, find_name, keyword_type, prime_time_key, without_time
 from ..times import DrmsTime, parse_duration, utc

@@ -15,9 +15,20 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from ..arguments import choice, shown, whole
 from ..display import clean
-from ..errors import UNFIT, ArgumentError, JsocError, QueryError, SelectionError, ServerError, UnknownName, warn
+from ..errors import (
+    UNFIT,
+    ArgumentError,
+    JsocError,
+    QueryError,
+    SelectionError,
+    ServerError,
+    UnknownName,
+    choice,
+    shown,
+    warn,
+    whole,
+)
 from ..progress import records
 from ..recordset import RecordSet, refuse
 from ..selection import Selection, to_record_sets

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..arguments import whole
-from ..errors import ArgumentError
+from ..errors import ArgumentError, whole
 from ..recordset import RecordSet
 from ..times import to_datetime, utc
 from .columns import STRING

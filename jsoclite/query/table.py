@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..arguments import choice
-from ..errors import JsocWarning, ServerError
+from ..errors import JsocWarning, ServerError, choice
 from ..series import Kind, SeriesInfo, keyword_type, keywords_of
 from . import columns
 from . import reply as scan

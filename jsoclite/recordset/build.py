@@ -20,8 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..arguments import shown
-from ..errors import RecordSetError
+from ..errors import RecordSetError, shown
 from ..series import Kind, as_list
 from ..times import DrmsTime, format_duration, is_time_key, parse_duration, parse_time, utc
 from .filters import read_filter

@@ -13,8 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ..arguments import shown
-from ..errors import RecordSetError, UnknownName
+from ..errors import RecordSetError, UnknownName, shown
 from ..series import SeriesInfo, as_list, check_names, find_prime_key, prime_time_key, without_time
 from ..times import DrmsTime
 from .build import (

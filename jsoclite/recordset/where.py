@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import shown
-from ..errors import RecordSetError
+from ..errors import RecordSetError, shown
 from ..series import SeriesInfo, check_names, keywords_of
 from ..times import is_time_key
 from .build import is_time_value, listed, number_text, time_text

@@ -15,8 +15,7 @@ from functools import cache
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
-from ..arguments import whole
-from ..errors import JsocError, RecordSetError
+from ..errors import JsocError, RecordSetError, whole
 from .catalog import storage
 from .exports import Staging
 from .messages import MAX_LOGGED, MAX_VALUE, LoggedRequest, Request, Response, line

@@ -24,9 +24,8 @@ from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 import requests
 from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
 
-from ..arguments import shown
 from ..display import clean, redact
-from ..errors import ArgumentError, ServerError
+from ..errors import ArgumentError, ServerError, shown
 from . import _drms, limits
 from ._drms import ServerConfig
 from .reply import Reply, not_json

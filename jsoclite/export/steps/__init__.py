@@ -16,8 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...arguments import shown
-from ...errors import ArgumentError, ProcessingError
+from ...errors import ArgumentError, ProcessingError, shown
 from .image import FULL_DISK, PIXEL, AIAScale, Rebin, Resize, Step, VectorToPtr
 from .patch import Box, Patch
 from .region import Cutout, MapProject

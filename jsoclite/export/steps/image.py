@@ -12,8 +12,7 @@ import re
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal
 
-from ...arguments import explained
-from ...errors import ProcessingError
+from ...errors import ProcessingError, explained
 from .units import flag, in_unit, number, pair, pixels, square_or_pair
 
 # arcsec: the finest pixels of the full-disk instruments (HMI), so that sizes are rather over- than underestimated

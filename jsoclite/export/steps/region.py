@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal
 
-from ...arguments import explained
-from ...errors import ProcessingError, RecordSetError
+from ...errors import ProcessingError, RecordSetError, explained
 from .image import FULL_DISK, PIXEL, Step
 from .units import center_of, flag, has_unit, in_unit, is_coordinate, number, pixels, square_or_pair, time_of
 
