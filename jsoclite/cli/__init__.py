@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     settings = Settings()
+    if sys.stdout is None or sys.stderr is None:  # closed, as some daemons leave them
+        nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")

@@ -15,6 +15,7 @@ that of a dead process is taken over. Whoever was taken for dead and is not find
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -162,7 +163,8 @@ class Ledger:
     directory : path
         It is created if needed.
     create : bool
-        If False, a directory without a ledger is an error.
+        If False, a directory without a ledger is an error, and one that may not be written, such as a colleague's or
+        on a read-only disk, is read.
     write : bool
         If False, nothing is written, and a directory without a ledger, or none at all, is one without files.
 
@@ -177,17 +179,13 @@ class Ledger:
         self.path = self.directory / NAME
         if not create and not self.path.is_file():
             raise JsocError(f"{self.directory} holds no ledger ({NAME}): nothing was downloaded there by jsoclite")
-        ours = write or not self.path.is_file()
         try:
-            source = str(self.path) if write else ":memory:"
             if write:
-                self.directory.mkdir(parents=True, exist_ok=True)
-                # addresses of files and ids of requests are nobody else's business; sqlite makes its journal likewise
-                os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-                if hasattr(os, "geteuid") and self.path.stat().st_uid == os.geteuid():
-                    self.path.chmod(0o600)
-            elif not ours:
-                source = f"{self.path.absolute().as_uri()}?mode=ro"
+                write = self._may_write(create)
+            there = self.path.is_file()
+            source = str(self.path)
+            if not write:
+                source = f"{self.path.absolute().as_uri()}?mode=ro" if there else ":memory:"
             # one connection for all threads, behind a lock; other processes wait their turn up to 60 s
             self._db = sqlite3.connect(
                 source, timeout=60.0, isolation_level=None, check_same_thread=False, uri=not write
@@ -196,7 +194,8 @@ class Ledger:
             self._token: str | None = None
             _open.add(self)
             self._db.execute("pragma foreign_keys = on")
-            if self._version() < VERSION and ours:  # else nothing is written: the ledger may be somebody else's
+            # nothing is written to what is read only: the ledger may be somebody else's
+            if self._version() < VERSION and (write or not there):
                 with self.transaction():
                     if self._version() < VERSION:
                         for statement in _SCHEMA.split(";\n"):  # comments hold semicolons, too
@@ -206,12 +205,31 @@ class Ledger:
             if "_db" in vars(self):
                 self._db.close()
             if isinstance(error, OSError):
+                shared = f", or have its owner share it: chmod g+rw {NAME}" if self.path.is_file() else ""
                 raise JsocError(
-                    f"cannot write to directory {os.fspath(directory)!r} ({error.strerror}); choose another one"
+                    f"cannot {'write to' if create else 'read'} directory {os.fspath(directory)!r} ({error.strerror}); "
+                    f"choose another one{shared}"
                 ) from error
             if isinstance(error, sqlite3.Error):
                 raise self._error(error) from error
             raise
+
+    def _may_write(self, create: bool) -> bool:
+        """Make the ledger, or see that it may be written; False for one that may be read only, where that is enough."""
+        try:
+            if create:
+                self.directory.mkdir(parents=True, exist_ok=True)
+            # addresses of files and ids of requests are nobody else's business, but of the group to which its owner
+            # has given the ledger; sqlite makes its journal likewise
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            if hasattr(os, "geteuid") and (about := self.path.stat()).st_uid == os.geteuid():
+                self.path.chmod(0o600 | about.st_mode & 0o060)
+        except OSError as error:
+            if create or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            self.path.open("rb").close()
+            return False
+        return True
 
     def _version(self) -> int:
         (version,) = self._db.execute("pragma user_version").fetchone()

@@ -247,12 +247,14 @@ def _check(path: Path, row: FileRow) -> tuple[str, str | None]:
         return row.state, row.error
     try:
         size = path.stat().st_size
-    except OSError:
+        if size != row.bytes:
+            return "changed", f"{size} bytes, it had {row.bytes}"
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
         return "gone", "there is no such file any more"
-    if size != row.bytes:
-        return "changed", f"{size} bytes, it had {row.bytes}"
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return "broken", f"it cannot be read ({error.strerror})"
     if row.sha256 and digest != row.sha256:
         return "changed", "its bytes are others than those that were downloaded (SHA-256)"
     broken = looks_like_fits(path, sums=True) if row.path.endswith(".fits") else None

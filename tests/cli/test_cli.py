@@ -370,6 +370,16 @@ def test_lines_that_nobody_reads(sandbox, tmp_path, words):
         assert done.stderr == ""
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("words", ["get 'hmi.M_720s[2014.01.01_TAI]{magnetogram}' -o %s", "count 'hmi.M_720s[2014]'"])
+def test_streams_that_a_daemon_has_closed(sandbox, tmp_path, words, closed):
+    words = words % shlex.quote(str(tmp_path / "data")) if "%s" in words else words
+    command = f"{shlex.quote(sys.executable)} -m jsoclite --server {sandbox.url} {words} {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert len(list(tmp_path.glob("data/*.fits"))) == ("data" in words)
+
+
 # -- exports ----------------------------------------------------------------------------------------------------------
 
 

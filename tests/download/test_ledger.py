@@ -1,5 +1,6 @@
 """The ledger: what is written stays written."""
 
+import errno
 import itertools
 import os
 import sqlite3
@@ -14,6 +15,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from jsoclite.archive import Archive
+from jsoclite.cli import main
+from jsoclite.download import verify
 from jsoclite.download.download import Batch
 from jsoclite.download.ledger import DEAD_AFTER_S, NAME, ClaimLost, FileRow, Holder, Ledger, LedgerError
 from jsoclite.errors import DownloadError, JsocError
@@ -234,3 +238,71 @@ def test_who_was_taken_for_dead_ends_before_it_writes(tmp_path, monkeypatch, con
         assert len(written) <= (files.status == "downloaded").sum() + connections
         with Ledger(tmp_path) as ledger:
             assert ledger.holder().host == "elsewhere"
+
+
+# -- somebody else's archive ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shared(tmp_path, monkeypatch):
+    """A directory with two files, of which nothing may be written any more; root may, hence the pretence."""
+    with Sandbox(staging_s=0) as sandbox:
+        client = sandbox.client()
+        client.download("hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}", tmp_path / "archive")
+    ledger, real = tmp_path / "archive" / NAME, os.open
+
+    def guarded(path, flags, *more, **options):
+        if Path(path) == ledger and flags & (os.O_RDWR | os.O_WRONLY):
+            raise OSError(guarded.errno, os.strerror(guarded.errno))
+        return real(path, flags, *more, **options)
+
+    monkeypatch.setattr(os, "open", guarded)
+    guarded.before, guarded.errno = ledger.read_bytes(), errno.EACCES
+    guarded.directory, guarded.ledger = ledger.parent, ledger
+    yield guarded
+    assert ledger.read_bytes() == guarded.before
+    assert sorted(path.name for path in ledger.parent.glob(".*")) == [NAME]  # no journal either
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_directory_that_may_only_be_read_is_read(shared, number, tmp_path, capsys):
+    shared.errno = number
+    assert verify(shared.directory).status.tolist() == ["whole", "whole"]
+    archive = Archive(shared.directory)
+    assert archive.files.state.tolist() == ["current", "current"]
+    assert len(str(archive.lock()).splitlines()) > 2
+    assert main(["status", str(shared.directory)]) == 0
+    assert "2 done" in capsys.readouterr().out
+    with Sandbox(staging_s=0) as sandbox:
+        rows = sandbox.client().download(
+            "hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}", tmp_path / "mine", compare=shared.directory
+        )
+        assert rows.status.tolist() == ["present", "present"]  # copied, not fetched
+        assert "file" not in {one.endpoint for one in sandbox.requests}
+        with pytest.raises(JsocError, match=r"cannot write to directory .*choose another one, or .* chmod g\+rw"):
+            sandbox.client().download("hmi.M_720s[2014.01.01_TAI]{magnetogram}", shared.directory)
+
+
+def test_a_file_that_cannot_be_read_is_broken_and_says_why(tmp_path, monkeypatch):
+    with Sandbox(staging_s=0) as sandbox:
+        sandbox.client().download("hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}", tmp_path)
+    real, (lost, _) = Path.open, sorted(tmp_path.glob("*.fits"))
+
+    def guarded(path, *arguments, **options):
+        if path == lost:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", guarded)
+    checked = verify(tmp_path)
+    assert checked.status.tolist() == ["broken", "whole"]
+    assert checked.reason.iloc[0] == "it cannot be read (Input/output error)"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights are other things there")
+def test_its_owner_may_give_the_ledger_to_the_group(tmp_path):
+    Ledger(tmp_path).close()
+    for mode, left in ((0o640, 0o640), (0o660, 0o660), (0o666, 0o660), (0o604, 0o600)):
+        (tmp_path / NAME).chmod(mode)
+        Ledger(tmp_path).close()
+        assert (tmp_path / NAME).stat().st_mode & 0o777 == left
