@@ -100,6 +100,11 @@ class Client:
         name = self._server if isinstance(self._server, str) else self._server.name
         return f"<jsoclite.Client {clean(name)}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Give a copy, such as a worker's, all but the connections: it opens its own."""
+        made = ("transport", "_jsoc", "_queries", "_account")
+        return {name: value for name, value in vars(self).items() if name not in made}
+
     def __enter__(self) -> Client:
         return self
 

@@ -1,8 +1,11 @@
 """The client as users meet it, on the sandbox's own catalogue."""
 
+import concurrent.futures
 import contextlib
+import copy
 import json
 import logging
+import multiprocessing
 import pickle
 import warnings
 
@@ -12,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
+from astropy.time import Time, TimeDelta
 from astropy.wcs import WCS
 
 import jsoclite
@@ -484,3 +488,80 @@ def test_request_ids_have_six_digits_today():
     with Sandbox() as sandbox:
         assert sandbox.client().attach("JSOC_20261006_001655").ids == ["JSOC_20261006_001655"]
     assert jsoclite.server.REQUEST_ID.findall("pending (JSOC_20261006_001655)") == ["JSOC_20261006_001655"]
+
+
+# -- other processes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_copy_of_a_client_opens_its_own_connections(used, copied):
+    with Sandbox() as sandbox:
+        client = sandbox.client(timeout=7, retries=1, connections=3, cache=False)
+        if used:
+            client.count("hmi.M_720s[2014.01.01_TAI]")
+            assert client.export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")  # the account, too
+        again = copied(client)
+        assert again.count("hmi.M_720s[2014.01.01_TAI/1h]") == 5
+        assert again.transport is not client.transport
+        assert repr(again) == repr(client)
+        assert {name: value for name, value in vars(again).items() if name in ("_options", "_email", "_cache")} == {
+            "_options": {"timeout": 7, "retries": 1, "connections": 3, "session": None},
+            "_email": sandbox.email,
+            "_cache": False,
+        }  # private: nothing public tells what it was made with
+        client.close()
+        assert again.count("hmi.M_720s[2014.01.01_TAI]") == 1
+
+
+def _count(client):
+    return client.count("hmi.M_720s[2014.01.01_TAI/1h]")
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_take_a_client(method):
+    with Sandbox() as sandbox:
+        client = sandbox.client(cache=False)
+        assert _count(client) == 5
+        context = multiprocessing.get_context(method)
+        with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+            assert list(pool.map(_count, [client] * 4)) == [5] * 4
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickle.dumps])
+def test_an_export_goes_to_another_process_by_its_ids(copied):
+    with Sandbox(staging_s=0) as sandbox:
+        export = sandbox.client().export("hmi.M_720s[2014.01.01_TAI]{magnetogram}")
+        (name,) = export.ids
+        with pytest.raises(jsoclite.ArgumentError, match=rf"Client.attach takes its ids there, \['{name}'\]"):
+            copied(export)
+
+
+# -- ranges without an end --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "count"),
+    [
+        (None, "2010-05-02", 121),
+        ("2026-10-30", None, 1),
+        ("0001-01-01", "2010-05-02", 121),
+        ("2026-10-30", "9000", 240),
+    ],
+)
+def test_ranges_without_an_end_or_beyond_what_dataframes_hold(start, end, count):
+    with Sandbox() as sandbox, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        client = sandbox.client()
+        assert len(client.search("hmi.M_720s", start, end)) == count
+        assert len(client.stream("hmi.M_720s[1600.01.01_TAI-2010.05.02_TAI]").__next__()) == 121
+
+
+@pytest.mark.parametrize("hour", [TimeDelta(1 * u.hour), TimeDelta(3600, format="sec"), 1 * u.hour])
+def test_durations_of_astropy(hour):
+    with Sandbox() as sandbox:
+        client = sandbox.client()
+        assert len(client.search("hmi.M_720s", Time("2014-01-01"), duration=hour, cadence=hour / 2.5)) == 3
+        assert client.nearest("hmi.M_720s", ["2014-01-01T01:00"], hour).T_REC.tolist() == ["2014.01.01_01:00:00_TAI"]
+        with pytest.raises(jsoclite.RecordSetError, match="is no duration"):
+            client.search("hmi.M_720s", Time("2014-01-01"), duration=Time("2014-01-02"))

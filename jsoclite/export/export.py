@@ -98,6 +98,11 @@ class Export(Sequence[ExportRequest]):
     def _repr_html_(self) -> str:
         return export_html(self.requests)
 
+    def __reduce__(self) -> Any:
+        raise ArgumentError(
+            f"an Export holds connections, which are of one process: Client.attach takes its ids there, {self.ids}"
+        )
+
     @property
     def ids(self) -> list[str]:
         """

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import QueryError, TooMany, UnknownName, warn
 from ..recordset import RecordSet
 from ..series import SeriesInfo, keywords_of
+from ..times import DrmsTime
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,6 +125,9 @@ def warn_of_problems(rs: RecordSet, info: SeriesInfo) -> None:
 
 # UTC for TAI is less than this; a row further outside of its range is one that nobody has asked for
 AWAY = np.timedelta64(40, "s")
+_FAR_S = (
+    8e9  # before and after 1977: what DataFrames hold ends in 1678 and 2262, an open range of DRMS in 1600 and 9999
+)
 
 # the keywords that most people look at first, where a series has them
 DEFAULT_KEYWORDS = ("T_OBS", "TELESCOP", "INSTRUME", "WAVELNTH", "CAR_ROT", "QUALITY")
@@ -178,7 +182,8 @@ def outside(question: Question, rows: pd.DataFrame) -> int:
     if span is None:
         return 0
     times = rows["time"].to_numpy(dtype="datetime64[ns]")
-    return int(((times < span[0].datetime64 - AWAY) | (times > span[1].datetime64 + AWAY)).sum())
+    first, last = (DrmsTime(min(max(edge.seconds, -_FAR_S), _FAR_S)).datetime64 for edge in span)
+    return int(((times < first - AWAY) | (times > last + AWAY)).sum())
 
 
 def changed(element: RecordSet, counted: int | None, got: int) -> QueryError:

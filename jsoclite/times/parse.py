@@ -414,7 +414,7 @@ def parse_duration(value: Any, step: float | None = None) -> float:
 
     Parameters
     ----------
-    value : str, timedelta, numpy.timedelta64, astropy Quantity or number
+    value : str, timedelta, numpy.timedelta64, astropy Quantity or TimeDelta, or number
         A string as DRMS reads it, ``12m``, ``1.5h``, ``45s``, ``1d``; a plain number counts seconds.
     step : float, optional
         Slot width in seconds, for the unit ``u``.
@@ -449,7 +449,7 @@ def parse_duration(value: Any, step: float | None = None) -> float:
         return value.total_seconds()
     if isinstance(value, np.timedelta64):
         return float(value / np.timedelta64(1, "s"))
-    if hasattr(value, "to_value") and hasattr(value, "unit"):
+    if hasattr(value, "to_value"):  # a Quantity or a TimeDelta
         try:
             return float(value.to_value("s"))
         except Exception as error:
@@ -465,7 +465,7 @@ def format_duration(value: Any) -> str:
 
     Parameters
     ----------
-    value : str, timedelta, numpy.timedelta64, astropy Quantity or number
+    value : str, timedelta, numpy.timedelta64, astropy Quantity or TimeDelta, or number
         See `parse_duration`; a string is checked and kept.
 
     Returns
