@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from ..catalog import printer, storage
 from ..messages import File
-from ..processing import Box, Look, ProcessError, boxes, component_file, film, process_file, vector_segments
+from ..processing import Box, Look, ProcessError, component_file, film, plan, process_file, vector_segments
 from .header import header, write
 from .staging import StagedRequest, Staging, State
 from .wanted import ExportFailedError, Namer, RecordTable, Stored, Wanted
@@ -230,7 +230,7 @@ class Exports:
         if (vector := vector_segments(wanted.steps)) is not None:
             self._add_vectors(directory, request, *vector)
             return
-        for counter, file, box in self._chosen(wanted):
+        for counter, file, box in self._chosen(request):
             record, segment = records[file.row], re.sub(r"\.tas$", ".fits", file.name)
             if wanted.steps:
                 record, segment = _processed(record, request.id), f"{file.segment}.fits"
@@ -238,10 +238,11 @@ class Exports:
             directory.rows.append((record, name))
             directory.files[name] = partial(self._exported, request, file, counter, box)
 
-    def _chosen(self, wanted: Wanted) -> Iterator[tuple[int, Stored, Box | None]]:
+    def _chosen(self, request: StagedRequest) -> Iterator[tuple[int, Stored, Box | None]]:
         """The files of a request that are there and of which steps make something, with what im_patch cuts of them."""
+        wanted = request.wanted
         files = wanted.records.files()
-        cuts = self._boxes(wanted, next((file for file in files if file.path), None))
+        cuts = self._boxes(request, next((file for file in files if file.path), None))
         first = None
         if wanted.first_segment and not wanted.records.names_segments:
             first = next(iter(wanted.records.definition.segments.values())).name
@@ -250,9 +251,10 @@ class Exports:
             if file.path and (cuts is None or box is not None) and first in (None, file.segment):
                 yield counter, file, box
 
-    def _boxes(self, wanted: Wanted, sample: Stored | None) -> list[Box | None] | None:
-        """Where im_patch cuts each record; None where it is not asked for."""
-        if sample is None or all(name != "im_patch" for name, _ in wanted.steps):
+    def _boxes(self, request: StagedRequest, sample: Stored | None) -> list[Box | None] | None:
+        """Plan the steps; where im_patch cuts each record, None where it is not asked for."""
+        wanted = request.wanted
+        if sample is None or not wanted.steps:
             return None
         series, filters = re.split(r"(?=\[)", wanted.ds, maxsplit=1)
         rest = filters[filters.index("]") + 1 :]
@@ -262,9 +264,11 @@ class Exports:
             return [] if found is None else _keywords(found)
 
         try:
-            return boxes(wanted.steps, self._stored(sample.path), _keywords(wanted.records), near)
-        except (ProcessError, LookupError) as error:
-            raise ExportFailedError(f"Problem running im_patch: {error}") from None
+            content, records = self._stored(sample.path), _keywords(wanted.records)
+            request.steps, cuts = plan(wanted.steps, content, records, near, sample.row)
+        except (ValueError, LookupError) as error:
+            raise ExportFailedError(f"Problem running {wanted.steps[0][0]}: {error}") from None
+        return cuts
 
     def _add_vectors(
         self, directory: Directory, request: StagedRequest, inputs: tuple[str, ...], outputs: tuple[str, ...]
@@ -275,7 +279,7 @@ class Exports:
         for file in request.wanted.records.files(inputs):
             if file.path:
                 found.setdefault(file.row, {})[file.segment.lower()] = file
-        cuts = self._boxes(request.wanted, next((one[inputs[0]] for one in found.values() if inputs[0] in one), None))
+        cuts = self._boxes(request, next((one[inputs[0]] for one in found.values() if inputs[0] in one), None))
         for row, files in found.items():
             box = None if cuts is None else cuts[row]
             if len(files) < len(inputs) or (cuts is not None and box is None):
@@ -290,7 +294,7 @@ class Exports:
         """``jpg``, ``png``: one picture a file; ``mp4``, ``mpg``: a film of them and its frames."""
         wanted = request.wanted
         records, namer = wanted.records.names(), Namer(wanted.template, wanted.records)
-        for counter, file, box in self._chosen(wanted):
+        for counter, file, box in self._chosen(request):
             name = namer.name(file.row, counter, f"{file.name.removesuffix('.fits')}.{look.ending}")
             directory.rows.append((f"{records[file.row]}{{{file.segment}}}", name))
             directory.files[name] = partial(self._picture, request, file, counter, box, look)
@@ -320,7 +324,7 @@ class Exports:
         if not wanted.steps:
             return content
         keywords = self._new_keywords(request, file.segment, counter)
-        return process_file(content, wanted.steps, wanted.records.seconds(file.row), keywords, box)
+        return process_file(content, request.steps, wanted.records.seconds(file.row), keywords, box)
 
     def _component(
         self, request: StagedRequest, files: dict[str, Stored], segment: str, counter: int, box: Box | None
@@ -329,7 +333,7 @@ class Exports:
         contents = {name: self._with_header(wanted, file) for name, file in files.items()}
         seconds = wanted.records.seconds(files["field"].row)
         keywords = self._new_keywords(request, segment, counter)
-        return component_file(contents, segment, wanted.steps, seconds, keywords, box)
+        return component_file(contents, segment, request.steps, seconds, keywords, box)
 
     def _new_keywords(self, request: StagedRequest, segment: str, counter: int) -> dict[str, Any]:
         """What the records of the intermediate series ``SERIES_mod`` have of their own."""
@@ -363,7 +367,7 @@ def _keywords(records: RecordTable) -> list[dict[str, Any]]:
     time_key = next((key.name for key in records.definition.primekeys if key.type == "time"), "T_OBS")
     rows = records.columns([*_POINTING, time_key])
     return [
-        row | {"time": row.get(time_key, math.nan), "record": name}
+        row | {"time": row.get(time_key, math.nan), "record": name, "DRMS_ID": name}
         for row, name in zip(rows, records.names(), strict=True)
     ]
 

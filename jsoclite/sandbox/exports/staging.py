@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from .wanted import Wanted
+from .wanted import PlannedSteps, Wanted
 
 #: Seconds for which an unfinished request counts as pending, an equal one is the same, and results are kept.
 PENDING_S, DUPLICATE_S, KEEP_S = 3600.0, 86400.0, 7 * 86400.0
@@ -60,6 +60,8 @@ class StagedRequest:
         Number of its directory, never used twice.
     error : str or None
         Message of a failed request.
+    steps : sequence
+        Those wanted, as they are done.
     """
 
     id: str
@@ -73,6 +75,7 @@ class StagedRequest:
     forced: State | None = None
     error: str | None = None
     cancelled: bool = False
+    steps: PlannedSteps = ()
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 

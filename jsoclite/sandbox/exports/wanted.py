@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -26,6 +26,7 @@ from ..processing import Look, possible
 
 #: Processing steps by name, with their options.
 Steps: TypeAlias = list[tuple[str, dict[str, str]]]
+PlannedSteps: TypeAlias = Sequence[tuple[str, Mapping[str, str]]]
 
 
 #: Template where the request names none.

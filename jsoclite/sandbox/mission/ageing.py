@@ -38,7 +38,7 @@ class Ageing:
     now: Callable[[], float] = staticmethod(lambda: math.inf)
 
     def __init__(self, spec: Spec, values: Mapping[str, Value]) -> None:
-        self._ends: dict[str, tuple[int, Any]] = {}
+        self._at_end: dict[str, tuple[int, Any]] = {}
         super().__init__(spec, values)  # type: ignore[call-arg]
 
     def _made(self: Any, index: IntArray, delay: float) -> BoolArray:
@@ -72,10 +72,10 @@ class Ageing:
         low, high = self.highest()
         if column == "recnum":
             return low, high
-        if self._ends.get(column, (0, None))[0] != high:
+        if self._at_end.get(column, (0, None))[0] != high:
             values = self.prime_values(column, self.places({})[0])
-            self._ends[column] = high, (values.min().item(), values.max().item()) if len(values) else None
-        return self._ends[column][1]
+            self._at_end[column] = high, (values.min().item(), values.max().item()) if len(values) else None
+        return self._at_end[column][1]
 
     def highest(self: Any) -> tuple[int, int]:
         """Return the least record number, and one that grows whenever a slot is filled or made anew."""
@@ -100,8 +100,8 @@ class AgeingGrid(Ageing):
         self._all = value
 
     @property
-    def _end_places(self) -> IntArray:
-        index: IntArray = vars(Grid)["_end_places"].func(self)
+    def _ends(self) -> IntArray:
+        index: IntArray = vars(Grid)["_ends"].func(self)
         return index[self._made(index, FIRST)]
 
     def extremes(self: Any, column: str) -> Any:

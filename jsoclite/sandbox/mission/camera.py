@@ -14,7 +14,7 @@ from .kinds import CEA_SCALE
 from .noise import FloatArray
 from .series import Rows
 from .values_aia import FULL, ROLL, aia_centre, aia_scale, exposure_part, observed, sensitivity, wandering, wavelengths
-from .values_disk import HMI_SCALE, MDI_SCALE, centre, crota, mdi_centre, mdi_roll
+from .values_disk import HMI_SCALE, MDI_SCALE, hmi_pointing, mdi_centre, mdi_roll
 from .values_harp import ccd_offset, ccd_place, ccd_roll, ccd_scale, latitude, meridian
 
 #: Carrington longitude and latitude of the region of February 2011, of which there are a map and a cut-out.
@@ -71,7 +71,7 @@ class Pointing:
         """That of the first record's images of the camera."""
         times, seen = rows.time, rows.view
         lines, columns = rows.shape
-        x, y, scale, roll = centre(times, 1), centre(times, 2), HMI_SCALE, crota(times)
+        (x, y, roll), scale = hmi_pointing(rows), HMI_SCALE
         if rows.spec.kind == "mdi":
             x, y, scale, roll = mdi_centre(times, 1), mdi_centre(times, 2), MDI_SCALE, mdi_roll(times)
         elif rows.spec.kind == "aia_lev1":

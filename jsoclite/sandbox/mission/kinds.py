@@ -144,7 +144,7 @@ class Exposures(Grid):
 
     def times(self, index: IntArray) -> FloatArray:
         """Middle of the exposure; the three cameras a hundredth of a second apart."""
-        return self._moment_times(index // self.cells) + 0.89 + 0.01 * (index % self.cells)
+        return self._moment_times(index // self.cells) + 17.49 + 0.01 * (index % self.cells)
 
     def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """See `ComputedSeries.prime_values`."""

@@ -197,9 +197,13 @@ class ComputedSeries:
             self._known_extremes[column] = self._recnum_extremes if column == "recnum" else self._extremes(column)
         return self._known_extremes[column]
 
+    @property
+    def _ends(self) -> IntArray:
+        """Places of records, among them that with the least and that with the greatest value of each prime key."""
+        return self.places({})[0]
+
     def _extremes(self, column: str) -> _Ends | None:
-        index, _ = self.places({})
-        values = self.prime_values(column, index)
+        values = self.prime_values(column, self._ends)
         if not len(values):
             return None
         low, high = (min(values), max(values)) if values.dtype == object else (values.min(), values.max())

@@ -19,7 +19,7 @@ from ...times import words
 from ..catalog import tables
 from .availability import END, inside, moment, outages, quality, reprocessed
 from .ephemeris import DAY
-from .noise import BoolArray, FloatArray, IntArray
+from .noise import BoolArray, FloatArray, IntArray, uniform
 from .series import ComputedSeries, Rows, Value, limits
 from .spec import Spec
 
@@ -77,6 +77,11 @@ class Grid(ComputedSeries):
             return self.times(index)
         if column == "camera" and "CAMERA" in self.spec.options["prime"]:
             return self.cameras(self.times(index))
+        if column == "requestid":
+            # who asked for a record did so some days after it
+            days, numbers = self.times(index) + (9 + 80 * uniform(index, "request day")) * DAY, index % 1000 + 1
+            texts = [words.format_time(day)[:10].replace(".", "") for day in days.tolist()]
+            return np.array([f"JSOC_{day}_{n:06d}" for day, n in zip(texts, numbers, strict=True)], dtype=object)
         raise KeyError(column)
 
     def cameras(self, times: FloatArray) -> IntArray:
@@ -146,7 +151,7 @@ class Grid(ComputedSeries):
 
     @cached_property
     def _recnum_extremes(self) -> tuple[int, int]:
-        ends = self._end_places
+        ends = self._ends
         # the last moment that was made twice
         for begin, end in reprocessed(self.spec.instrument)[::-1].tolist():
             first = max(0, math.ceil((begin - self.epoch) / self.step) - self.first)
@@ -157,15 +162,11 @@ class Grid(ComputedSeries):
         return int(ends[0]) + 1, int(ends[-1]) + 1
 
     @cached_property
-    def _end_places(self) -> IntArray:
+    def _ends(self) -> IntArray:
         """Places of all records of the first and of the last days, more than any outage there lasts."""
         window = min(self.moments, max(400, math.ceil(3 * DAY / self.step)))
         spans = ((0, window - 1), (self.moments - window, self.moments - 1))
         return self._indices(np.unique(np.concatenate([self._there(first, last) for first, last in spans])))
-
-    def _extremes(self, column: str) -> tuple[int | float | str, int | float | str] | None:
-        values = self.prime_values(column, self._end_places)
-        return values.min().item(), values.max().item()
 
     def qualities(self, rows: Rows) -> IntArray:
         """See `ComputedSeries.qualities`."""

@@ -91,6 +91,12 @@ def centre(times: FloatArray, axis: int) -> FloatArray:
     return np.asarray((127.8 if axis == 1 else 128.55) + drift)
 
 
+def hmi_pointing(rows: Rows) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """CRPIX1, CRPIX2 and CROTA2 of HMI's full-disk images; those that exports have made stand upright."""
+    x, y, roll = centre(rows.time, 1), centre(rows.time, 2), crota(rows.time)
+    return (_PIXELS + 1 - x, _PIXELS + 1 - y, roll - 180) if rows.spec.options.get("upright") else (x, y, roll)
+
+
 def on_disk(rows: Rows, scale: float) -> FloatArray:
     """Pixels on the disk."""
     return np.asarray(np.rint(np.pi * (rows.view.radius / scale) ** 2))
@@ -190,7 +196,7 @@ HMI: Final[dict[str, Value]] = (
     OBSERVER
     | constants("hmi")
     | wanderers("hmi_wanderers")
-    | paired("crpix", lambda rows, axis: centre(rows.time, axis))
+    | paired("crpix", lambda rows, axis: rows.once(hmi_pointing)[axis - 1])
     | paired("cdelt", lambda rows, axis: HMI_SCALE)
     | {
         "t_obs": hmi_observed,
@@ -226,7 +232,7 @@ HMI: Final[dict[str, Value]] = (
         "datamed2": lambda rows: seen(rows, _mean(rows) * 0.99),
         "datamea2": _mean,
         "datarms2": lambda rows: _deviation(rows) * 0.95,
-        "crota2": lambda rows: crota(rows.time),
+        "crota2": lambda rows: rows.once(hmi_pointing)[2],
         "cadence": _cadence,
         "calver64": lambda rows: (
             np.where(rows.time < _TURNED, 0x1112, 0x42012) + (0x1000 if quick(rows) else 0)

@@ -9,16 +9,16 @@ PNG or film.
 from .image import ProcessError, quiet
 from .patch import Box
 from .pictures import Look, film
-from .steps import boxes, process_file
+from .steps import plan, process_file
 from .vectors import component_file, possible, vector_segments
 
 __all__ = [
     "Box",
     "Look",
     "ProcessError",
-    "boxes",
     "component_file",
     "film",
+    "plan",
     "possible",
     "process_file",
     "quiet",

@@ -36,6 +36,8 @@ Keywords = Mapping[str, Any]
 Step = tuple[str, Options]
 
 _CENTRE: Final = ("CRPIX1", "CRPIX2")
+# by which `plan` tells a resize where the Sun is in the first image
+_FIRST: Final = ("first_crpix1", "first_crpix2")
 
 
 def upright(image: Image) -> None:
@@ -137,10 +139,8 @@ def _rescaled(image: Image, scale: float) -> None:
         image.header["R_SUN"] *= scale
 
 
-def resize(image: Image, options: Options) -> None:
-    """Turn an image upright and bring it to a scale, with as many pixels as before (jsoc_resize.c)."""
-    rows, columns = image.data.shape
-    middle = (columns + 1) / 2, (rows + 1) / 2
+def _brought(image: Image, options: Options) -> View:
+    """What a resize does before it looks where the Sun is: upright, and near the middle."""
     if is_aia(image):
         image.data[[0, -1]] = image.data[:, [0, -1]] = 0.0
     else:
@@ -148,13 +148,26 @@ def resize(image: Image, options: Options) -> None:
         centre(image)
         if flag(options, "c"):
             crop(image)
-    view, centred = View.of(image.header), not int(number(options, "center_to", 0))
+    return View.of(image.header)
+
+
+def resize(image: Image, options: Options) -> None:
+    """
+    Turn an image upright and bring it to a scale, with as many pixels as before (jsoc_resize.c).
+
+    With ``center_to`` 0 the Sun comes to the middle, with 1 what is at the Sun's place in the first image (`plan`),
+    with 2 nothing is moved.
+    """
+    rows, columns = image.data.shape
+    middle = (columns + 1) / 2, (rows + 1) / 2
+    view, centred = _brought(image, options), not int(number(options, "center_to", 0))
     scale = number(options, "scale_to", 0.6) if flag(options, "rescale") else view.cdelt
     if scale <= 0:
         raise ProcessError(f"scale_to={scale:g} is not a scale")
     # where the Sun is not moved to the middle, the scale is that of the first image, as it came out: nothing changes
     step = scale / view.cdelt if centred else 1.0
-    target = (view.crpix1, view.crpix2) if centred else middle
+    first = number(options, _FIRST[0], middle[0]), number(options, _FIRST[1], middle[1])
+    target = (view.crpix1, view.crpix2) if centred else first
     sine, cosine = math.sin(math.radians(view.crota)), math.cos(math.radians(view.crota))
     source, method = image.data, "cubic" if options.get("regrid", "1") != "0" else "nearest"
     stretch = flag(options, "do_stretchmarks") and method == "cubic"
@@ -320,6 +333,36 @@ def boxes(
     patch = prepare(options, reference, processed(taken[0]))
     made = {id(one): patch.box(processed(one)) for one in taken}
     return [box if (box := made.get(id(one))) and box.meets(extent) else None for one in records]
+
+
+def plan(
+    steps: Sequence[Step],
+    sample: bytes,
+    records: Sequence[Keywords],
+    near: Callable[[str, str], Iterable[Keywords]],
+    first: int = 0,
+) -> tuple[list[Step], list[Box | None] | None]:
+    """
+    The steps of a request, every resize with ``center_to=1`` told where the Sun is in the first image, and `boxes`.
+
+    Parameters
+    ----------
+    steps, sample, records, near
+        See `boxes`.
+    first : int
+        Index of the first record that has a file.
+    """
+    cuts, told = boxes(steps, sample, records, near), list[Step]()
+    if cuts is not None:
+        first = next((row for row in range(first, len(cuts)) if cuts[row]), first)
+    for name, options in steps:
+        if name == "resize" and int(number(options, "center_to", 0)) == 1 and (cuts is None or cuts[first]):
+            image = Image(np.zeros(read_shape(sample)), dict(records[first]), math.nan)
+            apply(image, [one for one in told if one[0] in (*STEPS, "im_patch")], cuts[first] if cuts else None)
+            view = _brought(image, options)
+            options = {**options, _FIRST[0]: repr(view.crpix1), _FIRST[1]: repr(view.crpix2)}
+        told.append((name, options))
+    return told, cuts
 
 
 def _reference(moment: float, near: Callable[[str, str], Iterable[Keywords]]) -> Keywords:

@@ -279,6 +279,27 @@ def test_exported_images_are_the_stored_ones(desk):
         assert len(new) > len(old) + 50
 
 
+def test_a_resize_that_follows_the_first_image(desk):
+    """Of two channels of AIA, whose telescopes point a little otherwise, the second is moved as the first is."""
+    ds, middle = "aia.lev1_euv_12s[2014.01.01_00:00:36_TAI/12s][94,171]{image}", 128.5
+    answer = desk.export(ds, process="n=0|resize,regrid=1,center_to=1", filenamefmt="{WAVELNTH}.fits")
+    plain = desk.export(ds, process="n=0|resize,regrid=1,center_to=2", filenamefmt="{WAVELNTH}.fits")
+    stored = desk.export(ds, filenamefmt="{WAVELNTH}.fits")
+    with fits.open(BytesIO(desk.file(stored))) as units:
+        first = units[1].header
+    for number in range(2):
+        with (
+            fits.open(BytesIO(desk.file(answer, number))) as one,
+            fits.open(BytesIO(desk.file(plain, number))) as other,
+        ):
+            moved, kept = (np.array(units[1].data[8:-8, 8:-8], dtype=float) for units in (one, other))
+            assert (one[1].header["CRPIX1"], one[1].header["CRPIX2"]) == (middle, middle)
+        # a shift of parts of a pixel, by the slopes
+        slopes = np.gradient(kept)
+        share = [(slope * (moved - kept)).sum() / (slope**2).sum() for slope in slopes]
+        assert share == pytest.approx([first["CRPIX2"] - middle, first["CRPIX1"] - middle], abs=0.05)
+
+
 def test_a_step_that_fails_leaves_no_file(desk):
     answer = desk.export(process="n=0|resize,rescale=1,scale_to=-1")
     assert desk.get(f"{answer['dir']}/{answer['data'][0]['filename']}").status == 404
