@@ -448,14 +448,7 @@ def serve(
     log_to = tell if verbose else None
     with (
         Sandbox(
-            catalog,
-            port=port,
-            email=email,
-            staging_s=staging_s,
-            faults=faults,
-            clock=clock,
-            pixels=pixels,
-            log=log_to,
+            catalog, port=port, email=email, staging_s=staging_s, faults=faults, clock=clock, pixels=pixels, log=log_to
         ) as sandbox,
         contextlib.suppress(KeyboardInterrupt),
     ):

@@ -13,14 +13,4 @@ from . import sums as storage
 from .catalog import Recnums, Series, StoredCatalog
 from .definition import Keyword, Segment
 
-__all__ = [
-    "Keyword",
-    "Recnums",
-    "Segment",
-    "Series",
-    "StoredCatalog",
-    "printer",
-    "schema",
-    "storage",
-    "tables",
-]
+__all__ = ["Keyword", "Recnums", "Segment", "Series", "StoredCatalog", "printer", "schema", "storage", "tables"]

@@ -27,11 +27,7 @@ Bound: TypeAlias = tuple[int | float | str | None, int | float | str | None]
 
 #: Columns that every table has, beside those of its keywords and segments.
 SYSTEM_COLUMNS = ("recnum", "sunum", "slotnum", "sessionid", "sessionns")
-_SYSTEM_TYPES = {
-    **dict.fromkeys(SYSTEM_COLUMNS, "longlong"),
-    "slotnum": "int",
-    "sessionns": "string",
-}
+_SYSTEM_TYPES = {**dict.fromkeys(SYSTEM_COLUMNS, "longlong"), "slotnum": "int", "sessionns": "string"}
 
 
 @dataclass(frozen=True, slots=True)

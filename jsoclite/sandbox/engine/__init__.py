@@ -12,13 +12,4 @@ from .engine import NOT_FOUND, Engine, to_int
 from .handle import EngineCrash, EngineError, Opened
 from .records import Reader
 
-__all__ = [
-    "NOT_FOUND",
-    "Engine",
-    "EngineCrash",
-    "EngineError",
-    "Opened",
-    "Reader",
-    "reading",
-    "to_int",
-]
+__all__ = ["NOT_FOUND", "Engine", "EngineCrash", "EngineError", "Opened", "Reader", "reading", "to_int"]

@@ -101,13 +101,7 @@ class Search:
     """
 
     def __init__(
-        self,
-        series: Series,
-        condition: Term | None,
-        all_versions: bool,
-        budget: Budget,
-        *,
-        few: bool = False,
+        self, series: Series, condition: Term | None, all_versions: bool, budget: Budget, *, few: bool = False
     ) -> None:
         self._series, self._condition, self._all, self._few = series, condition, all_versions, few
         self._budget = budget

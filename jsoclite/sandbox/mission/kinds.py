@@ -294,10 +294,7 @@ _ORIGIN: Final = moment("1993.01.01")
 #: Mean synodic rotation, seconds.
 _ROTATION: Final = 27.2753 * DAY
 #: Filters of AIA, as WAVE_STR has them.
-_FILTERS: Final = (
-    *(f"{w}_THIN" for w in CHANNELS["euv"]),
-    *(str(w) for w in (*CHANNELS["uv"], *CHANNELS["vis"])),
-)
+_FILTERS: Final = (*(f"{w}_THIN" for w in CHANNELS["euv"]), *(str(w) for w in (*CHANNELS["uv"], *CHANNELS["vis"])))
 
 
 class Table(ComputedSeries):

@@ -13,14 +13,4 @@ from .functions import order, posix
 from .lexer import SqlError
 from .values import Rows, Term
 
-__all__ = [
-    "Compiler",
-    "Rows",
-    "SqlError",
-    "Term",
-    "order",
-    "parse_condition",
-    "posix",
-    "sqltypes",
-    "syntax",
-]
+__all__ = ["Compiler", "Rows", "SqlError", "Term", "order", "parse_condition", "posix", "sqltypes", "syntax"]

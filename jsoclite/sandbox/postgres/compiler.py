@@ -51,10 +51,7 @@ class Compiler:
     """
 
     def __init__(
-        self,
-        table: Sequence[str],
-        types: Mapping[str, str],
-        subselect: Callable[[Select], tuple[str, list[Any]]],
+        self, table: Sequence[str], types: Mapping[str, str], subselect: Callable[[Select], tuple[str, list[Any]]]
     ) -> None:
         self._table, self._types, self._subselect = tuple(table), types, subselect
 

@@ -279,10 +279,7 @@ def _time_span(options: Options) -> tuple[float, float]:
 
 
 def boxes(
-    steps: Sequence[Step],
-    sample: bytes,
-    records: Sequence[Keywords],
-    near: Callable[[str, str], Iterable[Keywords]],
+    steps: Sequence[Step], sample: bytes, records: Sequence[Keywords], near: Callable[[str, str], Iterable[Keywords]]
 ) -> list[Box | None] | None:
     """
     Where ``im_patch`` cuts each image of a request.
