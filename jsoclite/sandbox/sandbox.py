@@ -16,7 +16,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import JsocError, RecordSetError, whole
-from .catalog import storage
+from .catalog import tables
 from .exports import Staging
 from .messages import MAX_LOGGED, MAX_VALUE, LoggedRequest, Request, Response, line
 from .programs import Addresses, Fetch, Limits
@@ -25,7 +25,6 @@ from .web import Answer, App, Fault, Faults, HttpServer
 if TYPE_CHECKING:
     import jsoclite
 
-    from .catalog import tables
 
 #: Seconds of the sandbox's own clock in one of ours.
 FAST: Final = 30.0
@@ -133,7 +132,7 @@ class Sandbox:
             )
         series = _mission(clock if ages else None, pixels) if catalog is None else _catalog(catalog)
         engine = Engine(series, record_limit=record_limit, shadow=shadow)
-        sums = storage.Sums(series)
+        sums = tables.Sums(series)
         fetch = Fetch(engine, sums, self.staging, self.addresses, Limits(megabytes=size_limit_mb))
         self._app = App(engine, sums, fetch, self.addresses, self._faults, self.email)
         self._port, self._max_connections, self._log = whole("port", port, 0, 65535), max_connections, log
@@ -380,7 +379,7 @@ def _fast_clock() -> Callable[[], float]:
 
 
 def _catalog(catalog: str | PathLike[str] | tables.Catalog) -> tables.Catalog:
-    from .catalog import StoredCatalog, tables
+    from .catalog import StoredCatalog
 
     return catalog if isinstance(catalog, tables.Catalog) else StoredCatalog(str(catalog))
 

@@ -28,7 +28,7 @@ import jsoclite
 from jsoclite.errors import RecordSetError
 from jsoclite.sandbox import Sandbox, serve
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
-from jsoclite.sandbox.programs.exp_request import MAX_WAITING, Addresses
+from jsoclite.sandbox.programs.jsoc_fetch import MAX_WAITING, Addresses
 
 TESTS = GOLDEN.parent
 HOUSE = Path(jsoclite.__file__).parent / "sandbox"

@@ -18,8 +18,7 @@ import numpy as np
 from . import functions as sqlfunctions
 from . import values as sqlvalues
 from .functions import TEXT_OPERATORS
-from .lexer import SqlError
-from .parser import AnyAll, Binary, Call, Case, Cast, Expression, Is, Literal, Name, Parser, Select, Unary
+from .parser import AnyAll, Binary, Call, Case, Cast, Expression, Is, Literal, Name, Parser, Select, SqlError, Unary
 from .values import INTEGERS, NUMBERS, Array, Rows, Term, Vector, constant
 
 #: Values to compare with one by one; lists of whole numbers may be longer.

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from .lexer import SqlError
+from .parser import SqlError
 from .values import INTEGERS, Array, arithmetic, check
 
 Function: TypeAlias = Callable[..., Array]

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .lexer import SqlError
+from .parser import SqlError
 
 Array: TypeAlias = npt.NDArray[Any]
 Nulls: TypeAlias = "npt.NDArray[np.bool_] | None"

@@ -18,8 +18,7 @@ import numpy as np
 
 from ...times import words
 from ..catalog import schema
-from .image import Image, ProcessError
-from .pointing import COSINE, SINE, FloatArray, sample
+from .image import COSINE, SINE, FloatArray, Image, ProcessError, sample
 
 #: Largest image that a step makes.
 MAX_PIXELS: Final = 4096 * 4096

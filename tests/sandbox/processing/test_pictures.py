@@ -15,10 +15,8 @@ from PIL import Image as Picture
 
 from jsoclite.sandbox import Sandbox
 from jsoclite.sandbox.messages import Request
-from jsoclite.sandbox.processing.image import Image, ProcessError
-from jsoclite.sandbox.processing.pictures import Look, film
-from jsoclite.sandbox.processing.pointing import View
-from jsoclite.sandbox.processing.vectors import ERROR_INPUTS, components
+from jsoclite.sandbox.processing.image import Image, Look, ProcessError, View, film
+from jsoclite.sandbox.processing.steps import ERROR_INPUTS, components
 
 SET = "hmi.M_720s[2014.01.01_TAI/36m]{magnetogram}"
 BOX = "im_patch,x=0,y=0,locunits=arcsec,boxunits=pixels,t=1,t_ref=2014.01.01_TAI"

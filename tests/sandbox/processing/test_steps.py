@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from jsoclite.sandbox.processing.pointing import PROJECTIONS, View, sample, sphere
+from jsoclite.sandbox.processing.image import PROJECTIONS, View, sample, sphere
 from jsoclite.sandbox.processing.steps import ProcessError, plan, process_file
 from jsoclite.times import words
 

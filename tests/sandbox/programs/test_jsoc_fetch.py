@@ -13,8 +13,8 @@ from conftest import GOLDEN
 
 from jsoclite.sandbox import Sandbox
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
+from jsoclite.sandbox.exports.directory import State
 from jsoclite.sandbox.exports.header import card, header
-from jsoclite.sandbox.exports.staging import State
 from jsoclite.sandbox.exports.wanted import FileNameCrashError, FileNameError, Namer, RecordTable
 from jsoclite.sandbox.messages import Request
 
@@ -501,7 +501,7 @@ def test_manage_request(desk):
 
 
 def test_many_requests_stay_bounded(monkeypatch):
-    from jsoclite.sandbox.exports import staging
+    from jsoclite.sandbox.exports import directory as staging
 
     monkeypatch.setattr(staging, "MAX_REQUESTS", 20)
     desk = Desk(pending_limit=0, host_limit=0, staging_s=0.0)
