@@ -16,7 +16,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import JsocError, RecordSetError, whole
-from .catalog import tables
+from .catalog import schema, tables
 from .exports import Staging
 from .messages import MAX_LOGGED, MAX_VALUE, LoggedRequest, Request, Response, line
 from .programs import Addresses, Fetch, Limits
@@ -268,17 +268,8 @@ class Sandbox:
         ...     theirs.pkeys("hmi.M_720s")
         ['T_REC', 'CAMERA']
         """
-        return {
-            "name": name,
-            "cgi_baseurl": f"{self.url}cgi-bin/ajax/",
-            "cgi_show_series": "show_series",
-            "cgi_jsoc_info": "jsoc_info",
-            "cgi_jsoc_fetch": "jsoc_fetch",
-            "cgi_check_address": "checkAddress.sh",
-            "cgi_show_series_wrapper": "showextseries",
-            "show_series_wrapper_dbhost": "hmidb2",
-            "http_download_baseurl": self.url,
-        }
+        programs: dict[str, str] = schema.data("server")["drms"]
+        return {"name": name, "cgi_baseurl": f"{self.url}cgi-bin/ajax/", "http_download_baseurl": self.url} | programs
 
     def add_fault(self, fault: Fault | str, endpoint: str | None = None, **options: Any) -> Fault:
         """
@@ -393,38 +384,7 @@ def _mission(now: Callable[[], float] | None, pixels: int) -> tables.Catalog:
     return MissionCatalog(segment_file, now, pixels)
 
 
-_GREETING: Final = """\
-export http_proxy={url} HTTP_PROXY={url}
-
-jsoclite sandbox: an embedded JSOC at {url}
-Nothing here is measured data; computed full-disk images are {pixels} pixels wide, JSOC's 4096.
-Registered address for exports: {email}. Stop with Ctrl-C.
-
-In a shell where the first line was run, this is http://jsoc.stanford.edu for any program: scripts of drms, sunpy and
-curl run unchanged (those of drms with email="{email}"). Without it:
-
-  jsoclite   client = jsoclite.Client("{url}", email="{email}")
-             or in the shell: export JSOCLITE_SERVER={url} JSOC_EMAIL={email}
-  drms       config = drms.ServerConfig(name="sandbox", cgi_baseurl="{url}cgi-bin/ajax/",
-                 cgi_show_series="show_series", cgi_jsoc_info="jsoc_info", cgi_jsoc_fetch="jsoc_fetch",
-                 cgi_check_address="checkAddress.sh", http_download_baseurl="{url}")
-             client = drms.Client(config, email="{email}")
-  curl       curl "{url}cgi-bin/ajax/jsoc_info?op=rs_summary&ds=hmi.M_720s%5B2014.01.01_TAI/1d%5D"
-"""
-
-
-def serve(
-    port: int = 0,
-    *,
-    catalog: str | PathLike[str] | None = None,
-    email: str = "demo@example.com",
-    staging_s: float = 60.0,
-    faults: Iterable[Fault | str] = (),
-    pixels: int = 256,
-    clock: Callable[[], float] | None = None,
-    verbose: bool = False,
-    until: threading.Event | None = None,
-) -> None:
+def serve(port: int = 0, *, verbose: bool = False, until: threading.Event | None = None, **options: Any) -> None:
     """
     Run a sandbox until Ctrl-C, telling on standard output how to use it.
 
@@ -432,25 +392,23 @@ def serve(
     ----------
     port : int
         Port to listen on, 0 for any free one.
-    catalog, email, staging_s, faults, pixels, clock
-        As for `Sandbox`.
     verbose : bool
         Whether to log each request on standard error.
     until : threading.Event, optional
         Ends it, too.
+    **options
+        As for `Sandbox`.
     """
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     until = until or threading.Event()
-    log_to = tell if verbose else None
     with (
-        Sandbox(
-            catalog, port=port, email=email, staging_s=staging_s, faults=faults, clock=clock, pixels=pixels, log=log_to
-        ) as sandbox,
+        Sandbox(port=port, log=tell if verbose else None, **options) as sandbox,
         contextlib.suppress(KeyboardInterrupt),
     ):
-        print(_GREETING.format(url=sandbox.url, email=sandbox.email, pixels=pixels), flush=True)
+        shown = {"url": sandbox.url, "email": sandbox.email, "pixels": options.get("pixels", 256)}
+        print(schema.file("greeting.txt").format(**shown), flush=True)
         while not until.wait(3600):
             pass

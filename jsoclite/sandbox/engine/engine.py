@@ -35,16 +35,7 @@ _COUNTED: Final = 10
 _WINDOW, _SECONDS, _FEW, _CHUNK = 50_000, 86_400.0, 500, 200_000
 # so many records are looked at one by one
 _SOME: Final = 2_000
-_SQL_TYPES: Final = {
-    "char": "smallint",
-    "short": "smallint",
-    "int": "integer",
-    "longlong": "bigint",
-    "float": "real",
-    "double": "double precision",
-    "time": "double precision",
-    "string": "text",
-}
+_SQL_TYPES: Final[dict[str, str]] = schema.data("postgres")["drms"]
 
 
 def sql_types(definition: schema.SeriesDefinition) -> dict[str, str]:

@@ -30,28 +30,11 @@ _STRUCTURAL = re.compile(
 _OF_IMAGE: Final = frozenset("simple extend bzero bscale blank bitpix naxis end".split())  # noqa: SIM905
 _DEFAULTS: Final = {"crpix": 0.0, "crval": 0.0, "cdelt": 1.0, "crota": 0.0, "crder": 0.0, "csyer": 0.0}
 _ALIAS = re.compile(r"\[\s*([A-Za-z][A-Za-z0-9_-]*)\s*(?::\s*(\w+)\s*)?\]\s*")
-_LONG_STRINGS = [
-    "LONGSTRN= 'OGIP 1.0'           / The HEASARC Long String Convention may be used.",
-    "COMMENT   This FITS file may contain long string keyword values that are",
-    "COMMENT   continued over multiple keywords.  The HEASARC convention uses the &",
-    "COMMENT   character at the end of each substring which is then continued",
-    "COMMENT   on the next keyword which has the name CONTINUE.",
-]
-# what cfitsio puts into every primary header; a record's COMMENT carries it along
-_STANDARD = [
-    "COMMENT   FITS (Flexible Image Transport System) format is defined in 'Astronomy",
-    "COMMENT   and Astrophysics', volume 376, page 359; bibcode: 2001A&A...376..359H",
-]
+# on long strings; what cfitsio puts into every primary header, which a record's COMMENT carries along; an empty header
+_LONG_STRINGS, _STANDARD, _PRIMARY = (schema.data("server")["cards"][what] for what in ("long", "standard", "primary"))
 _SUMS: Final = ("CHECKSUM", "DATASUM")
 # punctuation that a checksum avoids
 _FORBIDDEN = frozenset(b":;<=>?@[\\]^_`")
-_PRIMARY = [
-    "SIMPLE  =                    T / file does conform to FITS standard",
-    "BITPIX  =                    8 / number of bits per data pixel",
-    "NAXIS   =                    0 / number of data axes",
-    "EXTEND  =                    T / FITS dataset may contain extensions",
-    *_STANDARD,
-]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ..catalog import schema
 from .noise import BoolArray, FloatArray, IntArray, salt, uniform
-from .spec import data, recorded
+from .spec import recorded
 
 Observatory: TypeAlias = Literal["earth", "sdo", "soho"]
 
@@ -61,7 +62,7 @@ _MERIDIAN: Final = 0.081
 
 def _sum(what: str, century: FloatArray) -> FloatArray:
     """The Fourier series of ``longitude`` or ``distance``."""
-    table = data("earth")
+    table = schema.data("earth")
     angle = {name: (start + rate * century) * _DEGREE for name, (start, rate) in table["arguments"].items()}
     zero, linear, square, sine, cosine = table[what]
     total: FloatArray = zero + century * (

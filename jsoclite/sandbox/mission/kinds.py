@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
-from ..catalog import Keyword, Segment, tables
+from ..catalog import Keyword, Segment, schema, tables
 from .ephemeris import DAY, END, inside, moment, outages, quality, reprocessed, rotation_start
 from .noise import BoolArray, FloatArray, IntArray, uniform
 from .regions import EPOCH, Lives, lives, regions
 from .series import ComputedSeries, Grid, Rows, Value, limits
-from .spec import Spec, data
+from .spec import Spec
 
 if TYPE_CHECKING:
     from ..catalog import Keyword, tables
@@ -41,7 +41,7 @@ CHANNELS: Final[Mapping[str, tuple[int, ...]]] = {
     "vis": (4500,),
 }
 # frames of aia.lev1 within 12 s in order of time: WAVELNTH (0 for 1600 and 1700 in turn), and T_OBS after the slot
-_FRAMES: Final = np.array(data("channels")["frames"])
+_FRAMES: Final = np.array(schema.data("channels")["frames"])
 #: How many frames of aia.lev1 there are in 12 s.
 FRAMES: Final = len(_FRAMES)
 _CHANNEL, _OFFSET = _FRAMES[:, 0].astype(np.int64), _FRAMES[:, 1]

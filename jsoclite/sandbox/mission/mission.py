@@ -190,25 +190,14 @@ _FILES_KEPT: Final = 128
 _PATH: Final = re.compile(r"/SUM\d{1,3}/D(\d{1,18})/S(\d{5})/([^/]+)")
 
 # by the kind of a series; of tables by the kind of table
-_KINDS: Final[Mapping[str, tuple[type[ComputedSeries], Mapping[str, Value]]]] = {
-    "hmi": (Grid, HMI),
-    "mdi": (Grid, MDI),
-    "aia": (Channels, AIA),
-    "aia_lev1": (Frames, AIA),
-    "iris": (Exposures, IRIS),
-    "harp": (Patches, HARP),
-    "tarp": (Patches, TARP),
-    "pointing": (Grid, POINTING),
-    "housekeeping": (Grid, HOUSEKEEPING),
-    "daily": (Grid, CHARTS),
-    "meanpf": (Grid, MEAN_FIELD),
-    "synoptic": (Table, CHARTS),
-    "flatfield": (Table, AIA_TABLES),
-    "response": (Table, AIA_TABLES),
-    "modes": (Table, MODES),
-    "rls": (Table, MODES),
-    "avg120": (Table, MODES),
-    "flows": (Table, MODES),
+_Kind: TypeAlias = tuple[type[ComputedSeries], Mapping[str, Value]]
+_GRIDS: Final = {"hmi": HMI, "mdi": MDI, "pointing": POINTING, "housekeeping": HOUSEKEEPING, "meanpf": MEAN_FIELD}
+_KINDS: Final[Mapping[str, _Kind]] = {
+    **{kind: (Grid, values) for kind, values in (*_GRIDS.items(), ("daily", CHARTS))},
+    **{"aia": (Channels, AIA), "aia_lev1": (Frames, AIA), "iris": (Exposures, IRIS)},
+    **{"harp": (Patches, HARP), "tarp": (Patches, TARP), "synoptic": (Table, CHARTS)},
+    **dict.fromkeys(("flatfield", "response"), (Table, AIA_TABLES)),
+    **dict.fromkeys(("modes", "rls", "avg120", "flows"), (Table, MODES)),
 }
 
 

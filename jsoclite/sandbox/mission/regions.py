@@ -28,9 +28,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...times import words
+from ..catalog import schema
 from .ephemeris import DAY, moment, view
 from .noise import FloatArray, IntArray, normal, smooth, uniform
-from .spec import data, recorded
+from .spec import recorded
 
 #: Length of a slot of the HARP series, seconds.
 STEP: Final = 720.0
@@ -341,7 +342,7 @@ _SLOT: Final = 4 * 3600.0
 
 
 # of each channel: flash and glow of a flare of X1, delay and decay of the glow, as ``data/channels.json`` explains them
-_RESPONSES: Final = {int(wave): row for wave, row in data("channels")["flares"].items()}
+_RESPONSES: Final = {int(wave): row for wave, row in schema.data("channels")["flares"].items()}
 _WAVES: Final = np.array(sorted(_RESPONSES), dtype=np.int64)
 _TABLE: Final = np.array([_RESPONSES[wave] for wave in _WAVES.tolist()])
 

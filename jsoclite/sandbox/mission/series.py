@@ -267,21 +267,18 @@ class ComputedSeries:
 
     def _system_column(self, rows: Rows, name: str) -> tables.Column | None:
         count = len(rows)
-        if name == "recnum":
-            return rows.recnum
-        if name == "sunum":
-            return self.sunums(rows.recnum)
-        if name == "slotnum":
-            return (rows.recnum - 1) % self.spec.unitsize if self.has_files else np.zeros(count, dtype=np.int64)
-        if name == "sessionid":
-            return np.ones(count, dtype=np.int64)
-        if name == "sessionns":
-            return np.full(count, "jsoc", dtype=object)
+        made: dict[str, Callable[[], tables.Column]] = {
+            "recnum": lambda: rows.recnum,
+            "sunum": lambda: self.sunums(rows.recnum),
+            "slotnum": lambda: (rows.recnum - 1) % self.spec.unitsize * self.has_files,
+            "sessionid": lambda: np.ones(count, dtype=np.int64),
+            "sessionns": lambda: np.full(count, "jsoc", dtype=object),
+        }
+        if name in made:
+            return made[name]()
         if name.startswith("ln_"):
             return self._link_column(rows, name)
-        if name.startswith("sg_"):
-            return self._segment_column(rows, name)
-        return None
+        return self._segment_column(rows, name) if name.startswith("sg_") else None
 
     def _link_column(self, rows: Rows, name: str) -> tables.Column:
         for link in self.definition.links.values():

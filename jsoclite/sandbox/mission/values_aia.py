@@ -11,12 +11,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..catalog import schema
 from .ephemeris import DAY, END, moment, place, rotation_start, view
 from .kinds import FIRST_FSN, FRAMES, Channels, Frames, frame_times, frame_wavelengths, spike_counts
 from .noise import BoolArray, FloatArray, IntArray, smooth, uniform
 from .regions import KERNEL, Light, activity, light, polar_field
 from .series import Rows, Value, constant, constants
-from .spec import data, shared
+from .spec import shared
 from .values_disk import OBSERVER, counted, hmi_observed, paired, quick, seen, wanderers
 
 
@@ -48,7 +49,7 @@ class Channel(NamedTuple):
     restless: float
 
 
-CHANNEL: Final = {int(wave): Channel(*row) for wave, row in data("channels")["channels"].items()}
+CHANNEL: Final = {int(wave): Channel(*row) for wave, row in schema.data("channels")["channels"].items()}
 _WAVES: Final = np.array(sorted(CHANNEL), dtype=np.int64)
 #: What a pixel holds at most, DN, and the brightest pixel that automatic exposure control aims at.
 FULL: Final = 16383.0
@@ -274,9 +275,8 @@ def _response_wave(rows: Rows) -> IntArray:
 
 
 def _area(rows: Rows) -> FloatArray:
-    table = {94: 0.31, 131: 1.17, 171: 2.42, 193: 2.15, 211: 1.16, 304: 0.11, 335: 0.10, 1600: 0.05, 1700: 0.04}
     waves = _response_wave(rows)
-    start = by_channel(waves, lambda wave: table.get(wave, 0.03))
+    start = by_channel(waves, lambda wave: schema.data("channels")["area"].get(str(wave), 0.03))
     loss = by_channel(waves, lambda wave: CHANNEL[wave].loss)
     return np.asarray(start * np.exp(-loss * (rows.time - moment("2010.05.13")) / (365.25 * DAY)))
 

@@ -78,6 +78,10 @@ def date(rows: Rows) -> FloatArray:
     return np.floor(rows.time + (4.2 + 0.6 * rows.uniform("date") + 700 * rows.version) * DAY)
 
 
+def _made_before(rows: Rows, hours: int) -> FloatArray:
+    return date(rows) - hours * 3600
+
+
 def hmi_observed(rows: Rows) -> FloatArray:
     """T_OBS of HMI: the slot as it would be at one astronomical unit."""
     return np.asarray(rows.time + light_shift(rows.view.distance))
@@ -135,12 +139,7 @@ class _Brightness(NamedTuple):
     greatest: float
 
 
-_BRIGHTNESS: Final = {
-    "Ic": _Brightness(49000.0, 8900.0, 0.16, 1.32),
-    "IcN": _Brightness(0.985, 0.01, 0.17, 1.04),
-    "Lw": _Brightness(145.0, 5.4, 0.92, 1.47),
-    "S": _Brightness(30000.0, 7000.0, 0.1, 1.9),
-}
+_BRIGHTNESS: Final = {product: _Brightness(*row) for product, row in shared("brightness").items()}
 
 
 def _product(rows: Rows) -> str:
@@ -180,16 +179,13 @@ def _cadence(rows: Rows) -> float:
     return float(rows.spec.slot["step"])
 
 
+def _seen_from(rows: Rows, what: str) -> Any:
+    return getattr(rows.view, what)
+
+
 #: What follows from where the Sun is seen from.
 OBSERVER: Final[dict[str, Value]] = constants("observer") | {
-    "dsun_obs": lambda rows: rows.view.distance,
-    "rsun_obs": lambda rows: rows.view.radius,
-    "crln_obs": lambda rows: rows.view.longitude,
-    "crlt_obs": lambda rows: rows.view.latitude,
-    "car_rot": lambda rows: rows.view.rotation,
-    "obs_vr": lambda rows: rows.view.radial,
-    "obs_vw": lambda rows: rows.view.westward,
-    "obs_vn": lambda rows: rows.view.northward,
+    **{name: partial(_seen_from, what=what) for name, what in shared("views").items()},
     "date": date,
     "missvals": lambda rows: counted(rows, 0),
 }
@@ -208,10 +204,10 @@ HMI: Final[dict[str, Value]] = (
             hmi_observed(rows) - (22.5 if _cadence(rows) == 45 else np.where(_single(rows), 67.5, 45.012))
         ),
         **{name: _code(name, text) for name, text in shared("hmi_2014").items()},
-        "date_s": lambda rows: date(rows) - 3 * 3600,
-        "date_me": lambda rows: date(rows) - 2 * 3600,
-        "date_m": lambda rows: date(rows) - 2 * 3600,
-        "date_b": lambda rows: date(rows) - 3600,
+        **{
+            f"date_{step}": partial(_made_before, hours=hours)
+            for step, hours in (("s", 3), ("me", 2), ("m", 2), ("b", 1))
+        },
         "instrume": _camera_name,
         "camera": lambda rows: side_cameras(rows.time),
         "content": lambda rows: rows.spec.options.get("content", "HMI observable"),

@@ -25,12 +25,9 @@ from .values import INTEGERS, NUMBERS, Array, Rows, Term, Vector, constant
 MOST_ITEMS: Final = 3000
 _COMPARISONS: Final = frozenset({"=", "<>", "<", "<=", ">", ">="})
 _MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
-_NO_OPERATOR: Final = (
-    "No operator matches the given name and argument types. You might need to add explicit type casts."
-)
-
-_NO_FUNCTION: Final = (
-    "No function matches the given name and argument types. You might need to add explicit type casts."
+_NO_OPERATOR, _NO_FUNCTION = (
+    f"No {what} matches the given name and argument types. You might need to add explicit type casts."
+    for what in ("operator", "function")
 )
 _DOUBLE: Final = "double precision"
 

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from ..catalog import schema
 from .parser import SqlError
 from .values import INTEGERS, Array, arithmetic, check
 
@@ -162,17 +163,7 @@ def _like(pattern: str, fold: bool) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL | (re.IGNORECASE if fold else 0))
 
 
-_CLASSES: Final = {
-    "alpha": "A-Za-z",
-    "digit": "0-9",
-    "alnum": "A-Za-z0-9",
-    "upper": "A-Z",
-    "lower": "a-z",
-    "space": r"\s",
-    "punct": r"!-/:-@\[-`{-~",
-    "xdigit": "0-9A-Fa-f",
-    "blank": r" \t",
-}
+_CLASSES: Final[dict[str, str]] = schema.data("postgres")["classes"]
 
 
 _REPEATED: Final = re.compile(r"\(([^()]*)\)[*+{]")

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn, TypeAlias
 
+from ..catalog import schema
+
 _DISPLAY, _RIGHT = 60, 10  # sizes of libpq's excerpt (fe-protocol3.c)
 
 
@@ -62,24 +64,10 @@ def excerpt(query: str, position: int) -> str:
 
 
 #: Words that are no names of columns.
-RESERVED: Final = frozenset(
-    """
-    all and any array as asc between both case cast check collate column constraint create cross current_date desc
-    distinct do drop else end except false for foreign from full grant group having ilike in inner intersect into is
-    isnull join leading left like limit natural not notnull null offset on only or order outer primary references
-    right select similar some symmetric table then to trailing true union unique user using when where window with
-    """.split()  # noqa: SIM905 - sixty quoted words say less
-)
+RESERVED: Final = frozenset(schema.data("postgres")["reserved"].split())
 #: Type names and what they mean.
-TYPES: Final = {
-    **dict.fromkeys(("smallint", "int2"), "smallint"),
-    **dict.fromkeys(("integer", "int", "int4"), "integer"),
-    **dict.fromkeys(("bigint", "int8"), "bigint"),
-    **dict.fromkeys(("real", "float4"), "real"),
-    **dict.fromkeys(("double", "float8", "float"), "double precision"),
-    **dict.fromkeys(("numeric", "decimal"), "numeric"),
-    **dict.fromkeys(("text", "varchar", "character", "char", "name"), "text"),
-    **dict.fromkeys(("boolean", "bool"), "boolean"),
+TYPES: Final[dict[str, str]] = {
+    name: kind for kind, names in schema.data("postgres")["types"].items() for name in names.split()
 }
 
 

@@ -137,14 +137,9 @@ def arithmetic(operator: str, left: Array, right: Array, kind: str) -> Array:
     return result.astype(np.float32).astype(np.float64) if kind == "real" else result
 
 
-_REAL_OPERATIONS: Final[dict[str, Callable[[Array, Array], Array]]] = {
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": np.divide,
-    "%": np.fmod,
-    "^": np.power,
-}
+_REAL_OPERATIONS: Final[dict[str, Callable[[Array, Array], Array]]] = dict(
+    zip("+-*/%^", (np.add, np.subtract, np.multiply, np.divide, np.fmod, np.power), strict=True)
+)
 
 
 def _whole(operator: str, left: Array, right: Array, kind: str) -> Array:

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ..catalog import schema
+
 if TYPE_CHECKING:
     from astropy.io import fits
 
@@ -186,18 +188,7 @@ def _kernel(distance: FloatArray, method: str) -> FloatArray:
 
 
 #: Projection names as the program spells them, with the code and the name that it writes for each.
-PROJECTIONS: Final = {
-    "carree": ("CAR", "PlateCarree"),
-    "cassini": ("CAS", "Cassini-Soldner"),
-    "mercator": ("MER", "Mercator"),
-    "cyleqa": ("CEA", "LambertCylindrical"),
-    "sineqa": ("GLS", "Sanson-Flamsteed"),
-    "gnomonic": ("TAN", "gnomonic"),
-    "postel": ("ARC", "Postel"),
-    "stereographic": ("STG", "stereographic"),
-    "orthographic": ("SIN", "orthographic"),
-    "lambert": ("ZEA", "LambertAzimuthal"),
-}
+PROJECTIONS: Final[dict[str, list[str]]] = schema.data("server")["projections"]
 
 
 def sphere(code: str, x: FloatArray, y: FloatArray, latitude: float) -> tuple[FloatArray, FloatArray]:
@@ -394,17 +385,7 @@ MAX_SHOWN: Final = 2**20
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 
 # exponents of red, green and blue over brightness, by a word in the colour table's name
-_COLOURS: Final[Mapping[str, tuple[float, float, float]]] = {
-    "94": (1.6, 0.8, 1.2),
-    "131": (1.6, 0.8, 0.8),
-    "171": (0.7, 1.0, 2.6),
-    "193": (0.7, 1.1, 1.9),
-    "211": (0.8, 1.5, 1.0),
-    "304": (0.6, 1.8, 2.4),
-    "335": (1.6, 1.2, 0.8),
-    "1600": (0.8, 0.8, 1.6),
-    "heat": (0.5, 1.2, 3.0),
-}
+_COLOURS: Final[dict[str, list[float]]] = schema.data("server")["colours"]
 
 
 @dataclass(frozen=True, slots=True)

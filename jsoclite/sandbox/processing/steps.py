@@ -260,14 +260,8 @@ def map_project(image: Image, options: Options) -> None:
 
 #: What each step does; those that join several segments are in `vectors`, and `im_patch` needs a `Box`.
 STEPS: Final[dict[str, Callable[[Image, Options], None]]] = {
-    "rebin": rebin,
-    "resize": resize,
-    "Maproj": map_project,
-    "map_proj": map_project,
-    "aia_scale": aia_scale,
-    "aia_scale_orig": aia_scale,
-    "aia_scale_aialev1": aia_scale,
-    "aia_scale_other": aia_scale,
+    **{"rebin": rebin, "resize": resize, "Maproj": map_project, "map_proj": map_project},
+    **{f"aia_scale{kind}": aia_scale for kind in ("", "_orig", "_aialev1", "_other")},
 }
 
 
@@ -444,14 +438,8 @@ _NAMES: Final = frozenset({"HmiB2ptr", "to_ptr"})
 INPUTS: Final = ("field", "inclination", "azimuth", "disambig")
 OUTPUTS: Final = ("Bp", "Bt", "Br")
 #: What the flags ``e`` and ``l`` add: errors of the components, Stonyhurst longitude and latitude of the pixels.
-ERROR_INPUTS: Final = (
-    "field_err",
-    "inclination_err",
-    "azimuth_err",
-    "field_inclination_err",
-    "field_az_err",
-    "inclin_azimuth_err",
-)
+_CORRELATIONS: Final = ("field_inclination_err", "field_az_err", "inclin_azimuth_err")
+ERROR_INPUTS: Final = ("field_err", "inclination_err", "azimuth_err", *_CORRELATIONS)
 ERRORS: Final = ("Bp_err", "Bt_err", "Br_err")
 COORDINATES: Final = ("lon", "lat")
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from ...recordset import language
-from ..catalog import printer, tables
+from ..catalog import printer, schema, tables
 from ..engine import Engine, EngineCrash, EngineError
 from ..exports import Exports, RecordTable, StagedRequest, Staging, State, Steps, Stored, TooManyPending, Wanted
 from ..messages import File, Response, text
@@ -28,10 +28,6 @@ from ..messages import File, Response, text
 QUALITY_FILTER: Final = "[? drms.image_exists(quality) ?]"
 #: What the program copies a record set into; the rest is dropped.
 MAX_DS: Final = 8191
-_OFFLINE: Final = (
-    "One or more data files are offline; please send a request for help to jsoc@sun.stanford.edu and we will place the "
-    "requested data online, and then you may try again; "
-)
 
 
 class FetchError(Exception):
@@ -120,16 +116,9 @@ class Submission:
         count = len(records)
         ratio = _number(params.get("sizeratio"), 1.0)
         if megabytes * ratio > self.limits.megabytes:
-            return {
-                "requestid": "VOID",
-                "method": wanted.method,
-                "protocol": wanted.protocol,
-                "wait": 0,
-                "status": 3,
-                "count": count,
-                "size": megabytes,
-                "error": f"Request exceeds max byte limit of {self.limits.megabytes}MB",
-            }
+            said = f"Request exceeds max byte limit of {self.limits.megabytes}MB"
+            refused: dict[str, printer.Json] = {"requestid": "VOID", **_asked(wanted), "wait": 0, "status": 3}
+            return refused | {"count": count, "size": megabytes, "error": said}
         online = all(file.path for file in files)
         if quick and online and not steps:
             return _quick(wanted, files, megabytes)
@@ -207,7 +196,7 @@ class Submission:
             if unit.online:
                 size += file.size
             elif not offline_allowed:
-                raise FetchError(_OFFLINE + self.staging.new_id(), 25)
+                raise FetchError(schema.data("server")["offline"] + self.staging.new_id(), 25)
             elif file.sunum not in seen:
                 seen.add(file.sunum)
                 size += unit.size
@@ -300,15 +289,12 @@ def _text(value: Any) -> str:
 
 
 def _submitted(request: StagedRequest) -> dict[str, printer.Json]:
-    return {
-        "status": 2,
-        "requestid": request.id,
-        "method": request.wanted.method,
-        "protocol": request.wanted.protocol,
-        "wait": 10,
-        "rcount": len(request.wanted.records),
-        "size": request.megabytes,
-    }
+    about = {"status": 2, "requestid": request.id, **_asked(request.wanted), "wait": 10}
+    return about | {"rcount": len(request.wanted.records), "size": request.megabytes}
+
+
+def _asked(wanted: Wanted) -> dict[str, printer.Json]:
+    return {"method": wanted.method, "protocol": wanted.protocol}
 
 
 def _quick(wanted: Wanted, files: Sequence[Stored], megabytes: int) -> dict[str, printer.Json]:
@@ -318,18 +304,8 @@ def _quick(wanted: Wanted, files: Sequence[Stored], megabytes: int) -> dict[str,
         {"record": f"{names[file.row]}{{{file.segment}}}", "filename": _evil(file.path) if wanted.evil else file.path}
         for file in files
     ]
-    return {
-        "rcount": len(wanted.records),
-        "count": len(files),
-        "size": megabytes,
-        "dir": "",
-        "data": data,
-        "requestid": "",
-        "method": wanted.method,
-        "protocol": wanted.protocol,
-        "wait": 0,
-        "status": 0,
-    }
+    head: dict[str, printer.Json] = {"rcount": len(wanted.records), "count": len(files), "size": megabytes, "dir": ""}
+    return head | {"data": data, "requestid": ""} | _asked(wanted) | {"wait": 0, "status": 0}
 
 
 def _evil(path: str) -> str:
@@ -344,17 +320,7 @@ MAX_WAITING = 1000
 # as in checkAddress.py: matched at the start only, so that longer top-level domains pass
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,6}")
 
-_STARTED = (
-    "Your email address has not been registered for use with the export system - starting registration process. "
-    "You will receive an email address from user jsoc. Please reply to this email message within 15 minutes without "
-    "modifying the body."
-)
-_MESSAGES = {
-    1: _STARTED,
-    2: "Email address is valid and registered.",
-    3: "Email-address registration is pending. Please wait and try again later.",
-    4: "email address has been neither validated nor registered",
-}
+_MESSAGES: Final[dict[str, str]] = schema.data("server")["addresses"]
 
 
 class Addresses:
@@ -399,14 +365,14 @@ class Addresses:
             for late in [one for one, since in self._waiting.items() if now - since > REGISTRATION_S]:
                 del self._waiting[late]
             if address in self._registered:
-                return 2, _MESSAGES[2], self._registered[address]
+                return 2, _MESSAGES["2"], self._registered[address]
             if address in self._waiting:
-                return 3, _MESSAGES[3], None
+                return 3, _MESSAGES["3"], None
             if checkonly:
-                return 4, _MESSAGES[4], None
+                return 4, _MESSAGES["4"], None
             if len(self._waiting) < MAX_WAITING:
                 self._waiting[address] = now
-            return 1, _MESSAGES[1], None
+            return 1, _MESSAGES["1"], None
 
     def answer(self, params: Mapping[str, str]) -> dict[str, printer.Json]:
         """What ``checkAddress.sh`` answers; the address is decoded once more, as clients send it encoded twice."""
@@ -420,11 +386,7 @@ class Addresses:
 CONTACT: Final = "jsoc_help@jsoc.stanford.edu"
 
 _ID: Final = re.compile(r"JSOC_[0-9]{8}_[0-9]+(_IN)?")
-_FAILURES: Final = {
-    State.TOO_LARGE: "Request too large",
-    State.FAILED: "RecordSet specified does not exist",
-    State.EXPIRED: "Request was completed but is now deleted, 7 day limit exceeded",
-}
+_FAILURES: Final[dict[str, str]] = schema.data("server")["failures"]
 
 
 class Fetch:
@@ -514,17 +476,10 @@ class Fetch:
             if packing_list is not None:
                 return packing_list
         state = self.staging.state(request)
-        answer: dict[str, printer.Json] = {
-            "status": int(state),
-            "requestid": request.id,
-            "method": request.wanted.method,
-            "protocol": request.wanted.protocol,
-            "wait": self.staging.wait(request),
-            "rcount": 0,
-            "size": request.megabytes,
-        }
-        if state in _FAILURES:
-            answer["error"] = _FAILURES[state] if request.error is None else request.error
+        answer: dict[str, printer.Json] = {"status": int(state), "requestid": request.id, **_asked(request.wanted)}
+        answer |= {"wait": self.staging.wait(request), "rcount": 0, "size": request.megabytes}
+        if failure := _FAILURES.get(str(int(state))):
+            answer["error"] = failure if request.error is None else request.error
             answer["contact"] = CONTACT
         return answer
 
@@ -544,39 +499,18 @@ class Fetch:
         rows: list[dict[str, printer.Json]] = []
         total = 0
         for number in numbers:
-            found = self.sums.unit(int(number))
-            row: dict[str, printer.Json] = {
-                "sunum": number,
-                "series": "NA",
-                "path": "NA",
-                "sustatus": "I",
-                "susize": "0",
-            }
-            if found is not None:
+            series, path, state, size = "NA", "NA", "I", 0
+            if (found := self.sums.unit(int(number))) is not None:
                 series, unit = found
-                state = "Y" if unit.online else "N" if unit.archive == "Y" else "X"
-                row = {
-                    "sunum": number,
-                    "series": series,
-                    "path": unit.directory if unit.online else "NA",
-                    "sustatus": state,
-                    "susize": str(unit.size),
-                }
-                total += unit.size
-            rows.append(row)
+                path = unit.directory if unit.online else "NA"
+                state, size = "Y" if unit.online else "N" if unit.archive == "Y" else "X", unit.size
+                total += size
+            rows.append({"sunum": number, "series": series, "path": path, "sustatus": state, "susize": str(size)})
         keyed = params.get("formatvar") == "dataobj"
         data: printer.Json = {str(row["sunum"]): row for row in rows} if keyed else rows
-        return {
-            "count": len(rows),
-            "size": total,
-            "dir": "",
-            "data": data,
-            "requestid": "",
-            "method": params.get("method", "url"),
-            "protocol": params.get("protocol", "as-is"),
-            "wait": 0,
-            "status": 0,
-        }
+        head: dict[str, printer.Json] = {"count": len(rows), "size": total, "dir": "", "data": data, "requestid": ""}
+        asked = {"method": params.get("method", "url"), "protocol": params.get("protocol", "as-is")}
+        return head | asked | {"wait": 0, "status": 0}
 
     # ---- manage-request
     def manage(self, params: Mapping[str, str]) -> dict[str, printer.Json]:

@@ -15,7 +15,7 @@ import numpy as np
 from ..catalog import Keyword, Recnums, Segment, Series, printer, schema
 from ..engine import NOT_FOUND, Engine, EngineCrash, EngineError, Opened, reading, to_int
 from ..postgres import SqlError, posix
-from .rs_list import FitsListing, Listing, all_keywords
+from .rs_list import FitsListing, Listing
 
 Show: TypeAlias = Callable[[Keyword], str]
 _STAGING_DAYS = 3
@@ -276,7 +276,8 @@ def _rs_list(engine: Engine, params: Mapping[str, str], ds: str, elements: int, 
     if by_record:
         pieces = FitsListing(engine.reader, parts[0], names, wants_info=_flag(params, "R")).json()
     else:
-        pieces = _listing(engine, parts, names, params).json()
+        full, binary, named = (_flag(params, name) for name in "MBR")
+        pieces = Listing(engine.reader, parts, names, named=named, full=full, binary=binary).json()
 
     def body() -> Iterator[bytes]:
         for piece in pieces:
@@ -296,46 +297,6 @@ def _refuse_what_kills(parts: Sequence[Opened]) -> None:
             shared = other.series is part.series and other.segments != part.segments
             if shared and set(other.recnums.tolist()).intersection(part.recnums.tolist()):
                 raise EngineCrash("a record listed twice, with different segments")
-
-
-def _listing(engine: Engine, parts: Sequence[Opened], names: Mapping[str, str], params: Mapping[str, str]) -> Listing:
-    definition = parts[0].series.definition
-    keys: list[str] = []
-    for name in words(names.get("key", "")):
-        if name == "**NONE**":
-            keys = []
-            break
-        keys += all_keywords(list(definition.keywords.values())) if name == "**ALL**" else [name]
-    links: list[str] = []
-    for name in words(names.get("link", "")):
-        if name == "**NONE**":
-            links = []
-            break
-        links += [link.name for link in definition.links.values()] if name == "**ALL**" else [name]
-    segments: list[str] | None = None
-    every = False
-    if "seg" in names:
-        text = names["seg"]
-        every = "**ALL**" in text and "**NONE**" not in text
-        segments = [] if "**NONE**" in text else words(text)
-        if every:
-            segments = [segment.name for segment in definition.segments.values()]
-    return Listing(
-        engine.reader,
-        parts,
-        keys=keys,
-        segments=segments,
-        links=links,
-        every_segment=every,
-        names=_flag(params, "R"),
-        full=_flag(params, "M"),
-        binary=_flag(params, "B"),
-    )
-
-
-def words(text: str) -> list[str]:
-    """Names between commas, empty ones left out."""
-    return [word for word in text.split(",") if word]
 
 
 def unescape(text: str) -> str:

@@ -94,38 +94,35 @@ class Listing:
         Reads records.
     parts : sequence of Opened
         The records.
-    keys, links : sequence of str
-        Names that were asked for, ``**ALL**`` replaced.
-    segments : sequence of str or None
-        The same; None where none were asked for.
-    every_segment : bool
-        Whether that was ``**ALL**``: then segments that are not there are left out.
-    names : bool
+    names : mapping of str to str
+        Lists of names under ``key``, ``seg`` and ``link``, as far as they were asked for.
+    named : bool
         Whether ``recinfo`` is wanted.
-    full : bool
-        Whether values are printed with full precision.
-    binary : bool
-        Whether, with `full`, as bits.
+    full, binary : bool
+        Whether values are printed with full precision, and then as bits.
     """
 
     def __init__(
         self,
         reader: Reader,
         parts: Sequence[Opened],
+        names: Mapping[str, str],
         *,
-        keys: Sequence[str],
-        segments: Sequence[str] | None,
-        links: Sequence[str],
-        every_segment: bool,
-        names: bool,
+        named: bool,
         full: bool,
         binary: bool,
     ) -> None:
-        self._reader = reader
-        self._keys, self._segments, self._links = keys, segments, links
-        self._every, self._names, self._full, self._binary = every_segment, names, full, binary
+        definition, text = parts[0].series.definition, names.get("seg", "")
+        self._reader, self._names, self._full, self._binary = reader, named, full, binary
+        self._keys = _chosen(names.get("key", ""), all_keywords(list(definition.keywords.values())))
+        self._links = _chosen(names.get("link", ""), [link.name for link in definition.links.values()])
+        # of all segments those that are not there are left out
+        self._every, segments = "**ALL**" in text and "**NONE**" not in text, _chosen(text, [])
+        if self._every:
+            segments = [segment.name for segment in definition.segments.values()]
+        self._segments = None if "seg" not in names else [] if "**NONE**" in text else segments
         self._parts = [self._with_columns(part) for part in parts]
-        self._pseudo = Pseudo(reader, segments)
+        self._pseudo = Pseudo(reader, self._segments)
         self.count = sum(len(part.recnums) for part in parts)
 
     def _with_columns(self, part: Opened) -> Opened:
@@ -228,6 +225,12 @@ class Listing:
             if present or not self._every:
                 column.values.append(path)
                 column.dims.append(size)
+
+
+def _chosen(text: str, every: list[str]) -> list[str]:
+    """Names between commas, with `every` for ``**ALL**``; ``**NONE**`` makes it a list of nothing."""
+    names = [word for word in text.split(",") if word]
+    return [] if "**NONE**" in names else [one for name in names for one in (every if name == "**ALL**" else [name])]
 
 
 def compression(reader: Reader, files: reading.Files) -> list[str]:
@@ -376,18 +379,10 @@ def in_record(part: Opened, segment: Segment) -> bool:
 
 NOTHING: Final = "???"
 # what a record object calls the keywords between asterisks, in its order
-_PSEUDO: Final = (
-    ("*recnum*", "recnum"),
-    ("*sunum*", "sunum"),
-    ("*size*", "size"),
-    ("*online*", "online"),
-    ("*retain*", "expdate"),
-    ("*archive*", "archive"),
-    ("*recdir*", "recdir"),
-    ("*logdir*", "logdir"),
-    ("*dirmtime*", "dirmtime"),
-    ("*spec*", "spec"),
-)
+_PSEUDO: Final = [
+    (f"*{name}*", "expdate" if name == "retain" else name)
+    for name in ("recnum", "sunum", "size", "online", "retain", "archive", "recdir", "logdir", "dirmtime", "spec")
+]
 
 
 def _json(value: Any) -> str:

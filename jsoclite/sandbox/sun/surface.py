@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ..catalog import schema
 from ..mission import Burning, Pointing, burning, noise, regions
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -363,15 +364,7 @@ class Recipe(NamedTuple):
     holes: float
 
 
-_RECIPES: Final = {
-    94: Recipe(0.9, 14.0, 14.0, 0.08, 0.6, 1.3, 0.15, 0.6),
-    131: Recipe(5.5, 70.0, 26.0, 0.05, 1.0, 0.8, 0.5, 0.6),
-    171: Recipe(150.0, 4200.0, 160.0, 0.055, 1.4, 0.65, 0.45, 0.45),
-    193: Recipe(210.0, 3600.0, 700.0, 0.075, 1.1, 1.1, 0.2, 0.22),
-    211: Recipe(68.0, 1500.0, 420.0, 0.085, 1.1, 1.5, 0.12, 0.22),
-    304: Recipe(42.0, 160.0, 190.0, 0.018, 0.35, 0.9, 1.0, 0.8),
-    335: Recipe(3.0, 50.0, 30.0, 0.08, 1.0, 1.8, 0.15, 0.35),
-}
+_RECIPES: Final = {int(wave): Recipe(*row) for wave, row in schema.data("channels")["corona"].items()}
 
 
 @cache

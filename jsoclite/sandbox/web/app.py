@@ -16,7 +16,7 @@ from html import escape
 from urllib.parse import unquote
 
 from ...errors import RecordSetError
-from ..catalog import printer, tables
+from ..catalog import printer, schema, tables
 from ..engine import Engine, EngineCrash, EngineError, to_int
 from ..messages import Damage, File, Request, Response, send_file, text
 from ..postgres import SqlError, posix
@@ -32,18 +32,7 @@ STATE = frozenset({"changed", "no-range", "expired", "disk-full", "evil-name"})
 #: Where a fault can hit. `query` is ``jsoc_info`` for records, `info` for ``series_struct``, `series` the two lists of
 #: series, `file` everything below ``/SUM``, `page` the front page.
 ENDPOINTS = frozenset(
-    {
-        "query",
-        "info",
-        "series",
-        "exp_request",
-        "exp_status",
-        "exp_su",
-        "check_address",
-        "manage_request",
-        "file",
-        "page",
-    }
+    "query info series exp_request exp_status exp_su check_address manage_request file page".split()  # noqa: SIM905
 )
 
 _HTML = b"<!DOCTYPE html>\n<html><body><h1>Service temporarily unavailable</h1></body></html>\n"
@@ -288,20 +277,6 @@ _PROGRAMS = {
     "manage-request.sh": "manage_request",
 }
 
-_PAGE = """<!DOCTYPE html>
-<html><head><title>jsoclite sandbox</title></head><body>
-<h1>jsoclite sandbox</h1>
-<p>An embedded JSOC for tests and for learning: {series} series, computed or stored on this machine. Nothing here is
-measured data, and nothing leaves this machine.</p>
-<ul>
-<li>Programs: <a href="cgi-bin/ajax/show_series">show_series</a>, showextseries, jsoc_info, jsoc_fetch, checkAddress.sh,
-manage-request.sh below <code>cgi-bin/ajax/</code>.</li>
-<li>Files: the paths that jsoc_info and jsoc_fetch give.</li>
-<li>Registered address for exports: <code>{email}</code></li>
-</ul>
-</body></html>
-"""
-
 
 @dataclass(slots=True)
 class Answer:
@@ -441,7 +416,7 @@ class App:
 
     # ---- files
     def _page(self) -> Response:
-        page = _PAGE.format(series=len(self.engine.catalog), email=self.email)
+        page = schema.file("page.html").format(series=len(self.engine.catalog), email=self.email)
         return Response(200, page.encode("utf-8"), {"Content-Type": "text/html; charset=utf-8"})
 
     def _file(self, path: str, request: Request, fault: str) -> Response:
