@@ -228,9 +228,7 @@ def _still(condition: str | None, etag: str, modified: float) -> bool:
     """Whether an ``If-Range`` (an ETag or a date) still describes the file."""
     if condition is None or condition == etag:
         return True
-    if condition.startswith(('"', "W/")):
-        return False
-    return _seconds(condition, -1.0) == int(modified)
+    return False if condition.startswith(('"', "W/")) else _seconds(condition, -1.0) == int(modified)
 
 
 def _seconds(date: str, otherwise: float) -> float:

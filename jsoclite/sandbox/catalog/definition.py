@@ -297,9 +297,7 @@ class Keyword(NamedTuple):
         """The value that stands for nothing: type minimum, NaN, JD 0 or an empty string."""
         if self.type in MISSING_INT:
             return MISSING_INT[self.type]
-        if self.type in REALS:
-            return math.nan
-        return JD0 if self.type == "time" else ""
+        return math.nan if self.type in REALS else JD0 if self.type == "time" else ""
 
 
 class Segment(NamedTuple):

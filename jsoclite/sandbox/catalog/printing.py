@@ -275,9 +275,7 @@ def _clock(seconds: npt.NDArray[np.float64], zone: str) -> npt.NDArray[np.float6
     """What a clock of the zone shows, as seconds since 1977."""
     if zone == "TAI":
         return seconds
-    if zone in ("TT", "TDT"):
-        return seconds + 32.184
-    return seconds - np.searchsorted(_LEAPS, seconds, side="right")
+    return seconds + 32.184 if zone in ("TT", "TDT") else seconds - np.searchsorted(_LEAPS, seconds, side="right")
 
 
 def _calendar(seconds: npt.NDArray[np.float64], zone: str, precision: int) -> list[str]:

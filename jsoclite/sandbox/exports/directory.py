@@ -17,7 +17,7 @@ import tarfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
@@ -215,9 +215,7 @@ class Staging:
 
     def wait(self, request: StagedRequest) -> int:
         """The server's guess of the seconds left; falls below 0, and is 999999 for what has failed."""
-        if self.state(request) >= State.TOO_LARGE:
-            return NEVER
-        return WAIT_GUESS - int(self.clock() - request.submitted)
+        return NEVER if self.state(request) >= State.TOO_LARGE else WAIT_GUESS - int(self.clock() - request.submitted)
 
     def pending(self) -> list[StagedRequest]:
         """
@@ -540,10 +538,10 @@ class Exports:
         for counter, file, box in self._chosen(request):
             name = namer.name(file.row, counter, f"{file.name.removesuffix('.fits')}.{look.ending}")
             directory.rows.append((f"{records[file.row]}{{{file.segment}}}", name))
-            directory.files[name] = partial(self._picture, request, file, counter, box, look)
+            directory.files[name] = partial(_drawn, look, partial(self._exported, request, file, counter, box))
         if look.kind in ("mp4", "mpg") and directory.rows:
             movie, frames = f"{wanted.records.name}.{look.kind}", [name for _, name in directory.rows]
-            directory.files[movie] = partial(self._film, directory, frames)
+            directory.files[movie] = lambda: film([directory.files[name]() for name in frames])
             directory.rows.insert(0, ("movie of the following data", movie))
             directory.header["movie name"] = movie
 
@@ -592,11 +590,9 @@ class Exports:
             "PRIMARYK": ", ".join([*(key.name for key in records.definition.primekeys), "RequestID"]),
         }
 
-    def _picture(self, request: StagedRequest, file: Stored, counter: int, box: Box | None, look: Look) -> bytes:
-        return look.draw(self._exported(request, file, counter, box))
 
-    def _film(self, directory: Directory, frames: Sequence[str]) -> bytes:
-        return film([directory.files[name]() for name in frames])
+def _drawn(look: Look, make: Callable[[], bytes]) -> bytes:
+    return look.draw(make())
 
 
 #: Keywords by which im_patch finds its box.

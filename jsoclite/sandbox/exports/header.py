@@ -132,9 +132,7 @@ def _converted(value: Value, own: Keyword, unit: str, cast: str | None) -> bool 
         return shown
     if kind == "INTEGER":
         return int(float(shown))
-    if kind == "FLOAT":
-        return float(shown)
-    return float(shown) != 0 if kind == "LOGICAL" else shown
+    return float(shown) if kind == "FLOAT" else float(shown) != 0 if kind == "LOGICAL" else shown
 
 
 def _is_number(text: str) -> bool:

@@ -237,9 +237,7 @@ def _time(keyword: Keyword, seconds: float, layout: str) -> str:
     text = words.format_time(seconds, zone or keyword.unit, int(digits[0]) if digits else 0)
     if style == "A":
         return text.replace(".", "").replace(":", "")
-    if style == "D":
-        return "@" + text.replace(".", "@").replace("_", "@", 1).replace(":", "")
-    return text
+    return "@" + text.replace(".", "@").replace("_", "@", 1).replace(":", "") if style == "D" else text
 
 
 def _printf(layout: str, kind: str, value: Any) -> str:

@@ -69,9 +69,7 @@ class Channels(Grid):
 
     def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """See `ComputedSeries.prime_values`."""
-        if column == "wavelnth":
-            return self.wavelengths[index % self.cells]
-        return super().prime_values(column, index)
+        return self.wavelengths[index % self.cells] if column == "wavelnth" else super().prime_values(column, index)
 
     def _cells(self, bounds: Mapping[str, tables.Bound]) -> IntArray:
         low, high = limits(bounds, "wavelnth")
@@ -435,8 +433,6 @@ _EPOCH: Final = 220924800.0
 class Ageing:
     """What a kind of series does otherwise when it ages; `Grid` and others come behind it."""
 
-    #: What is known of its ends will not hold.
-    ages = True
     now: Callable[[], float] = staticmethod(lambda: math.inf)
 
     def __init__(self, spec: Spec, values: Mapping[str, Value]) -> None:
@@ -451,10 +447,6 @@ class Ageing:
         index, again = super().places(bounds)  # type: ignore[misc]
         there = self._made(index, FIRST)
         return index[there], (again & self._made(index, SECOND))[there]
-
-    def count(self: Any, bounds: Mapping[str, tables.Bound]) -> int:
-        """See `ComputedSeries.count`."""
-        return len(self.places(bounds)[0])
 
     def present(self: Any, index: IntArray) -> BoolArray:
         """See `ComputedSeries.present`."""

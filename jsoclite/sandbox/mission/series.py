@@ -383,9 +383,7 @@ class _Sizes(dict[str, Any]):
 
 def file_name(segment: Segment) -> str:
     """Name of a segment's file in its storage unit."""
-    if segment.protocol == "fits":
-        return f"{segment.name}.fits"
-    return _GENERIC_FILES.get(segment.name, segment.name)
+    return f"{segment.name}.fits" if segment.protocol == "fits" else _GENERIC_FILES.get(segment.name, segment.name)
 
 
 def constants(group: str) -> dict[str, Value]:

@@ -70,9 +70,7 @@ def by_channel(waves: IntArray, value: Callable[[int], Any]) -> npt.NDArray[Any]
 
 def wavelengths(rows: Rows) -> IntArray:
     """WAVELNTH of each record."""
-    if isinstance(rows.series, Frames):
-        return frame_wavelengths(rows.index)
-    return np.asarray(rows.prime("wavelnth"))
+    return frame_wavelengths(rows.index) if isinstance(rows.series, Frames) else np.asarray(rows.prime("wavelnth"))
 
 
 def _of_channel(value: Callable[[int], Any]) -> Value:

@@ -404,12 +404,8 @@ def _noaa(rows: Rows) -> Any:
     return regions().noaa[which_region(rows)]
 
 
-def _first_noaa(rows: Rows) -> IntArray:
-    return np.array([int(name.split(",")[0]) if name else 0 for name in _noaa(rows).tolist()], dtype=np.int64)
-
-
-def _noaa_count(rows: Rows) -> IntArray:
-    return np.array([name.count(",") + 1 if name else 0 for name in _noaa(rows).tolist()], dtype=np.int64)
+def _noaa_numbers(rows: Rows, count: Callable[[str], int]) -> IntArray:
+    return np.array([count(name) if name else 0 for name in _noaa(rows).tolist()], dtype=np.int64)
 
 
 def _size(rows: Rows) -> tuple[IntArray, IntArray]:
@@ -510,8 +506,8 @@ HARP: Final[dict[str, Value]] = (
         "area_acr": active_area,
         "npix": lambda rows: np.rint(_foreshortened(rows, _patch_area(rows)) * 11.0),
         "nacr": lambda rows: np.rint(_foreshortened(rows, active_area(rows)) * 11.0),
-        "noaa_ar": _first_noaa,
-        "noaa_num": _noaa_count,
+        "noaa_ar": partial(_noaa_numbers, count=lambda name: int(name.split(",")[0])),
+        "noaa_num": partial(_noaa_numbers, count=lambda name: name.count(",") + 1),
         "noaa_ars": _noaa,
         "n_patch": lambda rows: regions().count[which_region(rows)],
         "n_patch1": lambda rows: regions().count[which_region(rows)],

@@ -103,9 +103,7 @@ class Compiler:
             return self.fold(Term("boolean", negate, unary.position), operand)
         if isinstance(unary.operand, Literal) and unary.operand.kind in ("int", "numeric") and unary.operator in "+-":
             signed = self._literal(Literal(unary.operand.kind, unary.operand.text, unary.position))
-            if unary.operator == "+":
-                return signed
-            return constant(signed.type, -signed.value, unary.position)
+            return signed if unary.operator == "+" else constant(signed.type, -signed.value, unary.position)
         operand = self.term(unary.operand)
         if operand.type == "unknown":
             operand = self.cast(operand, "double precision")

@@ -75,9 +75,7 @@ def common(left: str, right: str) -> str | None:
 
 def resolved(left: str, right: str) -> str | None:
     """Type in which values of a list, of CASE or of a function like ``greatest`` meet; None where there is none."""
-    if left in NUMBERS and right in NUMBERS:
-        return max(left, right, key=NUMBERS.index)
-    return common(left, right)
+    return max(left, right, key=NUMBERS.index) if left in NUMBERS and right in NUMBERS else common(left, right)
 
 
 def check(values: Array, kind: str) -> Array:

@@ -96,17 +96,8 @@ class Submission:
         ds = self._record_set(params)
         steps, limit = _processing(params)
         records = self._open(ds, limit)
-        wanted = Wanted(
-            ds=ds,
-            records=records,
-            steps=steps,
-            process=params.get("process", ""),
-            protocol=params.get("protocol", "as-is"),
-            method=params.get("method", "url"),
-            template=params.get("filenamefmt"),
-            evil=fault == "evil-name",
-            find=self._find,
-        )
+        asked = params.get("process", ""), params.get("protocol", "as-is"), params.get("method", "url")
+        wanted = Wanted(ds, records, steps, *asked, params.get("filenamefmt"), fault == "evil-name", self._find)
         if (same := self.staging.same(wanted)) is not None:
             return _submitted(same)
         files = records.files()
@@ -528,15 +519,9 @@ class Fetch:
         if operation == "cancel":
             self.staging.cancel(address)
             return {"status": "3", "msg": f"existing export request for export user {address} was canceled"}
-        started = _utc(first.submitted)
-        return {
-            "status": "2",
-            "msg": f"existing export request for export user {address} [ request_id={first.id}, start_time={started} ]",
-        }
-
-
-def _utc(seconds: float) -> str:
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M:%S")
+        started = datetime.fromtimestamp(int(first.submitted), UTC).strftime("%Y-%m-%d %H:%M:%S")
+        told = f"[ request_id={first.id}, start_time={started} ]"
+        return {"status": "2", "msg": f"existing export request for export user {address} {told}"}
 
 
 def _as_text(answer: Mapping[str, printer.Json]) -> bytes:

@@ -48,35 +48,22 @@ def series_structure(
     owner : bool
         Add the owner and whether there is a shadow table (``o=1``).
     """
-    definition = series.definition
+    definition, nothing = series.definition, [None]
     show = partial(default_text, full=full, binary=binary)
     prime: list[Any] = [_prime(definition, outer, show) for outer in definition.primekeys]
-    body: dict[str, Any] = {
-        "note": definition.description,
-        "retention": definition.retention & 0x7FFF,
-        "stagingretention": definition.retention >> 16 & 0x7FFF or _STAGING_DAYS,
-        "unitsize": definition.unitsize,
-        "archive": definition.archive,
-        "tapegroup": definition.tapegroup,
-    }
-    nothing: list[Any] = [None]
-    if owner:
-        body["owner"] = "production"
+    kept = definition.retention >> 16 & 0x7FFF or _STAGING_DAYS
     return {
-        **body,
+        **{"note": definition.description, "retention": definition.retention & 0x7FFF, "stagingretention": kept},
+        **{name: getattr(definition, name) for name in ("unitsize", "archive", "tapegroup")},
+        **({"owner": "production"} if owner else {}),
         "primekeys": [key["name"] for key in prime] or nothing,
         "primekeysinfo": prime or nothing,
         "dbindex": list(definition.dbindex) or nothing,
         "keywords": _keywords(engine, definition, show),
         "segments": [_segment(engine, definition, one, follow) for one in definition.segments.values()],
         "links": [
-            {
-                "name": link.name,
-                "target": link.target,
-                "kind": "STATIC" if link.static else "DYNAMIC",
-                "note": link.description,
-            }
-            for link in definition.links.values()
+            {"name": name, "target": target, "kind": "STATIC" if static else "DYNAMIC", "note": note}
+            for name, target, static, note in definition.links.values()
         ],
         "Interval": _interval(engine, series, owner),
     }
@@ -114,28 +101,16 @@ def _keywords(engine: Engine, definition: schema.SeriesDefinition, show: Show) -
 def _keyword(
     engine: Engine, definition: schema.SeriesDefinition, key: Keyword, name: str, show: Show
 ) -> dict[str, Any]:
-    if not key.link:
-        return {
-            "name": name,
-            "type": key.type,
-            "recscope": key.recscope,
-            "defval": show(key),
-            "units": key.unit,
-            "note": key.description,
-        }
-    head = {"name": name, "linkinfo": f"{key.link}->{key.target}"}
-    target = _target(engine, definition, key)
-    if target is None:
-        failed = "error following link"
-        return {**head, "type": "link", **dict.fromkeys(("recscope", "defval", "units", "note"), failed)}
-    return {
-        **head,
-        "type": target.type,
-        "recscope": target.recscope,
-        "defval": show(target),
-        "units": target.unit,
-        "note": key.description if key.description.strip() else target.description,
-    }
+    target, note = key, key.description
+    head: dict[str, Any] = {"name": name}
+    if key.link:
+        head["linkinfo"] = f"{key.link}->{key.target}"
+        if (found := _target(engine, definition, key)) is None:
+            failed = "error following link"
+            return {**head, "type": "link", **dict.fromkeys(("recscope", "defval", "units", "note"), failed)}
+        target, note = found, note if note.strip() else found.description
+    about = {"type": target.type, "recscope": target.recscope, "defval": show(target), "units": target.unit}
+    return head | about | {"note": note}
 
 
 def _target(engine: Engine, definition: schema.SeriesDefinition, key: Keyword, depth: int = 0) -> Keyword | None:
@@ -166,22 +141,11 @@ def _interval(engine: Engine, series: Series, owner: bool) -> dict[str, Any]:
     marks = ("^", "$") if series.definition.prime else (":#^", ":#$")
     ends: list[Recnums] = [engine.open(f"{name}[{mark}]", n)[0].recnums for mark, n in zip(marks, (1, -1), strict=True)]
     shadow = {"HasShadow": "yes" if engine.has_shadow(series) else "no"} if owner else {}
-    extremes = series.extremes("recnum")
-    if extremes is None or not len(ends[0]) or not len(ends[1]):
-        return {
-            **dict.fromkeys(("FirstRecord", "FirstRecnum", "LastRecord", "LastRecnum"), "NA"),
-            "MaxRecnum": 0,
-            **shadow,
-        }
-    first, last = ends
-    return {
-        "FirstRecord": engine.reader.names(series, first)[0],
-        "FirstRecnum": int(first[0]),
-        "LastRecord": engine.reader.names(series, last)[0],
-        "LastRecnum": int(last[0]),
-        "MaxRecnum": int(extremes[1]),
-        **shadow,
-    }
+    extremes, known = series.extremes("recnum"), ["NA"] * 4 + [0]
+    if extremes is not None and len(ends[0]) and len(ends[1]):
+        known = [one for end in ends for one in (engine.reader.names(series, end)[0], int(end[0]))] + [int(extremes[1])]
+    fields = ("FirstRecord", "FirstRecnum", "LastRecord", "LastRecnum", "MaxRecnum")
+    return dict(zip(fields, known, strict=True)) | shadow
 
 
 Reply = tuple[int, Iterator[bytes]]

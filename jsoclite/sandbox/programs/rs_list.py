@@ -304,9 +304,7 @@ class Pseudo:
         """Values of ``*recnum*`` and ``*sunum*``, None for any other name."""
         if name == "*recnum*":
             return list(part.recnums.tolist())
-        if name == "*sunum*":
-            return list(self._column(part, "sunum").tolist())
-        return None
+        return list(self._column(part, "sunum").tolist()) if name == "*sunum*" else None
 
     def texts(self, part: Opened, name: str) -> list[str] | None:
         """Values of the others, None for a name that is none of them."""

@@ -420,9 +420,7 @@ def _loops(disk: Disk, recipe: Recipe) -> list[FloatArray]:
         bright = 0.6 * flicker * np.sqrt(strength) * (0.3 + length / 8)
         weight = seen * bright[:, None] * np.exp(-(height - 1) / recipe.scale)
         parts.append((west.ravel(), north.ravel(), weight.ravel()))
-    if not parts:
-        return [np.zeros(0)] * 3
-    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return [np.zeros(0)] * 3 if not parts else [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def _between(first: FloatArray, second: FloatArray, step: FloatArray) -> FloatArray:

@@ -363,9 +363,7 @@ class App:
         op, endpoint = params.get("op", ""), _PROGRAMS.get(program)
         if endpoint == "query" and op == "series_struct":
             return "info"
-        if endpoint == "exp_status" and op in ("exp_request", "exp_su"):
-            return op
-        return endpoint
+        return op if endpoint == "exp_status" and op in ("exp_request", "exp_su") else endpoint
 
     # ---- programs
     def _program(self, program: str, endpoint: str, params: dict[str, str], request: Request, fault: str) -> Response:
