@@ -57,13 +57,10 @@ class Request:
         Text is Latin-1, so that any byte survives; of several values of a name the first counts, as qDecoder has it.
         """
         found = decode_form(self.query)
-        kind = self.headers.get("content-type", "")
-        if self.body and kind.startswith("multipart/form-data"):
-            form = decode_multipart(self.body, kind)
-        elif self.body:
-            form = decode_form(self.body.decode("latin-1"))
-        else:
-            form = {}
+        kind, form = self.headers.get("content-type", ""), dict[str, str]()
+        if self.body:
+            files = kind.startswith("multipart/form-data")
+            form = decode_multipart(self.body, kind) if files else decode_form(self.body.decode("latin-1"))
         return form | found
 
 

@@ -341,16 +341,11 @@ class Sandbox:
         return answer.response
 
     def _remember(self, request: Request, answer: Answer) -> None:
-        logged = LoggedRequest(
-            request.method,
-            request.path[:MAX_VALUE],
-            {name[:100]: value[:MAX_VALUE] for name, value in list(answer.params.items())[:50]},
-            answer.response.status,
-            0,
-            answer.endpoint,
-            answer.fault.kind if answer.fault else "",
-            {name: value[:1000] for name, value in list(request.headers.items())[:50]},
-        )
+        params = {name[:100]: value[:MAX_VALUE] for name, value in list(answer.params.items())[:50]}
+        headers = {name: value[:1000] for name, value in list(request.headers.items())[:50]}
+        status, fault = answer.response.status, answer.fault.kind if answer.fault else ""
+        path = request.path[:MAX_VALUE]
+        logged = LoggedRequest(request.method, path, params, status, 0, answer.endpoint, fault, headers)
         self.requests.append(logged)
         with self._counting:
             self.counts[answer.endpoint] += 1

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from ...errors import RecordSetError
 from ..messages import File
-from .definition import JD0, MISSING_INT, REALS, SeriesDefinition
+from .definition import JD0, MISSING_INT, REALS, SeriesDefinition, data
 
 Recnums: TypeAlias = npt.NDArray[np.int64]
 Column: TypeAlias = npt.NDArray[Any]
@@ -146,7 +146,7 @@ class Catalog(Mapping[str, Series]):
     """
 
     def __init__(self, series: Sequence[Series] = ()) -> None:
-        self._series = {one.definition.name.lower(): one for one in sorted(series, key=_name)}
+        self._series = {one.definition.name.lower(): one for one in sorted(series, key=lambda one: one.definition.name)}
 
     def __getitem__(self, name: str) -> Series:
         return self._series[name.lower()]
@@ -159,10 +159,6 @@ class Catalog(Mapping[str, Series]):
 
     def __len__(self) -> int:
         return len(self._series)
-
-
-def _name(series: Series) -> str:
-    return series.definition.name
 
 
 def column_types(definition: SeriesDefinition) -> dict[str, str]:
@@ -368,16 +364,8 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _unit(row: Mapping[str, Any]) -> StorageUnit:
-    return StorageUnit(
-        int(row["sunum"]),
-        row["online_loc"],
-        row["online"] == "Y",
-        row["archive"],
-        row["effective_date"],
-        int(row["bytes"]),
-        row.get("files") or {},
-        row.get("mtime") or "",
-    )
+    about = row["archive"], row["effective_date"], int(row["bytes"]), row.get("files") or {}, row.get("mtime") or ""
+    return StorageUnit(int(row["sunum"]), row["online_loc"], row["online"] == "Y", *about)
 
 
 #: Bytes of recently served files that are kept.
@@ -518,13 +506,7 @@ def folder(content: bytes) -> dict[str, bytes] | None:
 
 def media_type(name: str) -> str:
     """Content type by the ending of a file name."""
-    endings = {
-        "fits": "image/fits",
-        "json": "application/json",
-        "txt": "text/plain",
-        "html": "text/html",
-        "tar": "application/x-tar",
-    }
+    endings: dict[str, str] = data("server")["media"]
     return endings.get(name.rpartition(".")[2].lower(), "application/octet-stream")
 
 

@@ -451,15 +451,10 @@ class Engine:
                 raise EngineError(NOT_FOUND)
             yield element
 
-    def series(self, name: str) -> Series:
-        """A series by its name; `EngineError` where there is none."""
-        found = self.catalog.get(name)
-        if found is None:
-            raise EngineError(NOT_FOUND)
-        return found
-
     def _condition(self, element: language.Element) -> tuple[Series, Clause]:
-        series = self.series(element.series)
+        series = self.catalog.get(element.series)
+        if series is None:
+            raise EngineError(NOT_FOUND)
         try:
             return series, clause(series.definition, element, self.has_shadow(series))
         except language.FatalSetError as error:

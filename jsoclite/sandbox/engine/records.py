@@ -177,7 +177,8 @@ class Reader:
         if name not in series.targets:
             linked = self.follow(cast(Series, series), recnums, link)
             others = linked[linked >= 0]
-            series.targets[name] = linked, prefetched(target, others, series.linked.get(name, ())), others
+            known = Prefetched(target, others, series.linked.get(name, ()))
+            series.targets[name] = linked, cast(Series, known), others
         return series.targets[name]
 
     @staticmethod
@@ -306,13 +307,6 @@ class Prefetched:
         return {name: self._known[name] for name in names}
 
 
-def prefetched(
-    series: Series, recnums: Recnums, names: Iterable[str], linked: Mapping[str, Iterable[str]] | None = None
-) -> Series:
-    """A series with columns at hand; see `Prefetched`."""
-    return cast(Series, Prefetched(series, recnums, names, linked))
-
-
 def opened_with(part: Opened, names: Iterable[str], linked: Mapping[str, Iterable[str]]) -> Opened:
     """The same records, with columns at hand."""
-    return replace(part, series=prefetched(part.series, part.recnums, names, linked))
+    return replace(part, series=cast(Series, Prefetched(part.series, part.recnums, names, linked)))

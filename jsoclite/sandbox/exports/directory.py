@@ -28,7 +28,7 @@ from ..catalog import printer, tables
 from ..messages import File
 from ..processing import Box, Look, ProcessError, component_file, film, plan, process_file, vector_segments
 from .header import header, write
-from .wanted import ExportFailedError, Namer, PlannedSteps, RecordTable, Stored, Wanted
+from .wanted import ExportFailedError, Namer, RecordTable, Steps, Stored, Wanted
 
 #: Seconds for which an unfinished request counts as pending, an equal one is the same, and results are kept.
 PENDING_S, DUPLICATE_S, KEEP_S = 3600.0, 86400.0, 7 * 86400.0
@@ -89,7 +89,7 @@ class StagedRequest:
     forced: State | None = None
     error: str | None = None
     cancelled: bool = False
-    steps: PlannedSteps = ()
+    steps: Steps = ()
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 

@@ -29,6 +29,7 @@ _STRUCTURAL = re.compile(
 # names with rules of their own (reserved.h): the image's, never written from keywords, and axes' with FITS defaults
 _OF_IMAGE: Final = frozenset("simple extend bzero bscale blank bitpix naxis end".split())  # noqa: SIM905
 _DEFAULTS: Final = {"crpix": 0.0, "crval": 0.0, "cdelt": 1.0, "crota": 0.0, "crder": 0.0, "csyer": 0.0}
+_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 _ALIAS = re.compile(r"\[\s*([A-Za-z][A-Za-z0-9_-]*)\s*(?::\s*(\w+)\s*)?\]\s*")
 # on long strings; what cfitsio puts into every primary header, which a record's COMMENT carries along; an empty header
 _LONG_STRINGS, _STANDARD, _PRIMARY = (schema.data("server")["cards"][what] for what in ("long", "standard", "primary"))
@@ -128,15 +129,11 @@ def _converted(value: Value, own: Keyword, unit: str, cast: str | None) -> bool 
     kind = (cast or "").upper()
     if kind == "STRING":
         return str(shown)
-    if isinstance(shown, str) and not _is_number(shown):
+    if isinstance(shown, str) and not _NUMBER.fullmatch(shown):
         return shown
     if kind == "INTEGER":
         return int(float(shown))
     return float(shown) if kind == "FLOAT" else float(shown) != 0 if kind == "LOGICAL" else shown
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", text) is not None
 
 
 def header(records: RecordTable, row: int, segment: str) -> list[str]:

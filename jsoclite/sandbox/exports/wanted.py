@@ -25,8 +25,7 @@ from ..engine import Opened, Reader, reading
 from ..processing import Look, possible
 
 #: Processing steps by name, with their options.
-Steps: TypeAlias = list[tuple[str, dict[str, str]]]
-PlannedSteps: TypeAlias = Sequence[tuple[str, Mapping[str, str]]]
+Steps: TypeAlias = Sequence[tuple[str, Mapping[str, str]]]
 
 
 #: Template where the request names none.

@@ -401,16 +401,10 @@ def quality(instrument: str, times: FloatArray) -> IntArray:
     flawed = np.flatnonzero(word)
     word[flawed[published(times[flawed])]] = 0
     if instrument == "hmi":
-        # frames of the calibration, at six and eighteen hours
-        word[(key % 43200 - 21600 >= 0) & (key % 43200 - 21600 <= 720) & (key % 720 == 0) & _calibrated(times)] |= (
-            0x10400
-        )
+        # frames of the calibration, at six and eighteen hours of some years
+        years = (times >= moment("2011.01.01")) & (times < moment("2016.01.01"))
+        word[years & (key % 43200 >= 21600) & (key % 43200 <= 22320) & (key % 720 == 0)] |= 0x10400
     return word
-
-
-def _calibrated(times: FloatArray) -> BoolArray:
-    """Years whose QUALITY marks images of the calibration twice a day."""
-    return np.asarray((times >= moment("2011.01.01")) & (times < moment("2016.01.01")))
 
 
 def on_tape(series: str, times: FloatArray) -> BoolArray:

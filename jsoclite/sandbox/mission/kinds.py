@@ -35,11 +35,7 @@ if TYPE_CHECKING:
     from .spec import Spec
 
 #: Channels of AIA's slotted series, angstrom.
-CHANNELS: Final[Mapping[str, tuple[int, ...]]] = {
-    "euv": (94, 131, 171, 193, 211, 304, 335),
-    "uv": (1600, 1700),
-    "vis": (4500,),
-}
+CHANNELS: Final[Mapping[str, list[int]]] = schema.data("channels")["slotted"]
 # frames of aia.lev1 within 12 s in order of time: WAVELNTH (0 for 1600 and 1700 in turn), and T_OBS after the slot
 _FRAMES: Final = np.array(schema.data("channels")["frames"])
 #: How many frames of aia.lev1 there are in 12 s.
@@ -379,10 +375,8 @@ def _calibration(days: int) -> Callable[[Spec], _Keys]:
     """A record of each filter of AIA every so many days."""
 
     def keys(spec: Spec) -> _Keys:
-        step = days * DAY
-        starts = [
-            moment("2010.05.13") + step * number for number in range(math.ceil((END - moment("2010.05.13")) / step))
-        ]
+        step, begin = days * DAY, moment("2010.05.13")
+        starts = [begin + step * number for number in range(math.ceil((END - begin) / step))]
         found = _product(t_start=starts, wave_str=_FILTERS)
         return found, found["t_start"]
 

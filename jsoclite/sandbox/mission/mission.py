@@ -235,11 +235,11 @@ class MissionCatalog(tables.Catalog):
         lower = name.lower()
         if self._now is None:
             series = _series(lower, self._pixels)
-        elif lower in self._ageing:
-            series = self._ageing[lower]
         else:
-            series = self._ageing[lower] = _made(lower, self._pixels, ages=True)
-            series.now = self._now  # type: ignore[attr-defined]
+            if lower not in self._ageing:
+                self._ageing[lower] = _made(lower, self._pixels, ages=True)
+                self._ageing[lower].now = self._now  # type: ignore[attr-defined]
+            series = self._ageing[lower]
         series.make_file = self._make_file
         return series
 

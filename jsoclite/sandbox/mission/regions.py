@@ -234,21 +234,12 @@ def _build(numbers: IntArray, times: FloatArray) -> Regions:
     height = np.clip(width * (0.45 + 0.15 * draw(numbers, "height")), 1.5, 9.0)
     several = np.array([name.count(",") for name in noaa])
     width = np.clip(width + 1.5 * several, 2.5, 18.0)
+    longitude = (view(EPOCH + STEP * first).longitude + meridian) % 360.0
+    decay = np.clip(4.0 + 6.0 * draw(numbers, "decay") * (flux / 3e21) ** 0.3, 3.0, 30.0)
+    leading = np.where(latitude > 0, hale, -hale) * np.where(draw(numbers, "hale") < 0.04, -1, 1)
+    tilt, names = 0.5 * np.abs(latitude) + 6.0 * normal(numbers, "tilt"), np.array(noaa, dtype=object)
     found = Regions(
-        numbers,
-        first,
-        count,
-        begun,
-        latitude,
-        (view(EPOCH + STEP * first).longitude + meridian) % 360.0,
-        drift,
-        width,
-        height,
-        flux,
-        np.clip(4.0 + 6.0 * draw(numbers, "decay") * (flux / 3e21) ** 0.3, 3.0, 30.0),
-        np.where(latitude > 0, hale, -hale) * np.where(draw(numbers, "hale") < 0.04, -1, 1),
-        0.5 * np.abs(latitude) + 6.0 * normal(numbers, "tilt"),
-        np.array(noaa, dtype=object),
+        numbers, first, count, begun, latitude, longitude, drift, width, height, flux, decay, leading, tilt, names
     )
     return _as_published(found)
 

@@ -84,16 +84,8 @@ class Spec:
         """The definition, as that of a stored catalogue."""
         options, key = self.options, self.slot.get("key", "")
         inner = ", ".join(f"{name}_index" if name == key else name for name in options["prime"])
-        series = {
-            "seriesname": self.name,
-            "unitsize": self.unitsize,
-            "archive": 1,
-            "retention": options.get("retention", 60),
-            "tapegroup": 1,
-            "primary_idx": inner,
-            "description": options["note"],
-            "dbidx": inner,
-        }
+        series = {"seriesname": self.name, "description": options["note"], "primary_idx": inner, "dbidx": inner}
+        series |= {"unitsize": self.unitsize, "retention": options.get("retention", 60), "archive": 1, "tapegroup": 1}
         segments = (self._segment(number, row) for number, row in enumerate(options["segments"]))
         links = (
             schema.Link(name, target, kind == "static", note) for name, target, kind, note in options.get("links", ())

@@ -94,6 +94,10 @@ def master_centre(times: FloatArray, waves: IntArray, axis: int) -> FloatArray:
     return (aia_centre(times, waves, axis) - 0.5) * 16 - 0.5
 
 
+def _master(rows: Rows, axis: int) -> FloatArray:
+    return master_centre(rows.time, rows.once(wavelengths), axis)
+
+
 def _frames(rows: Rows) -> IntArray:
     """Place of each record's frame in aia.lev1."""
     return rows.series.frames(rows.index) if isinstance(rows.series, Channels) else rows.index
@@ -212,6 +216,11 @@ def _moment(rows: Rows, order: int, usual: float) -> FloatArray:
     return np.asarray((usual * quiet**order + _power(rows, order)) / spread**order)
 
 
+def _without(rows: Rows, there: float, dark: float) -> Any:
+    """A value of images, and one of records without."""
+    return np.where(rows.quality < 0, dark, there)
+
+
 def _position(rows: Rows, body: int, axis: int) -> FloatArray:
     return place(rows.time)[body][:, axis]
 
@@ -230,14 +239,11 @@ AIA: Final[dict[str, Value]] = (
         "camera": _of_channel(lambda wave: CHANNEL[wave].telescope),
         "wavelnth": wavelengths,
         "wave_str": _of_channel(lambda wave: f"{wave}_THIN" if wave < 400 else str(wave)),
-        "fsn": _frame_number,
+        **dict.fromkeys(("fsn", "asqfsn"), _frame_number),
         "exptime": _exposure,
         "int_time": lambda rows: _exposure(rows) + 0.273,
-        "quallev0": lambda rows: np.where(rows.quality < 0, 1, 0),
         "nspikes": lambda rows: spike_counts(_frames(rows)),
-        "percentd": lambda rows: np.where(rows.quality < 0, 0.0, 100.0),
-        "datavals": lambda rows: np.where(rows.quality < 0, 0, 65536),
-        "missvals": lambda rows: np.where(rows.quality < 0, 65536, 0),
+        **{name: partial(_without, there=there, dark=dark) for name, (there, dark) in shared("aia_dark").items()},
         "datamin": lambda rows: counted(rows, np.rint(-6 + 3 * smooth(rows.time, 900.0, "aia min"))),
         "datamax": lambda rows: counted(rows, _brightest(rows)),
         "datamean": _mean,
@@ -248,12 +254,10 @@ AIA: Final[dict[str, Value]] = (
         "datakurt": lambda rows: _moment(rows, 4, 21.5),
         "nsatpix": lambda rows: counted(rows, np.rint(_BRIGHT * rows.once(_kernel).excess)),
         "imscl_mp": _of_channel(lambda wave: CHANNEL[wave].scale),
-        "x0_mp": lambda rows: master_centre(rows.time, rows.once(wavelengths), 1),
-        "y0_mp": lambda rows: master_centre(rows.time, rows.once(wavelengths), 2),
+        **{f"{name}0_mp": partial(_master, axis=axis) for axis, name in ((1, "x"), (2, "y"))},
         "inst_rot": constant(ROLL),
         "r_sun": lambda rows: rows.view.radius / aia_scale(rows.once(wavelengths)),
         "hglt_obs": lambda rows: rows.view.latitude,
-        "asqfsn": _frame_number,
         "isppktim": lambda rows: rows.once(observed) - 3.8,
     }
     | {
@@ -422,10 +426,9 @@ CHARTS: Final[dict[str, Value]] = (
     | wanderers("chart_wanderers")
     | paired("crpix", lambda rows, axis: (rows.shape[2 - axis] + 1) / 2)
     | {
-        "t_obs": lambda rows: rows.time,
+        **dict.fromkeys(("t_obs", "t_rot", "t_earth"), lambda rows: rows.time),
         "t_start": lambda rows: _chart_times(rows)[0],
         "t_stop": lambda rows: _chart_times(rows)[1],
-        "t_rot": lambda rows: rows.time,
         "img_frst": lambda rows: np.floor(_chart_times(rows)[0] / 720) * 720,
         "img_last": lambda rows: np.floor(_chart_times(rows)[1] / 720) * 720,
         "img_rot": lambda rows: np.floor(rows.time / 720) * 720,
@@ -436,12 +439,10 @@ CHARTS: Final[dict[str, Value]] = (
         "telescop": _by_instrument("SDO/HMI", "SOHO"),
         "instrume": _by_instrument("HMI_SIDE1", "MDI"),
         "wavelnth": _by_instrument(6173.0, 6768.0),
-        "earth_b0": lambda rows: view(rows.time, "earth").latitude,
-        "t_earth": lambda rows: rows.time,
+        **dict.fromkeys(("earth_b0", "b0_rot"), lambda rows: view(rows.time, "earth").latitude),
         "crval1": _chart_longitude,
         "cdelt1": lambda rows: -_step(rows),
         "cdelt2": lambda rows: 2.0 / rows.shape[0],
-        "b0_rot": lambda rows: view(rows.time, "earth").latitude,
         "b0_frst": lambda rows: view(_chart_times(rows)[0], "earth").latitude,
         "b0_last": lambda rows: view(_chart_times(rows)[1], "earth").latitude,
         "lon_frst": lambda rows: _chart_longitude(rows) - 180 + _step(rows) / 2,
@@ -458,14 +459,17 @@ def _cap(north: bool, share: float) -> Value:
     return lambda rows: share * polar_field(rows.time, north) + 0.1 * smooth(rows.time, DAY, f"cap {north}")
 
 
+def _band(rows: Rows, side: str) -> FloatArray:
+    return 1.5 * activity(rows.time) * smooth(rows.time, 13 * DAY, f"band {side}")
+
+
 MEAN_FIELD: Final[dict[str, Value]] = (
     OBSERVER
     | constants("mean_field")
     | {
         "t_obs": hmi_observed,
         **{f"cap{side}{n}": _cap(side == "n", share) for side in "ns" for n, share in ((1, 0.55), (2, 1.0), (3, 1.35))},
-        "bandn1": lambda rows: 1.5 * activity(rows.time) * smooth(rows.time, 13 * DAY, "band north"),
-        "bands1": lambda rows: 1.5 * activity(rows.time) * smooth(rows.time, 13 * DAY, "band south"),
+        **{f"band{side[0]}1": partial(_band, side=side) for side in ("north", "south")},
     }
 )
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
@@ -179,13 +180,9 @@ def _cadence(rows: Rows) -> float:
     return float(rows.spec.slot["step"])
 
 
-def _seen_from(rows: Rows, what: str) -> Any:
-    return getattr(rows.view, what)
-
-
 #: What follows from where the Sun is seen from.
 OBSERVER: Final[dict[str, Value]] = constants("observer") | {
-    **{name: partial(_seen_from, what=what) for name, what in shared("views").items()},
+    **{name: attrgetter(f"view.{what}") for name, what in shared("views").items()},
     "date": date,
     "missvals": lambda rows: counted(rows, 0),
 }
@@ -212,8 +209,7 @@ HMI: Final[dict[str, Value]] = (
         "camera": lambda rows: side_cameras(rows.time),
         "content": lambda rows: rows.spec.options.get("content", "HMI observable"),
         "quallev1": lambda rows: counted(rows, rows.quality & 0x400),
-        "qual_s": lambda rows: counted(rows, 0),
-        "qual_me": lambda rows: counted(rows, 0),
+        **dict.fromkeys(("qual_s", "qual_me"), lambda rows: counted(rows, 0)),
         "bld_vers": lambda rows: np.where(rows.time < _TURNED, "V8R5X", "V9R5X").astype(object),
         "hcamid": lambda rows: 3 if rows.spec.options.get("camera") == "front" else 2,
         "source": lambda rows: np.array([f"hmi.lev1[:#{158263685 + 32 * n}]" for n in rows.index], dtype=object),
@@ -223,13 +219,12 @@ HMI: Final[dict[str, Value]] = (
         "satvals": lambda rows: counted(rows, 3 + 20 * rows.uniform("saturated")),
         "datamin": lambda rows: _extreme(rows, -1),
         "datamax": lambda rows: _extreme(rows, 1),
-        "datamean": _mean,
+        **dict.fromkeys(("datamean", "datamea2"), _mean),
         "datamedn": lambda rows: seen(rows, _mean(rows) * 0.98),
         "datarms": _deviation,
         "datamin2": lambda rows: _extreme(rows, -1) * 0.9,
         "datamax2": lambda rows: _extreme(rows, 1) * 0.9,
         "datamed2": lambda rows: seen(rows, _mean(rows) * 0.99),
-        "datamea2": _mean,
         "datarms2": lambda rows: _deviation(rows) * 0.95,
         "crota2": lambda rows: rows.once(hmi_pointing)[2],
         "cadence": _cadence,
@@ -288,15 +283,13 @@ MDI: Final[dict[str, Value]] = (
         "obs_b0": lambda rows: rows.view.latitude,
         "earth_dt": lambda rows: 0.01 * rows.view.distance / 299792458.0,
         "datavals": lambda rows: counted(rows, on_disk(rows, MDI_SCALE)),
-        "datamean": _mdi_level,
-        "datamedn": _mdi_level,
+        **dict.fromkeys(("datamean", "datamedn", "mean_fld"), _mdi_level),
         "datamin": lambda rows: seen(rows, _mdi_level(rows) - (600 + 1400 * activity(rows.time))),
         "datamax": lambda rows: seen(rows, _mdi_level(rows) + (600 + 1400 * activity(rows.time))),
         "cadence": _cadence,
         "bunit": lambda rows: {"M": "Gauss", "V": "m/s", "Ic": "DN"}[rows.spec.options["product"]],
         "content": lambda rows: rows.spec.options["note"],
         "runtime": lambda rows: date(rows) - 3600,
-        "mean_fld": _mdi_level,
         "tblxyupd": lambda rows: date(rows) - 3 * DAY,
     }
 )
@@ -467,6 +460,10 @@ def _crval(rows: Rows, axis: int) -> Any:
     return latitude(rows) if axis == 2 else np.asarray((longitude(rows) + meridian(rows) + 180) % 360 - 180)
 
 
+def _polarity(rows: Rows, name: str) -> FloatArray:
+    return flux(rows) / 1.12e16 * wander(rows, name, 0.03)
+
+
 def _r_value(rows: Rows) -> FloatArray:
     value = 3.9 + 0.95 * np.log10(flux(rows) / 1e22) + 0.25 * (wander(rows, "r value", 0.5) - 1)
     return np.where(value < 2.0, 0.0, value)
@@ -495,10 +492,8 @@ HARP: Final[dict[str, Value]] = (
         "crota2": lambda rows: _cea(rows, 0.0, ccd_roll(rows)),
         "lat_fwt": latitude,
         "lon_fwt": meridian,
-        "lat_fwtpo": partial(_weighted, polarity=1, axis=1),
-        "lon_fwtp": partial(_weighted, polarity=1, axis=0),
-        "lat_fwtne": partial(_weighted, polarity=-1, axis=1),
-        "lon_fwtn": partial(_weighted, polarity=-1, axis=0),
+        **{f"lat_fwt{sign}": partial(_weighted, polarity=one, axis=1) for sign, one in (("po", 1), ("ne", -1))},
+        **{f"lon_fwt{sign}": partial(_weighted, polarity=one, axis=0) for sign, one in (("p", 1), ("n", -1))},
         "omega_dt": lambda rows: 14.1844 - 0.9856 + regions().drift[which_region(rows)],
         "size": lambda rows: _foreshortened(rows, _patch_area(rows)),
         "area": _patch_area,
@@ -509,12 +504,10 @@ HARP: Final[dict[str, Value]] = (
         "noaa_ar": partial(_noaa_numbers, count=lambda name: int(name.split(",")[0])),
         "noaa_num": partial(_noaa_numbers, count=lambda name: name.count(",") + 1),
         "noaa_ars": _noaa,
-        "n_patch": lambda rows: regions().count[which_region(rows)],
-        "n_patch1": lambda rows: regions().count[which_region(rows)],
+        **dict.fromkeys(("n_patch", "n_patch1"), lambda rows: regions().count[which_region(rows)]),
         "h_faint": lambda rows: (regions().flux[which_region(rows)] < 6e20).astype(np.int64),
         "camera": lambda rows: side_cameras(rows.time),
-        "totvals": lambda rows: np.multiply(*_size(rows)),
-        "datavals": lambda rows: np.multiply(*_size(rows)),
+        **dict.fromkeys(("totvals", "datavals"), lambda rows: np.multiply(*_size(rows))),
         "datamin": lambda rows: -300.0 - 1300.0 * (flux(rows) / 3e22) ** 0.4,
         "datamax": lambda rows: 320.0 + 1300.0 * (flux(rows) / 3e22) ** 0.4,
         "datamedn": lambda rows: 0.6 * (wander(rows, "datamedn", 1.0)),
@@ -526,8 +519,7 @@ HARP: Final[dict[str, Value]] = (
         "cmaskl": lambda rows: np.rint(100.0 * active_area(rows) / 8),
         "mtot": lambda rows: flux(rows) / 5.6e15,
         "mnet": lambda rows: flux(rows) / 5.6e15 * 0.12 * (wander(rows, "mnet", 1.0) - 1),
-        "mpos_tot": lambda rows: flux(rows) / 1.12e16 * wander(rows, "mpos", 0.03),
-        "mneg_tot": lambda rows: flux(rows) / 1.12e16 * wander(rows, "mneg", 0.03),
+        **{f"{name}_tot": partial(_polarity, name=name) for name in ("mpos", "mneg")},
     }
 )
 

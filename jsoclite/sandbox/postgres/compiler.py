@@ -70,12 +70,10 @@ class Compiler:
     # ---- leaves
     def _literal(self, literal: Literal) -> Term:
         at = literal.position
-        if literal.kind == "null":
-            return constant("unknown", None, at)
+        if literal.kind in ("null", "text"):
+            return constant("unknown", None if literal.kind == "null" else literal.text, at)
         if literal.kind == "bool":
             return constant("boolean", bool(literal.text), at)
-        if literal.kind == "text":
-            return constant("unknown", literal.text, at)
         if literal.kind == "int":
             value = int(literal.text.lstrip("0")[:40] or "0")
             if value < 1 << 63:

@@ -25,14 +25,10 @@ Function: TypeAlias = Callable[..., Array]
 
 def unary(operator: str, kind: str) -> tuple[str, Function]:
     """Type and function of a prefix operator on a number."""
-    if operator == "+":
-        return kind, lambda values: values
-    if operator == "-":
-        return kind, lambda values: arithmetic("-", np.zeros_like(values), values, kind)
-    if operator == "~":
-        return kind, np.invert
-    if operator == "@":
-        return kind, lambda values: absolute(values, kind)
+    same: dict[str, Function] = {"+": lambda values: values, "~": np.invert, "@": lambda values: absolute(values, kind)}
+    same["-"] = lambda values: arithmetic("-", np.zeros_like(values), values, kind)
+    if operator in same:
+        return kind, same[operator]
     return "double precision", _square_root if operator == "|/" else np.cbrt
 
 
@@ -97,13 +93,8 @@ def finite(function: Function) -> Function:
 #: Functions of one number whose result is double precision, and those that keep ``numeric``.
 REAL: Final[dict[str, Function]] = {
     **{name: getattr(np, name) for name in ("cbrt", "exp", "sin", "cos", "tan", "degrees", "radians")},
-    "sqrt": _square_root,
-    "ln": _logarithm(np.log),
-    "log": _logarithm(np.log10),
-    "log10": _logarithm(np.log10),
-    "asin": _arc(np.arcsin),
-    "acos": _arc(np.arccos),
-    "atan": np.arctan,
+    **{"sqrt": _square_root, "ln": _logarithm(np.log), "log": _logarithm(np.log10), "log10": _logarithm(np.log10)},
+    **{"asin": _arc(np.arcsin), "acos": _arc(np.arccos), "atan": np.arctan},
 }
 ROUNDING: Final[dict[str, Function]] = {"ceiling": np.ceil} | {
     name: getattr(np, name) for name in ("floor", "ceil", "trunc", "sign")

@@ -8,7 +8,6 @@ syntax error, so that nothing but reading is ever possible.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn, TypeAlias
 
@@ -185,6 +184,7 @@ class Lexer:
 _COMPARISONS: Final = frozenset({"<", ">", "=", "<=", ">=", "<>"})
 # binding powers, as in PostgreSQL's gram.y, loosest first
 _OR, _AND, _NOT, _IS, _COMPARE, _LIKE, _OTHER, _ADD, _MULTIPLY, _POWER, _UNARY = range(1, 12)
+_CONSTANTS: Final = {"null": ("null", ""), "true": ("bool", "t"), "false": ("bool", "")}
 _TYPE_WORDS: Final = {("double", "precision"), ("character", "varying"), ("bit", "varying")}
 
 
@@ -361,14 +361,9 @@ class Parser:
             return inner
         if word.kind != "name":
             self.fail(word)
-        special: dict[str, Callable[[Word], Expression]] = {
-            "null": lambda word: Literal("null", "", word.position),
-            "true": lambda word: Literal("bool", "t", word.position),
-            "false": lambda word: Literal("bool", "", word.position),
-            "cast": self._cast,
-            "case": self._case,
-            "exists": self._exists,
-        }
+        if word.value in _CONSTANTS:
+            return Literal(*_CONSTANTS[word.value], word.position)
+        special = {"cast": self._cast, "case": self._case, "exists": self._exists}
         if word.value in special:
             return special[word.value](word)
         if word.value in RESERVED and word.value not in ("left", "right"):

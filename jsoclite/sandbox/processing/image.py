@@ -267,6 +267,18 @@ class Image:
     seconds: float
 
 
+@contextmanager
+def _opened(content: bytes) -> Iterator[Any]:
+    """The units of a FITS file; `ProcessError` where it is none, or there is not what is looked for (OSError)."""
+    from astropy.io import fits
+
+    try:
+        with quiet(), fits.open(BytesIO(content)) as units:
+            yield units
+    except OSError:
+        raise ProcessError("there is no image to work on") from None
+
+
 def read_image(content: bytes, seconds: float) -> tuple[Image, fits.Header, bool]:
     """
     The image of a FITS file, its header, and whether it was compressed.
@@ -278,34 +290,22 @@ def read_image(content: bytes, seconds: float) -> tuple[Image, fits.Header, bool
     """
     from astropy.io import fits
 
-    with quiet():
-        try:
-            with fits.open(BytesIO(content)) as units:
-                unit = next((unit for unit in units if unit.data is not None), None)
-                if unit is None or np.ndim(unit.data) != 2:
-                    raise ProcessError("there is no image to work on")
-                header = unit.header.copy()
-                data = np.array(unit.data, dtype=np.float64)
-                compressed = isinstance(unit, fits.CompImageHDU)
-        except OSError:
-            raise ProcessError("there is no image to work on") from None
+    with _opened(content) as units:
+        unit = next((unit for unit in units if unit.data is not None), None)
+        if unit is None or np.ndim(unit.data) != 2:
+            raise OSError
+        header, data, compressed = unit.header.copy(), np.array(unit.data, dtype=np.float64), type(unit)
     found = {name: value for name, value in header.items() if name not in ("COMMENT", "HISTORY", "")}
-    return Image(data, found, seconds), header, compressed
+    return Image(data, found, seconds), header, compressed is fits.CompImageHDU
 
 
 def read_shape(content: bytes) -> tuple[int, int]:
     """Rows and columns of the image of a FITS file, from its header; errors as for `read_image`."""
-    from astropy.io import fits
-
-    with quiet():
-        try:
-            with fits.open(BytesIO(content)) as units:
-                found = next((unit.shape for unit in units if len(unit.shape) == 2), None)
-        except OSError:
-            found = None
-    if found is None:
-        raise ProcessError("there is no image to work on")
-    return int(found[0]), int(found[1])
+    with _opened(content) as units:
+        shapes = [unit.shape for unit in units if len(unit.shape) == 2]
+        if not shapes:
+            raise OSError
+    return int(shapes[0][0]), int(shapes[0][1])
 
 
 def write_image(image: Image, header: fits.Header, keywords: Mapping[str, Any], *, compressed: bool) -> bytes:

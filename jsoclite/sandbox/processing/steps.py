@@ -241,9 +241,8 @@ def map_project(image: Image, options: Options) -> None:
         inside = (x >= 1 + edge) & (x < source.shape[1] - edge) & (y >= 1 + edge) & (y < source.shape[0] - edge)
         made = sample(source, np.where(inside, x, 1e9), np.where(inside, y, 1e9), method)
         if grid > 0:
-            lines = [
-                np.abs((np.degrees(one) + grid / 2) % grid - grid / 2) for one in (lon + math.radians(target[0]), lat)
-            ]
+            places = lon + math.radians(target[0]), lat
+            lines = [np.abs((np.degrees(one) + grid / 2) % grid - grid / 2) for one in places]
             made = np.where(np.minimum(*lines) < 0.01 * grid, np.where(np.isfinite(made), -np.inf, np.inf), made)
         return made
 

@@ -368,9 +368,8 @@ class Addresses:
     def answer(self, params: Mapping[str, str]) -> dict[str, printer.Json]:
         """What ``checkAddress.sh`` answers; the address is decoded once more, as clients send it encoded twice."""
         address = params.get("address")
-        status, message, user = self.check(
-            None if address is None else unquote(address, "latin-1"), checkonly=params.get("checkonly", "0") == "1"
-        )
+        address = None if address is None else unquote(address, "latin-1")
+        status, message, user = self.check(address, checkonly=params.get("checkonly", "0") == "1")
         return {"status": status, "msg": message, "user_id": user}
 
 

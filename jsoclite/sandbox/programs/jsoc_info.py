@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -228,7 +228,9 @@ def _rs_summary(engine: Engine, params: Mapping[str, str], ds: str, start: float
 
 
 def _rs_list(engine: Engine, params: Mapping[str, str], ds: str, elements: int, start: float) -> Reply:
-    names = {name: unescape(params[name]) for name in ("key", "seg", "link") if name in params}
+    names = {name: params[name] for name in ("key", "seg", "link") if name in params}
+    # the program decodes them once more
+    names = {name: unquote(text, "latin-1") if "%" in text else text for name, text in names.items()}
     by_record = _flag(params, "f")
     if elements > 1 and names and (by_record or any("**ALL**" in text for text in names.values())):
         raise _several(ds)
@@ -240,8 +242,8 @@ def _rs_list(engine: Engine, params: Mapping[str, str], ds: str, elements: int, 
     if by_record:
         pieces = FitsListing(engine.reader, parts[0], names, wants_info=_flag(params, "R")).json()
     else:
-        full, binary, named = (_flag(params, name) for name in "MBR")
-        pieces = Listing(engine.reader, parts, names, named=named, full=full, binary=binary).json()
+        full, bits, named = (_flag(params, name) for name in "MBR")
+        pieces = Listing(engine.reader, parts, names, named=named, full=full, bits=bits).json()
 
     def body() -> Iterator[bytes]:
         for piece in pieces:
@@ -261,11 +263,6 @@ def _refuse_what_kills(parts: Sequence[Opened]) -> None:
             shared = other.series is part.series and other.segments != part.segments
             if shared and set(other.recnums.tolist()).intersection(part.recnums.tolist()):
                 raise EngineCrash("a record listed twice, with different segments")
-
-
-def unescape(text: str) -> str:
-    """``%xx`` decoded once more, as the program does with lists of names."""
-    return unquote_to_bytes(text.encode("latin-1", "replace")).decode("latin-1") if "%" in text else text
 
 
 # ---------------------------------------------------------------------------------------------------- show_series

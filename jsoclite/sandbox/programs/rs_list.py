@@ -68,11 +68,8 @@ class SegmentColumns:
     """
 
     def __init__(self) -> None:
-        self.values: list[str] = []
-        self.dims: list[str] = []
-        self.cparms: list[str] = []
-        self.bzeros: list[str] = []
-        self.bscales: list[str] = []
+        lists: list[list[str]] = [[] for _ in range(5)]
+        self.values, self.dims, self.cparms, self.bzeros, self.bscales = lists
         self.online: list[int] = []
 
     def __bool__(self) -> bool:
@@ -98,22 +95,15 @@ class Listing:
         Lists of names under ``key``, ``seg`` and ``link``, as far as they were asked for.
     named : bool
         Whether ``recinfo`` is wanted.
-    full, binary : bool
+    full, bits : bool
         Whether values are printed with full precision, and then as bits.
     """
 
     def __init__(
-        self,
-        reader: Reader,
-        parts: Sequence[Opened],
-        names: Mapping[str, str],
-        *,
-        named: bool,
-        full: bool,
-        binary: bool,
+        self, reader: Reader, parts: Sequence[Opened], names: Mapping[str, str], *, named: bool, full: bool, bits: bool
     ) -> None:
         definition, text = parts[0].series.definition, names.get("seg", "")
-        self._reader, self._names, self._full, self._binary = reader, named, full, binary
+        self._reader, self._names, self._full, self._binary = reader, named, full, bits
         self._keys = _chosen(names.get("key", ""), all_keywords(list(definition.keywords.values())))
         self._links = _chosen(names.get("link", ""), [link.name for link in definition.links.values()])
         # of all segments those that are not there are left out
@@ -383,18 +373,6 @@ _PSEUDO: Final = [
 ]
 
 
-def _json(value: Any) -> str:
-    if isinstance(value, str):
-        return printer.quote(value)
-    if value is True:
-        return "true"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_json, value)) + "]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{printer.quote(name)}:{_json(one)}" for name, one in value.items()) + "}"
-    return str(value)
-
-
 class FitsListing:
     """
     Answers ``rs_list`` in the layout of records.
@@ -467,7 +445,7 @@ class FitsListing:
         for row in range(count):
             record = {name: values[row] for name, values in members}
             record["segments"] = [one for one in record["segments"] if one]
-            yield ("," if row else "") + _json(record)
+            yield ("," if row else "") + printer.text(record)
         yield f'],"count":{count},'
 
     def _members(self) -> Iterator[tuple[str, list[Any]]]:
@@ -484,10 +462,8 @@ class FitsListing:
         if self._wants_info and "*online*" not in self._fake:
             numbers = self._pseudo.numbers(part, "*sunum*") or []
             units = self._pseudo.units(part)
-            yield (
-                "online",
-                ["NA" if number < 0 else int(_online(unit)) for number, unit in zip(numbers, units, strict=True)],
-            )
+            known = zip(numbers, units, strict=True)
+            yield "online", ["NA" if number < 0 else int(bool(unit and unit.online)) for number, unit in known]
 
     def _rows(self, columns: list[list[Any]]) -> list[Any]:
         return [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in self._part.recnums]
@@ -527,7 +503,7 @@ class FitsListing:
                 rows.append({"name": name, "path": BAD_LINK})
                 continue
             path, dims, cparms = next(known)
-            row = {"name": name, "online": int(_online(unit)), "path": path, "dims": dims}
+            row = {"name": name, "online": int(bool(unit and unit.online)), "path": path, "dims": dims}
             rows.append({**row, "cparms": cparms} if cparms else row)
         self._add_values(rows, name, segment)
         return rows
@@ -554,7 +530,3 @@ class FitsListing:
             {"name": name, "invalid": True} if text == nowhere else {"name": name, "linkedrec": text}
             for text in link_texts(self._reader, self._part, name)
         ]
-
-
-def _online(unit: tables.StorageUnit | None) -> bool:
-    return unit is not None and unit.online

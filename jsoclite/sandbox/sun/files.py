@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ..catalog import Segment
+from ..catalog import Segment, schema
 from ..mission import Pointing, Rows, chart_strips, exposure, map_centre, noise
 from .surface import DEGREE, Disk, Field, FloatArray, Sight, Surface, channel, flare_image, grain, polar_caps
 
@@ -132,13 +132,9 @@ def _vector(disk: Disk, field: Field, plain: Field, coin: FloatArray) -> dict[st
     # where the field is weak, each bit has an answer of its own: the potential field's, chance, the more radial one
     outward = Field(np.ones(len(along)), np.zeros(len(along)), np.zeros(len(along)))
     (_, *potential), (_, *radial) = disk.seen(plain), disk.seen(outward)
-    right = np.stack(
-        [
-            columns * potential[0] + lines * potential[1] >= 0,
-            (azimuth >= 180) ^ (coin >= 0),
-            (columns * radial[0] + lines * radial[1]) * along >= 0,
-        ]
-    )
+    near = columns * potential[0] + lines * potential[1] >= 0
+    outer = (columns * radial[0] + lines * radial[1]) * along >= 0
+    right = np.stack([near, (azimuth >= 180) ^ (coin >= 0), outer])
     flags = np.where((confidence > 50) | right, azimuth >= 180, azimuth < 180)
     return {
         "field": strength,
@@ -156,6 +152,10 @@ def _noisy(rows: Rows, disk: Disk, field: Field) -> Field:
     return Field(field.radial + 12 * parts[0], field.west + 55 * parts[1], field.north + 55 * parts[2])
 
 
+#: Segments of an inversion that are the same everywhere but for noise: level, noise, and noise of one sign.
+_FLAT: Final[dict[str, list[float]]] = schema.data("series")["values"]["flat"]
+
+
 def _inverted(rows: Rows, disk: Disk, segment: Segment) -> FloatArray:
     """One segment of a Milne-Eddington inversion or of its disambiguation."""
     plain = disk.surface.field
@@ -169,22 +169,19 @@ def _inverted(rows: Rows, disk: Disk, segment: Segment) -> FloatArray:
     rest: dict[str, Callable[[], FloatArray]] = {
         "vlos_mag": lambda: 100 * (velocity(rows, disk) + 12 * noise),
         "dop_width": lambda: 24 + 3 * (1 - disk.mu) + 0.8 * noise,
-        "eta_0": lambda: 11 + 2.5 * noise,
-        "damping": lambda: 0.5 + 0.0 * noise,
         "src_continuum": lambda: 0.12 * _continuum(rows, disk) + 20 * noise,
         "src_grad": lambda: 0.5 * _continuum(rows, disk) + 60 * noise,
-        "alpha_mag": lambda: np.ones(len(strength)),
         "chisq": lambda: 900 * np.exp(0.4 * noise),
-        "conv_flag": lambda: np.zeros(len(strength)),
         "info_map": lambda: np.where(strength > 250, 1.0, 0.0),
         "confid_map": lambda: np.where(strength > 250, 0.0, 1.0),
         "inclination_err": lambda: 180 / np.maximum(strength, 60) * (4 + noise**2),
         "azimuth_err": lambda: 180 / np.maximum(strength, 60) * (6 + noise**2),
-        "field_err": lambda: 28 + 6 * np.abs(noise),
-        "vlos_err": lambda: 2200 + 500 * np.abs(noise),
-        "alpha_err": lambda: 0.01 + 0.001 * np.abs(noise),
     }
-    values = rest[name]() if name in rest else np.clip(0.25 * noise, -1, 1)
+    if name in _FLAT:
+        level, signed, unsigned = _FLAT[name]
+        values = level + signed * noise + unsigned * np.abs(noise)
+    else:
+        values = rest[name]() if name in rest else np.clip(0.25 * noise, -1, 1)
     return disk.filled(values, 0.0 if segment.type == "char" else np.nan)
 
 
@@ -389,15 +386,8 @@ def zones_array(rows: Rows, segment: Segment) -> FloatArray:
 _INTEGERS: Final[Mapping[str, type[np.signedinteger[Any]]]] = {"char": np.int16, "short": np.int16, "int": np.int32}
 
 _KINDS: Final[Mapping[str, Callable[[Rows, Segment], FloatArray]]] = {
-    "hmi": hmi_array,
-    "harp": harp_array,
-    "aia_lev1": aia_array,
-    "mdi": mdi_array,
-    "iris": iris_array,
-    "synoptic": chart_array,
-    "daily": chart_array,
-    "meanpf": zones_array,
-    "table": table_array,
+    **{"hmi": hmi_array, "harp": harp_array, "aia_lev1": aia_array, "mdi": mdi_array, "iris": iris_array},
+    **{"synoptic": chart_array, "daily": chart_array, "meanpf": zones_array, "table": table_array},
 }
 
 

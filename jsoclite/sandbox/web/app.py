@@ -31,9 +31,7 @@ STATE = frozenset({"changed", "no-range", "expired", "disk-full", "evil-name"})
 
 #: Where a fault can hit. `query` is ``jsoc_info`` for records, `info` for ``series_struct``, `series` the two lists of
 #: series, `file` everything below ``/SUM``, `page` the front page.
-ENDPOINTS = frozenset(
-    "query info series exp_request exp_status exp_su check_address manage_request file page".split()  # noqa: SIM905
-)
+ENDPOINTS = frozenset(schema.data("server")["endpoints"].split())
 
 _HTML = b"<!DOCTYPE html>\n<html><body><h1>Service temporarily unavailable</h1></body></html>\n"
 
@@ -165,13 +163,8 @@ class Fault:
                 f"fault {spec!r} is not of the form KIND[@ENDPOINT][:NTH[xTIMES]] or KIND[@ENDPOINT]%PERCENT"
             )
         kind, endpoint, nth, times, percent = found.groups()
-        return cls(
-            kind,
-            endpoint or "*",
-            nth=int(nth) if nth else None,
-            times=int(times or 1),
-            probability=float(percent) / 100 if percent else None,
-        )
+        first, chance = int(nth) if nth else None, float(percent) / 100 if percent else None
+        return cls(kind, endpoint or "*", nth=first, times=int(times or 1), probability=chance)
 
 
 @dataclass(slots=True)
@@ -266,16 +259,7 @@ def spoil(response: Response, fault: Fault) -> Response:
 _JSON = {"Content-Type": "application/json"}
 
 #: Programs below ``/cgi-bin/`` by the last part of their path, with the endpoint under which faults name them.
-_PROGRAMS = {
-    "show_series": "series",
-    "showextseries": "series",
-    "jsoc_info": "query",
-    "jsocextinfo": "query",
-    "jsoc_fetch": "exp_status",
-    "jsocextfetch": "exp_status",
-    "checkAddress.sh": "check_address",
-    "manage-request.sh": "manage_request",
-}
+_PROGRAMS: dict[str, str] = schema.data("server")["programs"]
 
 
 @dataclass(slots=True)
@@ -392,25 +376,18 @@ class App:
 
     def _external_series(self, params: dict[str, str]) -> bytes:
         """``showextseries``: names only, or with descriptions for ``info=1``; no prime keys, no status."""
-        answer: dict[str, printer.Json]
-        if "dbhost" not in params:
-            answer = {"errMsg": "Missing required argument 'dbhost'.", "seriesList": []}
-            return printer.compact(answer)
-        pattern = params.get("filter", "")
-        inverted = pattern.startswith("NOT ")
+        pattern, catalog, error = params.get("filter", ""), self.engine.catalog, ""
+        inverted, names = pattern.startswith("NOT "), list[printer.Json]()
         try:
             wanted = posix("(?!)" if _endless(pattern) else pattern.removeprefix("NOT "), fold=True)
+            names += sorted(name for name in catalog if bool(wanted.search(name)) is not inverted)
         except SqlError:
-            answer = {"errMsg": f"Invalid series-name filter '{pattern}'.", "seriesList": []}
-            return printer.compact(answer)
-        catalog = self.engine.catalog
-        names = sorted(name for name in catalog if bool(wanted.search(name)) is not inverted)
-        if params.get("info", "0") in ("", "0"):
-            return printer.compact({"errMsg": "", "seriesList": names})
-        described: list[printer.Json] = [
-            {name: {"description": catalog[name].definition.description}} for name in names
-        ]
-        return printer.compact({"errMsg": "", "seriesList": described})
+            error = f"Invalid series-name filter '{pattern}'."
+        if "dbhost" not in params:
+            error, names = "Missing required argument 'dbhost'.", []
+        if params.get("info", "0") not in ("", "0"):
+            names = [{name: {"description": catalog[name].definition.description}} for name in map(str, names)]
+        return printer.compact({"errMsg": error, "seriesList": names})
 
     # ---- files
     def _page(self) -> Response:
