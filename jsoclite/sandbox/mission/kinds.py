@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -27,12 +27,6 @@ from .noise import BoolArray, FloatArray, IntArray, uniform
 from .regions import EPOCH, Lives, lives, regions
 from .series import ComputedSeries, Grid, Rows, Value, limits
 from .spec import Spec
-
-if TYPE_CHECKING:
-    from ..catalog import Keyword, tables
-    from .noise import BoolArray, IntArray
-    from .series import ComputedSeries, Rows, Value
-    from .spec import Spec
 
 #: Channels of AIA's slotted series, angstrom.
 CHANNELS: Final[Mapping[str, list[int]]] = schema.data("channels")["slotted"]
