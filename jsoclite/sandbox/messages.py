@@ -57,13 +57,10 @@ class Request:
         Text is Latin-1, so that any byte survives; of several values of a name the first counts, as qDecoder has it.
         """
         found = decode_form(self.query)
-        kind = self.headers.get("content-type", "")
-        if self.body and kind.startswith("multipart/form-data"):
-            form = decode_multipart(self.body, kind)
-        elif self.body:
-            form = decode_form(self.body.decode("latin-1"))
-        else:
-            form = {}
+        kind, form = self.headers.get("content-type", ""), dict[str, str]()
+        if self.body:
+            files = kind.startswith("multipart/form-data")
+            form = decode_multipart(self.body, kind) if files else decode_form(self.body.decode("latin-1"))
         return form | found
 
 
@@ -228,9 +225,7 @@ def _still(condition: str | None, etag: str, modified: float) -> bool:
     """Whether an ``If-Range`` (an ETag or a date) still describes the file."""
     if condition is None or condition == etag:
         return True
-    if condition.startswith(('"', "W/")):
-        return False
-    return _seconds(condition, -1.0) == int(modified)
+    return False if condition.startswith(('"', "W/")) else _seconds(condition, -1.0) == int(modified)
 
 
 def _seconds(date: str, otherwise: float) -> float:

@@ -16,7 +16,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import JsocError, RecordSetError, whole
-from .catalog import storage
+from .catalog import schema, tables
 from .exports import Staging
 from .messages import MAX_LOGGED, MAX_VALUE, LoggedRequest, Request, Response, line
 from .programs import Addresses, Fetch, Limits
@@ -25,7 +25,6 @@ from .web import Answer, App, Fault, Faults, HttpServer
 if TYPE_CHECKING:
     import jsoclite
 
-    from .catalog import tables
 
 #: Seconds of the sandbox's own clock in one of ours.
 FAST: Final = 30.0
@@ -133,7 +132,7 @@ class Sandbox:
             )
         series = _mission(clock if ages else None, pixels) if catalog is None else _catalog(catalog)
         engine = Engine(series, record_limit=record_limit, shadow=shadow)
-        sums = storage.Sums(series)
+        sums = tables.Sums(series)
         fetch = Fetch(engine, sums, self.staging, self.addresses, Limits(megabytes=size_limit_mb))
         self._app = App(engine, sums, fetch, self.addresses, self._faults, self.email)
         self._port, self._max_connections, self._log = whole("port", port, 0, 65535), max_connections, log
@@ -269,17 +268,8 @@ class Sandbox:
         ...     theirs.pkeys("hmi.M_720s")
         ['T_REC', 'CAMERA']
         """
-        return {
-            "name": name,
-            "cgi_baseurl": f"{self.url}cgi-bin/ajax/",
-            "cgi_show_series": "show_series",
-            "cgi_jsoc_info": "jsoc_info",
-            "cgi_jsoc_fetch": "jsoc_fetch",
-            "cgi_check_address": "checkAddress.sh",
-            "cgi_show_series_wrapper": "showextseries",
-            "show_series_wrapper_dbhost": "hmidb2",
-            "http_download_baseurl": self.url,
-        }
+        programs: dict[str, str] = schema.data("server")["drms"]
+        return {"name": name, "cgi_baseurl": f"{self.url}cgi-bin/ajax/", "http_download_baseurl": self.url} | programs
 
     def add_fault(self, fault: Fault | str, endpoint: str | None = None, **options: Any) -> Fault:
         """
@@ -351,16 +341,11 @@ class Sandbox:
         return answer.response
 
     def _remember(self, request: Request, answer: Answer) -> None:
-        logged = LoggedRequest(
-            request.method,
-            request.path[:MAX_VALUE],
-            {name[:100]: value[:MAX_VALUE] for name, value in list(answer.params.items())[:50]},
-            answer.response.status,
-            0,
-            answer.endpoint,
-            answer.fault.kind if answer.fault else "",
-            {name: value[:1000] for name, value in list(request.headers.items())[:50]},
-        )
+        params = {name[:100]: value[:MAX_VALUE] for name, value in list(answer.params.items())[:50]}
+        headers = {name: value[:1000] for name, value in list(request.headers.items())[:50]}
+        status, fault = answer.response.status, answer.fault.kind if answer.fault else ""
+        path = request.path[:MAX_VALUE]
+        logged = LoggedRequest(request.method, path, params, status, 0, answer.endpoint, fault, headers)
         self.requests.append(logged)
         with self._counting:
             self.counts[answer.endpoint] += 1
@@ -380,7 +365,7 @@ def _fast_clock() -> Callable[[], float]:
 
 
 def _catalog(catalog: str | PathLike[str] | tables.Catalog) -> tables.Catalog:
-    from .catalog import StoredCatalog, tables
+    from .catalog import StoredCatalog
 
     return catalog if isinstance(catalog, tables.Catalog) else StoredCatalog(str(catalog))
 
@@ -394,38 +379,7 @@ def _mission(now: Callable[[], float] | None, pixels: int) -> tables.Catalog:
     return MissionCatalog(segment_file, now, pixels)
 
 
-_GREETING: Final = """\
-export http_proxy={url} HTTP_PROXY={url}
-
-jsoclite sandbox: an embedded JSOC at {url}
-Nothing here is measured data; computed full-disk images are {pixels} pixels wide, JSOC's 4096.
-Registered address for exports: {email}. Stop with Ctrl-C.
-
-In a shell where the first line was run, this is http://jsoc.stanford.edu for any program: scripts of drms, sunpy and
-curl run unchanged (those of drms with email="{email}"). Without it:
-
-  jsoclite   client = jsoclite.Client("{url}", email="{email}")
-             or in the shell: export JSOCLITE_SERVER={url} JSOC_EMAIL={email}
-  drms       config = drms.ServerConfig(name="sandbox", cgi_baseurl="{url}cgi-bin/ajax/",
-                 cgi_show_series="show_series", cgi_jsoc_info="jsoc_info", cgi_jsoc_fetch="jsoc_fetch",
-                 cgi_check_address="checkAddress.sh", http_download_baseurl="{url}")
-             client = drms.Client(config, email="{email}")
-  curl       curl "{url}cgi-bin/ajax/jsoc_info?op=rs_summary&ds=hmi.M_720s%5B2014.01.01_TAI/1d%5D"
-"""
-
-
-def serve(
-    port: int = 0,
-    *,
-    catalog: str | PathLike[str] | None = None,
-    email: str = "demo@example.com",
-    staging_s: float = 60.0,
-    faults: Iterable[Fault | str] = (),
-    pixels: int = 256,
-    clock: Callable[[], float] | None = None,
-    verbose: bool = False,
-    until: threading.Event | None = None,
-) -> None:
+def serve(port: int = 0, *, verbose: bool = False, until: threading.Event | None = None, **options: Any) -> None:
     """
     Run a sandbox until Ctrl-C, telling on standard output how to use it.
 
@@ -433,32 +387,23 @@ def serve(
     ----------
     port : int
         Port to listen on, 0 for any free one.
-    catalog, email, staging_s, faults, pixels, clock
-        As for `Sandbox`.
     verbose : bool
         Whether to log each request on standard error.
     until : threading.Event, optional
         Ends it, too.
+    **options
+        As for `Sandbox`.
     """
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     until = until or threading.Event()
-    log_to = tell if verbose else None
     with (
-        Sandbox(
-            catalog,
-            port=port,
-            email=email,
-            staging_s=staging_s,
-            faults=faults,
-            clock=clock,
-            pixels=pixels,
-            log=log_to,
-        ) as sandbox,
+        Sandbox(port=port, log=tell if verbose else None, **options) as sandbox,
         contextlib.suppress(KeyboardInterrupt),
     ):
-        print(_GREETING.format(url=sandbox.url, email=sandbox.email, pixels=pixels), flush=True)
+        shown = {"url": sandbox.url, "email": sandbox.email, "pixels": options.get("pixels", 256)}
+        print(schema.file("greeting.txt").format(**shown), flush=True)
         while not until.wait(3600):
             pass

@@ -485,7 +485,7 @@ def test_completion_of_an_unknown_shell(capsys, monkeypatch):
     ("words", "begun", "expected"),
     [
         ([], "cou", {"count"}),
-        (["info"], "hmi.m_7", {"hmi.M_720s", "hmi.M_720s_dcon", "hmi.M_720s_dconS", "hmi.M_720s_nrt"}),
+        (["info"], "hmi.m_7", {f"hmi.M_720s{end}" for end in ("", "_dcon", "_dconS", "_mod", "_nrt")}),
         (["query", "hmi.M_720s[]", "-k"], "T_REC,DATAMEA", {"T_REC,DATAMEAN", "T_REC,DATAMEA2"}),
         (["query", "hmi.M_720s[]"], "--par", {"--parquet"}),
         (["query", "no.series[]", "-k"], "T", set()),

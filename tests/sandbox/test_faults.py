@@ -17,7 +17,7 @@ from jsoclite.errors import RecordSetError
 from jsoclite.sandbox import Fault, Sandbox
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
 from jsoclite.sandbox.messages import Request
-from jsoclite.sandbox.web.faults import CONTENT, ENDPOINTS, STATE, WIRE, Faults
+from jsoclite.sandbox.web.app import CONTENT, ENDPOINTS, STATE, WIRE, Faults
 
 ADDRESS = "test@example.com"
 FILE = "/SUM0/D500000012/S00000/magnetogram.fits"

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from jsoclite.sandbox import Sandbox
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
-from jsoclite.sandbox.engine import search
+from jsoclite.sandbox.engine import engine as search
 from jsoclite.sandbox.engine.engine import Engine, EngineError, to_int
 from jsoclite.sandbox.messages import Response, text
 from jsoclite.sandbox.postgres.functions import TEXT_OPERATORS
-from jsoclite.sandbox.postgres.lexer import SqlError
+from jsoclite.sandbox.postgres.parser import SqlError
 from jsoclite.sandbox.web.server import ANSWER_S, REQUEST_S, SILENCE_S, HttpServer
 
 SET = "hmi.M_720s[2014.01.01_TAI/1h]"

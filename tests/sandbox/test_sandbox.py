@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import http.client
+import io
 import json
 import os
 import re
@@ -11,7 +13,9 @@ import socket
 import subprocess
 import sys
 import threading
+import tokenize
 from functools import cache
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import numpy as np
@@ -24,9 +28,10 @@ import jsoclite
 from jsoclite.errors import RecordSetError
 from jsoclite.sandbox import Sandbox, serve
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
-from jsoclite.sandbox.programs.exp_request import MAX_WAITING, Addresses
+from jsoclite.sandbox.programs.jsoc_fetch import MAX_WAITING, Addresses
 
 TESTS = GOLDEN.parent
+HOUSE = Path(jsoclite.__file__).parent / "sandbox"
 RAW = GOLDEN / "jsoc_info_raw.jsonl"
 QUERY = "/cgi-bin/ajax/jsoc_info?op=rs_summary&ds=hmi.M_720s[2014.01.01_TAI/1h][3]"
 
@@ -476,3 +481,19 @@ def test_images_of_another_size(tmp_path):
         assert here[0][::-1, ::-1] == pytest.approx(whole[top - 100 : top, right - 100 : right], rel=1e-6)
     with pytest.raises(RecordSetError, match="pixels=300: images are 256"):
         Sandbox(pixels=300)
+
+
+def test_the_mission_and_the_sun_stay_small():
+    """Lines of code of both rooms together, without comments and docstrings."""
+    total = 0
+    for path in (*(HOUSE / "mission").glob("*.py"), *(HOUSE / "sun").glob("*.py")):
+        blank = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+        tree, lines = ast.parse(path.read_text()), set()
+        for word in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
+            if word.type not in blank:
+                lines |= set(range(word.start[0], word.end[0] + 1))
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
+                lines -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+        total += len(lines)
+    assert 1000 < total <= 3500

@@ -12,7 +12,8 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +21,18 @@ from ...errors import RecordSetError
 from ...times import words
 
 _UNIT_SECONDS: Final = {"tenthsecs": 0.1, "secs": 1.0, "mins": 60.0, "days": 86400.0}
+
+
+def file(name: str) -> str:
+    """The text of one of the files of ``data/``."""
+    return resources.files("jsoclite.sandbox").joinpath(f"data/{name}").read_text(encoding="utf-8")
+
+
+@cache
+def data(name: str) -> dict[str, Any]:
+    """What one of the JSON files of ``data/`` holds."""
+    loaded: dict[str, Any] = json.loads(file(f"{name}.json"))
+    return loaded
 
 
 class SeriesDefinition:
@@ -181,16 +194,7 @@ JD0: Final = words.JD_ZERO
 #: Number types with a fraction.
 REALS: Final = frozenset({"float", "double"})
 
-_RECSCOPE: Final = {
-    0: "variable",
-    1: "constant",
-    100: "index",
-    1000: "ts_eq",
-    1001: "slot",
-    1002: "enum",
-    1003: "carr",
-    1004: "ts_slot",
-}
+_RECSCOPE: Final = {int(code): words for code, words in data("server")["record scopes"].items()}
 PER_SEGMENT, _IMPLICIT = 1, 2
 # "[DATE-OBS] …" or "[QUX:string] …": the name (and cast) under which the keyword is exported (fitsexport.c)
 _ALIAS = re.compile(r"\[\s*([A-Za-z][A-Za-z0-9_-]*)\s*(?::\s*(\w+)\s*)?\]")
@@ -293,9 +297,7 @@ class Keyword(NamedTuple):
         """The value that stands for nothing: type minimum, NaN, JD 0 or an empty string."""
         if self.type in MISSING_INT:
             return MISSING_INT[self.type]
-        if self.type in REALS:
-            return math.nan
-        return JD0 if self.type == "time" else ""
+        return math.nan if self.type in REALS else JD0 if self.type == "time" else ""
 
 
 class Segment(NamedTuple):

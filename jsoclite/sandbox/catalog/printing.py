@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...times import words
-from .definition import MISSING_INT, REALS, Keyword
+from .definition import MISSING_INT, REALS, Keyword, data
 
 Column = npt.NDArray[Any]
 
@@ -29,12 +29,7 @@ _BITS: Final = {"char": 32, "short": 32, "int": 32, "longlong": 64}
 _HEXADECIMAL: Final = {"char": 2, "short": 4, "int": 8, "longlong": 16}
 _SPEC: Final = re.compile(r"%([-+ #0']*)(\d+|\*)?(\.\d*)?(?:hh|h|ll|l|L|q|j|z|t)?([diouxXeEfFgGcs%])")
 # units of a time that is an interval, in seconds (atoinc.c)
-_INTERVALS: Final = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
-    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
-    **dict.fromkeys(("d", "day", "days"), 86400.0),
-}
+_INTERVALS: Final = {name: float(size) for size, names in data("server")["units"].items() for name in names.split()}
 # FITS names that belong to the structure of a file (reserved.h, part B)
 _RESERVED: Final = frozenset({"BITPIX", "NAXIS", "SIMPLE", "EXTEND", "BLANK", "BZERO", "BSCALE", "END", "RECNUM"})
 
@@ -158,9 +153,9 @@ def _numbers(kind: str, format_text: str, values: Column) -> list[str]:
     form, prepare = _format(format_text, kind)
     if form == "%d" and prepare is _whole and kind not in REALS:
         return list(map(str, values.tolist()))
-    if not (
-        values.dtype.kind == "f" and ((values == 0) & np.signbit(values)).any()
-    ):  # -0 equals 0 and is printed as -0
+    # -0 equals 0 and is printed as -0
+    signed = values.dtype.kind == "f" and ((values == 0) & np.signbit(values)).any()
+    if not signed:
         if (values == values[0]).all():
             return [form % prepare(values[0])] * len(values)
         if len(values) > 64 and len(set(values[:: len(values) // 64].tolist())) < 24:
@@ -275,9 +270,7 @@ def _clock(seconds: npt.NDArray[np.float64], zone: str) -> npt.NDArray[np.float6
     """What a clock of the zone shows, as seconds since 1977."""
     if zone == "TAI":
         return seconds
-    if zone in ("TT", "TDT"):
-        return seconds + 32.184
-    return seconds - np.searchsorted(_LEAPS, seconds, side="right")
+    return seconds + 32.184 if zone in ("TT", "TDT") else seconds - np.searchsorted(_LEAPS, seconds, side="right")
 
 
 def _calendar(seconds: npt.NDArray[np.float64], zone: str, precision: int) -> list[str]:
@@ -286,9 +279,8 @@ def _calendar(seconds: npt.NDArray[np.float64], zone: str, precision: int) -> li
     second = shown - 60.0 * np.floor(shown / 60.0)
     carry = second >= 60.0 - 0.5 * 0.1**precision
     if carry.any():  # it rounds the time itself to a whole second rather than print :60
-        shown = np.where(
-            carry, _clock(np.copysign(np.floor(np.abs(seconds) + 0.5), seconds), zone) + _SINCE_1600, shown
-        )
+        whole = np.copysign(np.floor(np.abs(seconds) + 0.5), seconds)
+        shown = np.where(carry, _clock(whole, zone) + _SINCE_1600, shown)
     minute = np.floor(shown / 60.0)
     second = shown - 60.0 * minute
     minute -= _SINCE_1600 / 60.0
@@ -329,19 +321,20 @@ def quote(text: str) -> str:
 
 def compact(value: Json) -> bytes:
     """One line, no blanks, with the newline that every program prints behind its JSON."""
-    return (_compact(value) + "\n").encode("latin-1", "replace")
+    return (text(value) + "\n").encode("latin-1", "replace")
 
 
-def _compact(value: Json) -> str:
+def text(value: Json) -> str:
+    """JSON on one line, without blanks."""
     if isinstance(value, str):
         return quote(value)
     if value is None:
         return "null"
     if isinstance(value, (int, float)):
-        return str(value)
+        return str(value) if value is not True else "true"
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{quote(name)}:{_compact(one)}" for name, one in value.items()) + "}"
-    return "[" + ",".join(map(_compact, value)) + "]"
+        return "{" + ",".join(f"{quote(name)}:{text(one)}" for name, one in value.items()) + "}"
+    return "[" + ",".join(map(text, value)) + "]"
 
 
 def pretty(value: Mapping[str, Json]) -> bytes:
@@ -356,4 +349,4 @@ def _pretty(value: Json, depth: int) -> str:
         return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + f",\n{indent}".join(_pretty(one, depth) for one in value) + "]"
-    return _compact(value)
+    return text(value)

@@ -26,12 +26,7 @@ from ..catalog import Keyword, schema
 # ruff: noqa: S608 - the SQL built here is never sent anywhere
 
 
-_KINDS: Final = {
-    **dict.fromkeys(("char", "short", "int", "longlong"), language.Kind.INTEGER),
-    **dict.fromkeys(("float", "double"), language.Kind.REAL),
-    "time": language.Kind.TIME,
-    "string": language.Kind.STRING,
-}
+_KINDS: Final = {kind: language.Kind[name] for kind, name in schema.data("postgres")["kinds"].items()}
 _BITS: Final = {"char": 8, "short": 16, "int": 32, "longlong": 64, "float": 32, "double": 64}
 _ONE: Final = (language.Slot, language.SlotFirst, language.SlotLast)
 _ENDS: Final = (language.First, language.Last, language.SlotFirst, language.SlotLast)

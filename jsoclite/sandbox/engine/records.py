@@ -1,5 +1,5 @@
 """
-What a record holds: keyword values through links and constants, its name, and its files.
+Opened records of a record set, and what they hold: keyword values through links and constants, names, files.
 
 The columns of a list of records are read at once (`opened_with`): a computed series then does its work once, and a link
 is followed once.
@@ -8,15 +8,50 @@ is followed once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from ...errors import JsocError
+from ...recordset import language
 from ...times import words
 from ..catalog import Keyword, Recnums, Segment, Series, printer, schema, tables
-from .handle import Opened
+
+
+class EngineError(JsocError):
+    """A query that the server refuses; the text is the server's. `headless`: behind an ``ERROR`` before the header."""
+
+    headless = False
+
+
+class EngineCrash(JsocError):
+    """A query that kills the server program, whose client sees an empty HTTP 500; the text says what was wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """
+    Records of one element of a record set.
+
+    Attributes
+    ----------
+    series : Series
+        Their series.
+    recnums : array of int64, shape (n,)
+        Their record numbers, in the server's order.
+    segments : tuple of str or None
+        Segments named in braces that exist, in the series' order; None for all.
+    element : Element
+        The element.
+    """
+
+    series: Series
+    recnums: Recnums
+    segments: tuple[str, ...] | None
+    element: language.Element
+
 
 _LINK_DEPTH: Final = 20  # DRMS_MAXLINKDEPTH
 T = TypeVar("T")
@@ -142,7 +177,8 @@ class Reader:
         if name not in series.targets:
             linked = self.follow(cast(Series, series), recnums, link)
             others = linked[linked >= 0]
-            series.targets[name] = linked, prefetched(target, others, series.linked.get(name, ())), others
+            known = Prefetched(target, others, series.linked.get(name, ()))
+            series.targets[name] = linked, cast(Series, known), others
         return series.targets[name]
 
     @staticmethod
@@ -271,13 +307,6 @@ class Prefetched:
         return {name: self._known[name] for name in names}
 
 
-def prefetched(
-    series: Series, recnums: Recnums, names: Iterable[str], linked: Mapping[str, Iterable[str]] | None = None
-) -> Series:
-    """A series with columns at hand; see `Prefetched`."""
-    return cast(Series, Prefetched(series, recnums, names, linked))
-
-
 def opened_with(part: Opened, names: Iterable[str], linked: Mapping[str, Iterable[str]]) -> Opened:
     """The same records, with columns at hand."""
-    return replace(part, series=prefetched(part.series, part.recnums, names, linked))
+    return replace(part, series=cast(Series, Prefetched(part.series, part.recnums, names, linked)))

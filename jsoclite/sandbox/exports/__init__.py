@@ -6,8 +6,7 @@ who has pending ones, and tells its `State` by the clock; when it is done, `Expo
 list, and files that are made when they are asked for, with the headers of `header`.
 """
 
-from .directory import Exports
-from .staging import StagedRequest, Staging, State, TooManyPending
+from .directory import Exports, StagedRequest, Staging, State, TooManyPending
 from .wanted import RecordTable, Steps, Stored, Wanted
 
 __all__ = ["Exports", "RecordTable", "StagedRequest", "Staging", "State", "Steps", "Stored", "TooManyPending", "Wanted"]

@@ -1,32 +1,273 @@
 """
-What stands in the directory of a finished export: data files, ``index.json`` and its companions.
+Export requests and their states, and what stands in the directory of a finished one.
 
-Nothing is written to disk: a directory is a list of names with what to make them from, and a file is made when asked
-for.
+Time comes from an injected clock, so a request moves only when the clock does or when a test says so. Nothing is
+written to disk: a directory is a list of names with what to make them from (data files, ``index.json`` and its
+companions), and a file is made when asked for.
 """
 
 from __future__ import annotations
 
+import enum
 import io
+import itertools
 import math
 import re
 import tarfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
 from typing import Any, Final
 from urllib.parse import quote
 
-from ..catalog import printer, storage
+from ..catalog import printer, tables
 from ..messages import File
-from ..processing import Box, Look, ProcessError, boxes, component_file, film, process_file, vector_segments
+from ..processing import Box, Look, ProcessError, component_file, film, plan, process_file, vector_segments
 from .header import header, write
-from .staging import StagedRequest, Staging, State
-from .wanted import ExportFailedError, Namer, RecordTable, Stored, Wanted
+from .wanted import ExportFailedError, Namer, RecordTable, Steps, Stored, Wanted
+
+#: Seconds for which an unfinished request counts as pending, an equal one is the same, and results are kept.
+PENDING_S, DUPLICATE_S, KEEP_S = 3600.0, 86400.0, 7 * 86400.0
+#: The server's constant guess of how long an export takes, in seconds.
+WAIT_GUESS: Final = 10
+#: Requests, and records in all of them together, that are remembered.
+MAX_REQUESTS, MAX_RECORDS = 1000, 5_000_000
+#: Number of the first export directory.
+FIRST_NUMBER: Final = 900_000_001
+#: `Staging.wait` of a request that has failed.
+NEVER: Final = 999999
+
+
+class State(enum.IntEnum):
+    """Status of a request, as ``exp_status`` has it."""
+
+    DONE = 0
+    RUNNING = 1
+    QUEUED = 2
+    TOO_LARGE = 3
+    FAILED = 4
+    EXPIRED = 5
+
+
+@dataclass(slots=True)
+class StagedRequest:
+    """
+    One export request.
+
+    Attributes
+    ----------
+    id : str
+        ``JSOC_YYYYMMDD_NNNNNN``.
+    address, peer : str
+        Who asked, from where.
+    wanted : Wanted
+        What to export.
+    megabytes : int
+        Size of the files, at least 1.
+    submitted, ready : float
+        Unix time of the submission and of its end.
+    number : int
+        Number of its directory, never used twice.
+    error : str or None
+        Message of a failed request.
+    steps : sequence
+        Those wanted, as they are done.
+    """
+
+    id: str
+    address: str
+    peer: str
+    wanted: Wanted
+    megabytes: int
+    submitted: float
+    ready: float
+    number: int
+    forced: State | None = None
+    error: str | None = None
+    cancelled: bool = False
+    steps: Steps = ()
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class TooManyPending(Exception):
+    """Another request of the address, or too many of the host, are pending; the text is the server's."""
+
+
+class Staging:
+    """
+    The requests of one sandbox; safe for many threads.
+
+    Parameters
+    ----------
+    clock : callable
+        Unix time.
+    seconds : float
+        How long an export takes; ``math.inf`` for until `finish` is called.
+    pending_limit, host_limit : int
+        Pending requests that an address and a host may have; 0 for any number.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], seconds: float, *, pending_limit: int = 1, host_limit: int = 10
+    ) -> None:
+        self.clock, self.seconds = clock, seconds
+        self.pending_limit, self.host_limit = pending_limit, host_limit
+        self._requests: dict[str, StagedRequest] = {}
+        self._same: dict[str, str] = {}
+        self._numbers: dict[int, StagedRequest] = {}
+        self._next_number = itertools.count(FIRST_NUMBER)
+        self._counter, self._day = itertools.count(1), ""
+        self._lock = threading.RLock()
+
+    # ---- submitting
+    def admit(self, address: str, peer: str) -> None:
+        """
+        Check the limits on pending requests.
+
+        Raises
+        ------
+        TooManyPending
+            With the server's words; it is status 7.
+        """
+        waiting = self.pending()
+        own = [request.id for request in waiting if request.address == address]
+        if self.pending_limit and len(own) >= self.pending_limit:
+            raise TooManyPending(
+                f"User {address} has {len(own)} pending export requests ({', '.join(own)}); please wait until at least "
+                "one request has completed before submitting a new one."
+            )
+        if self.host_limit and sum(request.peer == peer for request in waiting) >= self.host_limit:
+            raise TooManyPending(
+                f"There are too many requests from {peer}; please wait until one or more requests have completed "
+                "before submitting a new one."
+            )
+
+    def same(self, wanted: Wanted) -> StagedRequest | None:
+        """The request of the last 24 hours that asked for the same, None without one."""
+        with self._lock:
+            request = self._requests.get(self._same.get(wanted.signature, ""))
+            if request is None or self.clock() - request.submitted > DUPLICATE_S:
+                self._same.pop(wanted.signature, None)
+                return None
+            return request
+
+    def new_id(self) -> str:
+        """The next request id of the day (UT)."""
+        with self._lock:
+            day = time.strftime("%Y%m%d", time.gmtime(self.clock()))
+            if day != self._day:
+                self._day, self._counter = day, itertools.count(1)
+            return f"JSOC_{day}_{next(self._counter):06d}"
+
+    def submit(self, address: str, peer: str, wanted: Wanted, megabytes: int) -> StagedRequest:
+        """Take a request in, after checking the limits on pending requests once more."""
+        with self._lock:
+            self.admit(address, peer)
+            now, number = self.clock(), next(self._next_number)
+            request = StagedRequest(self.new_id(), address, peer, wanted, megabytes, now, now + self.seconds, number)
+            self._requests[request.id] = self._numbers[number] = request
+            self._same[wanted.signature] = request.id
+            self._forget()
+            return request
+
+    def _forget(self) -> None:
+        """Drop the oldest finished requests where too many are remembered."""
+        total = sum(len(request.wanted.records) for request in self._requests.values())
+        for request in list(self._requests.values()):
+            if len(self._requests) <= MAX_REQUESTS and total <= MAX_RECORDS:
+                return
+            if self.state(request) not in (State.RUNNING, State.QUEUED):
+                total -= len(request.wanted.records)
+                del self._requests[request.id], self._numbers[request.number]
+                self._disown(request)
+
+    def _disown(self, request: StagedRequest) -> None:
+        signature = request.wanted.signature
+        if self._same.get(signature) == request.id:
+            del self._same[signature]
+
+    # ---- looking
+    def get(self, id: str) -> StagedRequest | None:
+        """The request of that id, None without one."""
+        return self._requests.get(id)
+
+    def by_number(self, number: int) -> StagedRequest | None:
+        """The request whose directory has that number, None without one."""
+        return self._numbers.get(number)
+
+    def state(self, request: StagedRequest) -> State:
+        """
+        State of a request now.
+
+        A new request first waits to be copied into the export queue (status 1), is then queued (2), then runs (1).
+        """
+        if request.forced is not None and request.forced is not State.DONE:
+            return request.forced
+        now = self.clock()
+        if request.forced is State.DONE or now >= request.ready:
+            return State.EXPIRED if now - min(request.ready, now) > KEEP_S else State.DONE
+        part = (now - request.submitted) / (request.ready - request.submitted)
+        return State.QUEUED if 0.1 < part < 0.4 else State.RUNNING
+
+    def wait(self, request: StagedRequest) -> int:
+        """The server's guess of the seconds left; falls below 0, and is 999999 for what has failed."""
+        return NEVER if self.state(request) >= State.TOO_LARGE else WAIT_GUESS - int(self.clock() - request.submitted)
+
+    def pending(self) -> list[StagedRequest]:
+        """
+        Requests younger than an hour that are neither done nor cancelled.
+
+        One that has failed is among them: nobody takes its row out of the table (jsoc_export_manage.c).
+        """
+        with self._lock:
+            now = self.clock()
+            waiting = (State.RUNNING, State.QUEUED, State.FAILED)
+            young = [one for one in self._requests.values() if now - one.submitted < PENDING_S and not one.cancelled]
+            return [request for request in young if self.state(request) in waiting]
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    # ---- changing
+    def cancel(self, address: str) -> list[str]:
+        """Let an address submit again; its pending requests go on all the same. Their ids."""
+        cancelled = [request for request in self.pending() if request.address == address]
+        for request in cancelled:
+            request.cancelled = True
+        return [request.id for request in cancelled]
+
+    def finish(self, id: str | None = None) -> None:
+        """Complete one request, or all that are pending, at once."""
+        with self._lock:
+            for request in self._chosen(id):
+                request.ready = min(request.ready, self.clock())
+
+    def fail(self, id: str | None, error: str, state: State = State.FAILED) -> None:
+        """Let one request, or all pending ones, fail with a message; asking for the same again gives a new one."""
+        with self._lock:
+            for request in self._chosen(id):
+                request.forced, request.error = state, error
+                self._disown(request)
+
+    def expire(self, id: str) -> None:
+        """Delete the files of a request, as JSOC does after seven days."""
+        with self._lock:
+            for request in self._chosen(id):
+                request.forced = State.EXPIRED
+                self._disown(request)
+
+    def _chosen(self, id: str | None) -> list[StagedRequest]:
+        if id is None:
+            return [one for one in self._requests.values() if self.state(one) in (State.RUNNING, State.QUEUED)]
+        try:
+            return [self._requests[id]]
+        except KeyError:
+            raise KeyError(f"no export request {id!r}; there are {', '.join(self._requests) or 'none'}") from None
+
 
 #: Names that lead out of the directory of a client that believes them.
 EVIL: Final = ("../../../../evil.fits", "/etc/evil.fits", "..\\..\\evil.fits", "evil\x00.fits", ".", "~/evil.fits")
@@ -93,7 +334,7 @@ def _tar(members: Mapping[str, Callable[[], bytes]], modified: float) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, make in members.items():
             content = make()
-            for part, piece in [("", content)] if (held := storage.folder(content)) is None else held.items():
+            for part, piece in [("", content)] if (held := tables.folder(content)) is None else held.items():
                 info = tarfile.TarInfo(f"{name}/{part}".rstrip("/"))
                 info.size, info.mtime, info.mode = len(piece), int(modified), 0o644
                 archive.addfile(info, io.BytesIO(piece))
@@ -112,11 +353,11 @@ class Exports:
         Longest record set of a ``fits`` export.
     """
 
-    def __init__(self, sums: storage.Sums, staging: Staging, longest: int) -> None:
+    def __init__(self, sums: tables.Sums, staging: Staging, longest: int) -> None:
         self.sums, self.staging, self.longest = sums, staging, longest
         self._directories: OrderedDict[str, Directory] = OrderedDict()
         self._lock = threading.Lock()
-        self._cache = storage.FileCache()
+        self._cache = tables.FileCache()
 
     def index(self, request: StagedRequest, *, evil: bool = False) -> bytes | None:
         """
@@ -145,7 +386,7 @@ class Exports:
             content = make()
         except (ProcessError, LookupError):
             return None
-        return self._cache.put(path, File(content, float(int(request.ready)), storage.media_type(name)))
+        return self._cache.put(path, File(content, float(int(request.ready)), tables.media_type(name)))
 
     def _directory(self, request: StagedRequest) -> Directory | None:
         with request.lock:
@@ -230,7 +471,7 @@ class Exports:
         if (vector := vector_segments(wanted.steps)) is not None:
             self._add_vectors(directory, request, *vector)
             return
-        for counter, file, box in self._chosen(wanted):
+        for counter, file, box in self._chosen(request):
             record, segment = records[file.row], re.sub(r"\.tas$", ".fits", file.name)
             if wanted.steps:
                 record, segment = _processed(record, request.id), f"{file.segment}.fits"
@@ -238,10 +479,11 @@ class Exports:
             directory.rows.append((record, name))
             directory.files[name] = partial(self._exported, request, file, counter, box)
 
-    def _chosen(self, wanted: Wanted) -> Iterator[tuple[int, Stored, Box | None]]:
+    def _chosen(self, request: StagedRequest) -> Iterator[tuple[int, Stored, Box | None]]:
         """The files of a request that are there and of which steps make something, with what im_patch cuts of them."""
+        wanted = request.wanted
         files = wanted.records.files()
-        cuts = self._boxes(wanted, next((file for file in files if file.path), None))
+        cuts = self._boxes(request, next((file for file in files if file.path), None))
         first = None
         if wanted.first_segment and not wanted.records.names_segments:
             first = next(iter(wanted.records.definition.segments.values())).name
@@ -250,9 +492,10 @@ class Exports:
             if file.path and (cuts is None or box is not None) and first in (None, file.segment):
                 yield counter, file, box
 
-    def _boxes(self, wanted: Wanted, sample: Stored | None) -> list[Box | None] | None:
-        """Where im_patch cuts each record; None where it is not asked for."""
-        if sample is None or all(name != "im_patch" for name, _ in wanted.steps):
+    def _boxes(self, request: StagedRequest, sample: Stored | None) -> list[Box | None] | None:
+        """Plan the steps; where im_patch cuts each record, None where it is not asked for."""
+        wanted = request.wanted
+        if sample is None or not wanted.steps:
             return None
         series, filters = re.split(r"(?=\[)", wanted.ds, maxsplit=1)
         rest = filters[filters.index("]") + 1 :]
@@ -262,9 +505,11 @@ class Exports:
             return [] if found is None else _keywords(found)
 
         try:
-            return boxes(wanted.steps, self._stored(sample.path), _keywords(wanted.records), near)
-        except (ProcessError, LookupError) as error:
-            raise ExportFailedError(f"Problem running im_patch: {error}") from None
+            content, records = self._stored(sample.path), _keywords(wanted.records)
+            request.steps, cuts = plan(wanted.steps, content, records, near, sample.row)
+        except (ValueError, LookupError) as error:
+            raise ExportFailedError(f"Problem running {wanted.steps[0][0]}: {error}") from None
+        return cuts
 
     def _add_vectors(
         self, directory: Directory, request: StagedRequest, inputs: tuple[str, ...], outputs: tuple[str, ...]
@@ -275,7 +520,7 @@ class Exports:
         for file in request.wanted.records.files(inputs):
             if file.path:
                 found.setdefault(file.row, {})[file.segment.lower()] = file
-        cuts = self._boxes(request.wanted, next((one[inputs[0]] for one in found.values() if inputs[0] in one), None))
+        cuts = self._boxes(request, next((one[inputs[0]] for one in found.values() if inputs[0] in one), None))
         for row, files in found.items():
             box = None if cuts is None else cuts[row]
             if len(files) < len(inputs) or (cuts is not None and box is None):
@@ -290,13 +535,13 @@ class Exports:
         """``jpg``, ``png``: one picture a file; ``mp4``, ``mpg``: a film of them and its frames."""
         wanted = request.wanted
         records, namer = wanted.records.names(), Namer(wanted.template, wanted.records)
-        for counter, file, box in self._chosen(wanted):
+        for counter, file, box in self._chosen(request):
             name = namer.name(file.row, counter, f"{file.name.removesuffix('.fits')}.{look.ending}")
             directory.rows.append((f"{records[file.row]}{{{file.segment}}}", name))
-            directory.files[name] = partial(self._picture, request, file, counter, box, look)
+            directory.files[name] = partial(_drawn, look, partial(self._exported, request, file, counter, box))
         if look.kind in ("mp4", "mpg") and directory.rows:
             movie, frames = f"{wanted.records.name}.{look.kind}", [name for _, name in directory.rows]
-            directory.files[movie] = partial(self._film, directory, frames)
+            directory.files[movie] = lambda: film([directory.files[name]() for name in frames])
             directory.rows.insert(0, ("movie of the following data", movie))
             directory.header["movie name"] = movie
 
@@ -320,7 +565,7 @@ class Exports:
         if not wanted.steps:
             return content
         keywords = self._new_keywords(request, file.segment, counter)
-        return process_file(content, wanted.steps, wanted.records.seconds(file.row), keywords, box)
+        return process_file(content, request.steps, wanted.records.seconds(file.row), keywords, box)
 
     def _component(
         self, request: StagedRequest, files: dict[str, Stored], segment: str, counter: int, box: Box | None
@@ -329,7 +574,7 @@ class Exports:
         contents = {name: self._with_header(wanted, file) for name, file in files.items()}
         seconds = wanted.records.seconds(files["field"].row)
         keywords = self._new_keywords(request, segment, counter)
-        return component_file(contents, segment, wanted.steps, seconds, keywords, box)
+        return component_file(contents, segment, request.steps, seconds, keywords, box)
 
     def _new_keywords(self, request: StagedRequest, segment: str, counter: int) -> dict[str, Any]:
         """What the records of the intermediate series ``SERIES_mod`` have of their own."""
@@ -345,11 +590,9 @@ class Exports:
             "PRIMARYK": ", ".join([*(key.name for key in records.definition.primekeys), "RequestID"]),
         }
 
-    def _picture(self, request: StagedRequest, file: Stored, counter: int, box: Box | None, look: Look) -> bytes:
-        return look.draw(self._exported(request, file, counter, box))
 
-    def _film(self, directory: Directory, frames: Sequence[str]) -> bytes:
-        return film([directory.files[name]() for name in frames])
+def _drawn(look: Look, make: Callable[[], bytes]) -> bytes:
+    return look.draw(make())
 
 
 #: Keywords by which im_patch finds its box.
@@ -363,7 +606,7 @@ def _keywords(records: RecordTable) -> list[dict[str, Any]]:
     time_key = next((key.name for key in records.definition.primekeys if key.type == "time"), "T_OBS")
     rows = records.columns([*_POINTING, time_key])
     return [
-        row | {"time": row.get(time_key, math.nan), "record": name}
+        row | {"time": row.get(time_key, math.nan), "record": name, "DRMS_ID": name}
         for row, name in zip(rows, records.names(), strict=True)
     ]
 

@@ -29,29 +29,13 @@ _STRUCTURAL = re.compile(
 # names with rules of their own (reserved.h): the image's, never written from keywords, and axes' with FITS defaults
 _OF_IMAGE: Final = frozenset("simple extend bzero bscale blank bitpix naxis end".split())  # noqa: SIM905
 _DEFAULTS: Final = {"crpix": 0.0, "crval": 0.0, "cdelt": 1.0, "crota": 0.0, "crder": 0.0, "csyer": 0.0}
+_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 _ALIAS = re.compile(r"\[\s*([A-Za-z][A-Za-z0-9_-]*)\s*(?::\s*(\w+)\s*)?\]\s*")
-_LONG_STRINGS = [
-    "LONGSTRN= 'OGIP 1.0'           / The HEASARC Long String Convention may be used.",
-    "COMMENT   This FITS file may contain long string keyword values that are",
-    "COMMENT   continued over multiple keywords.  The HEASARC convention uses the &",
-    "COMMENT   character at the end of each substring which is then continued",
-    "COMMENT   on the next keyword which has the name CONTINUE.",
-]
-# what cfitsio puts into every primary header; a record's COMMENT carries it along
-_STANDARD = [
-    "COMMENT   FITS (Flexible Image Transport System) format is defined in 'Astronomy",
-    "COMMENT   and Astrophysics', volume 376, page 359; bibcode: 2001A&A...376..359H",
-]
+# on long strings; what cfitsio puts into every primary header, which a record's COMMENT carries along; an empty header
+_LONG_STRINGS, _STANDARD, _PRIMARY = (schema.data("server")["cards"][what] for what in ("long", "standard", "primary"))
 _SUMS: Final = ("CHECKSUM", "DATASUM")
 # punctuation that a checksum avoids
 _FORBIDDEN = frozenset(b":;<=>?@[\\]^_`")
-_PRIMARY = [
-    "SIMPLE  =                    T / file does conform to FITS standard",
-    "BITPIX  =                    8 / number of bits per data pixel",
-    "NAXIS   =                    0 / number of data axes",
-    "EXTEND  =                    T / FITS dataset may contain extensions",
-    *_STANDARD,
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,17 +129,11 @@ def _converted(value: Value, own: Keyword, unit: str, cast: str | None) -> bool 
     kind = (cast or "").upper()
     if kind == "STRING":
         return str(shown)
-    if isinstance(shown, str) and not _is_number(shown):
+    if isinstance(shown, str) and not _NUMBER.fullmatch(shown):
         return shown
     if kind == "INTEGER":
         return int(float(shown))
-    if kind == "FLOAT":
-        return float(shown)
-    return float(shown) != 0 if kind == "LOGICAL" else shown
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", text) is not None
+    return float(shown) if kind == "FLOAT" else float(shown) != 0 if kind == "LOGICAL" else shown
 
 
 def header(records: RecordTable, row: int, segment: str) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -25,7 +25,7 @@ from ..engine import Opened, Reader, reading
 from ..processing import Look, possible
 
 #: Processing steps by name, with their options.
-Steps: TypeAlias = list[tuple[str, dict[str, str]]]
+Steps: TypeAlias = Sequence[tuple[str, Mapping[str, str]]]
 
 
 #: Template where the request names none.
@@ -236,9 +236,7 @@ def _time(keyword: Keyword, seconds: float, layout: str) -> str:
     text = words.format_time(seconds, zone or keyword.unit, int(digits[0]) if digits else 0)
     if style == "A":
         return text.replace(".", "").replace(":", "")
-    if style == "D":
-        return "@" + text.replace(".", "@").replace("_", "@", 1).replace(":", "")
-    return text
+    return "@" + text.replace(".", "@").replace("_", "@", 1).replace(":", "") if style == "D" else text
 
 
 def _printf(layout: str, kind: str, value: Any) -> str:

@@ -1,9 +1,15 @@
 """
-Computed series that are no plain grid of slots.
+Computed series that are no plain grid of slots, and series that age.
 
 Frames of AIA and IRIS: aia.lev1, the slotted series that lead to it, and iris.lev1. HARP series: one record for each
 active region patch and slot of 720 s in which it was on the disk. And series without a long time axis: synoptic charts
 by Carrington rotation, and tables of a few hundred records.
+
+`ageing` gives the mission as it was at a moment: series that grow, and whose records are made anew, as the sandbox's
+clock goes on. A record is there a day after its time. What was made a second time is so forty days after it, under a
+new record number; until then the first version is the newest one. `highest` stands in for the number that JSOC gives
+next: first versions have numbers from the beginning here, so the highest one alone would not say that records were
+added.
 """
 
 from __future__ import annotations
@@ -15,23 +21,17 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from ..catalog import Keyword, Segment, tables
-from .availability import END, inside, moment, outages, quality, reprocessed
-from .ephemeris import DAY, rotation_start
+from ..catalog import Keyword, Segment, schema, tables
+from .ephemeris import DAY, END, inside, moment, outages, quality, reprocessed, rotation_start
 from .noise import BoolArray, FloatArray, IntArray, uniform
 from .regions import EPOCH, Lives, lives, regions
-from .series import ComputedSeries, Rows, Value, limits
-from .slots import Grid
-from .spec import Spec, data
+from .series import ComputedSeries, Grid, Rows, Value, limits
+from .spec import Spec
 
 #: Channels of AIA's slotted series, angstrom.
-CHANNELS: Final[Mapping[str, tuple[int, ...]]] = {
-    "euv": (94, 131, 171, 193, 211, 304, 335),
-    "uv": (1600, 1700),
-    "vis": (4500,),
-}
+CHANNELS: Final[Mapping[str, list[int]]] = schema.data("channels")["slotted"]
 # frames of aia.lev1 within 12 s in order of time: WAVELNTH (0 for 1600 and 1700 in turn), and T_OBS after the slot
-_FRAMES: Final = np.array(data("channels")["frames"])
+_FRAMES: Final = np.array(schema.data("channels")["frames"])
 #: How many frames of aia.lev1 there are in 12 s.
 FRAMES: Final = len(_FRAMES)
 _CHANNEL, _OFFSET = _FRAMES[:, 0].astype(np.int64), _FRAMES[:, 1]
@@ -59,9 +59,7 @@ class Channels(Grid):
 
     def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """See `ComputedSeries.prime_values`."""
-        if column == "wavelnth":
-            return self.wavelengths[index % self.cells]
-        return super().prime_values(column, index)
+        return self.wavelengths[index % self.cells] if column == "wavelnth" else super().prime_values(column, index)
 
     def _cells(self, bounds: Mapping[str, tables.Bound]) -> IntArray:
         low, high = limits(bounds, "wavelnth")
@@ -144,7 +142,7 @@ class Exposures(Grid):
 
     def times(self, index: IntArray) -> FloatArray:
         """Middle of the exposure; the three cameras a hundredth of a second apart."""
-        return self._moment_times(index // self.cells) + 0.89 + 0.01 * (index % self.cells)
+        return self._moment_times(index // self.cells) + 17.49 + 0.01 * (index % self.cells)
 
     def prime_values(self, column: str, index: IntArray) -> tables.Column:
         """See `ComputedSeries.prime_values`."""
@@ -294,10 +292,7 @@ _ORIGIN: Final = moment("1993.01.01")
 #: Mean synodic rotation, seconds.
 _ROTATION: Final = 27.2753 * DAY
 #: Filters of AIA, as WAVE_STR has them.
-_FILTERS: Final = (
-    *(f"{w}_THIN" for w in CHANNELS["euv"]),
-    *(str(w) for w in (*CHANNELS["uv"], *CHANNELS["vis"])),
-)
+_FILTERS: Final = (*(f"{w}_THIN" for w in CHANNELS["euv"]), *(str(w) for w in (*CHANNELS["uv"], *CHANNELS["vis"])))
 
 
 class Table(ComputedSeries):
@@ -374,10 +369,8 @@ def _calibration(days: int) -> Callable[[Spec], _Keys]:
     """A record of each filter of AIA every so many days."""
 
     def keys(spec: Spec) -> _Keys:
-        step = days * DAY
-        starts = [
-            moment("2010.05.13") + step * number for number in range(math.ceil((END - moment("2010.05.13")) / step))
-        ]
+        step, begin = days * DAY, moment("2010.05.13")
+        starts = [begin + step * number for number in range(math.ceil((END - begin) / step))]
         found = _product(t_start=starts, wave_str=_FILTERS)
         return found, found["t_start"]
 
@@ -417,3 +410,88 @@ _TABLES: Final[Mapping[str, Callable[[Spec], _Keys]]] = {
     "avg120": _frames(120),
     "flows": _frames(15),
 }
+
+
+FIRST: Final = 1 * DAY
+SECOND: Final = 40 * DAY
+# 1977.01.01_TAI in Unix time; leap seconds do not matter here
+_EPOCH: Final = 220924800.0
+
+
+class Ageing:
+    """What a kind of series does otherwise when it ages; `Grid` and others come behind it."""
+
+    now: Callable[[], float] = staticmethod(lambda: math.inf)
+
+    def __init__(self, spec: Spec, values: Mapping[str, Value]) -> None:
+        self._at_end: dict[str, tuple[int, Any]] = {}
+        super().__init__(spec, values)  # type: ignore[call-arg]
+
+    def _made(self: Any, index: IntArray, delay: float) -> BoolArray:
+        return np.asarray(self.times(index) <= self.now() - _EPOCH - delay)
+
+    def places(self: Any, bounds: Mapping[str, tables.Bound]) -> tuple[IntArray, BoolArray]:
+        """See `ComputedSeries.places`."""
+        index, again = super().places(bounds)  # type: ignore[misc]
+        there = self._made(index, FIRST)
+        return index[there], (again & self._made(index, SECOND))[there]
+
+    def present(self: Any, index: IntArray) -> BoolArray:
+        """See `ComputedSeries.present`."""
+        return np.asarray(super().present(index) & self._made(index, FIRST))  # type: ignore[misc]
+
+    def twice(self: Any, index: IntArray) -> BoolArray:
+        """See `ComputedSeries.twice`."""
+        return np.asarray(super().twice(index) & self._made(index, SECOND))  # type: ignore[misc]
+
+    def _keyword(self: Any, rows: Rows, key: Keyword) -> Any:
+        value = super()._keyword(rows, key)  # type: ignore[misc]
+        # nothing was made later than it was there
+        return np.minimum(value, rows.time + np.where(rows.version, SECOND, FIRST)) if key.column == "date" else value
+
+    def extremes(self: Any, column: str) -> Any:
+        """See `Series.extremes`."""
+        low, high = self.highest()
+        if column == "recnum":
+            return low, high
+        if self._at_end.get(column, (0, None))[0] != high:
+            values = self.prime_values(column, self.places({})[0])
+            self._at_end[column] = high, (values.min().item(), values.max().item()) if len(values) else None
+        return self._at_end[column][1]
+
+    def highest(self: Any) -> tuple[int, int]:
+        """Return the least record number, and one that grows whenever a slot is filled or made anew."""
+        now = self.now() - _EPOCH
+        slots = max(0, math.floor((now - FIRST) / getattr(self, "step", 720.0)))
+        again = int((reprocessed(self.spec.instrument)[:, 1] <= now - SECOND).sum())
+        return 1, 2 * self.size + slots + again
+
+
+class AgeingGrid(Ageing):
+    """A `Grid` has as many moments as have passed."""
+
+    @property
+    def moments(self) -> int:
+        """Slots that there are by now."""
+        grid: Any = self
+        passed = (grid.now() - _EPOCH - FIRST - grid.epoch) / grid.step
+        return self._all if passed == math.inf else max(1, min(self._all, math.floor(passed) - grid.first + 1))
+
+    @moments.setter
+    def moments(self, value: int) -> None:
+        self._all = value
+
+    @property
+    def _ends(self) -> IntArray:
+        index: IntArray = vars(Grid)["_ends"].func(self)
+        return index[self._made(index, FIRST)]
+
+    def extremes(self: Any, column: str) -> Any:
+        """See `Series.extremes`."""
+        return self.highest() if column == "recnum" else self._extremes(column)
+
+
+def ageing(kind: type[ComputedSeries]) -> type[ComputedSeries]:
+    """Return a kind of series that ages; its attribute `now` says the time, in Unix time."""
+    mixin = AgeingGrid if issubclass(kind, Grid) else Ageing
+    return type(f"Ageing{kind.__name__}", (mixin, kind), {})

@@ -2,7 +2,8 @@
 The catalogue that the sandbox has without being given one: HMI, AIA, MDI, SHARPs and charts for the whole mission.
 
 Every record, storage unit and file is computed when it is asked for, from nothing but its number; see
-`jsoclite.sandbox.mission.series` for how.
+`jsoclite.sandbox.mission.series` for how. What draws an image asks `Pointing` and `exposure` where the Sun is in it and
+for how long AIA's shutter was open; the keywords are made of the same numbers, so that a header fits its image.
 """
 
 from __future__ import annotations
@@ -10,21 +11,175 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..catalog import Segment, tables
-from .ageing import ageing
-from .kinds import Channels, Exposures, Frames, Patches, Table
-from .series import ComputedSeries, Rows, Value, file_name
-from .slots import Grid
+from .ephemeris import depth, directions, nearer
+from .kinds import CEA_SCALE, Channels, Exposures, Frames, Patches, Table, ageing
+from .noise import FloatArray
+from .series import ComputedSeries, Grid, Rows, Value, file_name
 from .spec import specs
-from .values_aia import AIA
-from .values_disk import HMI, MDI
-from .values_harp import HARP, TARP
-from .values_tables import AIA_TABLES, CHARTS, HOUSEKEEPING, IRIS, MEAN_FIELD, MODES, POINTING
+from .values_aia import (
+    AIA,
+    AIA_TABLES,
+    CHARTS,
+    FULL,
+    HOUSEKEEPING,
+    IRIS,
+    MEAN_FIELD,
+    MODES,
+    POINTING,
+    ROLL,
+    aia_centre,
+    aia_scale,
+    exposure_part,
+    observed,
+    sensitivity,
+    wandering,
+    wavelengths,
+)
+from .values_disk import (
+    HARP,
+    HMI,
+    HMI_SCALE,
+    MDI,
+    MDI_SCALE,
+    TARP,
+    ccd_offset,
+    ccd_place,
+    ccd_roll,
+    ccd_scale,
+    hmi_pointing,
+    latitude,
+    mdi_centre,
+    mdi_roll,
+    meridian,
+)
+
+#: Carrington longitude and latitude of the region of February 2011, of which there are a map and a cut-out.
+_REGION: Final = (34.0, -20.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pointing:
+    """
+    Where the Sun is in a full-disk or partial image.
+
+    Attributes
+    ----------
+    shape : (rows, columns)
+        Of the image.
+    centre : (x, y)
+        Pixel of the disk's centre, counted from 1 (CRPIX).
+    radius : float
+        Of the disk, pixels.
+    roll : float
+        CROTA2, degrees.
+    longitude, latitude : float
+        Carrington coordinates of the disk's centre, degrees.
+    angle : float
+        Radius of the disk on the sky, arcsec: by how much nearer things are seen wider (`nearer`).
+    """
+
+    shape: tuple[int, int]
+    centre: tuple[float, float]
+    radius: float
+    roll: float
+    longitude: float
+    latitude: float
+    angle: float = 959.63
+
+    def sphere(self, latitude: FloatArray, away: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Solar radii west, north and towards the observer of latitudes and longitudes from the meridian, degrees."""
+        return directions(latitude, away, self.latitude)
+
+    def seen(self, latitude: FloatArray, away: FloatArray, height: FloatArray) -> tuple[FloatArray, ...]:
+        """West, north (radii of the limb) and depth (solar radii) of points in the image; `height` in solar radii."""
+        west, north, towards = (height * part for part in self.sphere(latitude, away))
+        wider = nearer(towards, self.angle)
+        return west * wider, north * wider, towards
+
+    def surface(self, west: FloatArray, north: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Solar radii west, north and towards the observer of the surface so many radii of the limb from the centre."""
+        towards = depth(west**2 + north**2, self.angle)
+        wider = nearer(towards, self.angle)
+        return west / wider, north / wider, towards
+
+    @classmethod
+    def of(cls, rows: Rows) -> Pointing:
+        """That of the first record's images of the camera."""
+        times, seen = rows.time, rows.view
+        lines, columns = rows.shape
+        (x, y, roll), scale = hmi_pointing(rows), HMI_SCALE
+        if rows.spec.kind == "mdi":
+            x, y, scale, roll = mdi_centre(times, 1), mdi_centre(times, 2), MDI_SCALE, mdi_roll(times)
+        elif rows.spec.kind == "aia_lev1":
+            waves = wavelengths(rows)
+            x, y, scale = aia_centre(times, waves, 1), aia_centre(times, waves, 2), float(aia_scale(waves)[0])
+            roll = 0 * times + ROLL
+        elif rows.spec.kind == "harp" or rows.spec.options.get("product") == "Bcut":
+            longitude, middle = _REGION
+            cut = rows.spec.kind != "harp"
+            x, y = ccd_place(rows, longitude - seen.longitude, 0 * times + middle) if cut else ccd_offset(rows)
+            x, y, scale = (columns + 1) / 2 - x, (lines + 1) / 2 - y, ccd_scale(rows)
+            roll = ccd_roll(rows)
+        where = float(seen.longitude[0]), float(seen.latitude[0])
+        angle = float(seen.radius[0])
+        return cls((lines, columns), (float(x[0]), float(y[0])), angle / scale, float(roll[0]), *where, angle)
+
+
+class MapCentre(NamedTuple):
+    """Middle of a cylindrical equal-area map: Carrington longitude, latitude, and degrees a pixel."""
+
+    longitude: float
+    latitude: float
+    scale: float
+
+
+def map_centre(rows: Rows) -> MapCentre:
+    """Middle of the first record's map."""
+    if rows.spec.kind != "harp":
+        return MapCentre(*_REGION, CEA_SCALE)
+    return MapCentre(float(rows.view.longitude[0] + meridian(rows)[0]), float(latitude(rows)[0]), CEA_SCALE)
+
+
+class Exposure(NamedTuple):
+    """
+    A frame of AIA.
+
+    Attributes
+    ----------
+    wavelength : int
+        WAVELNTH, angstrom.
+    time : float
+        T_OBS, TAI seconds since 1977.
+    part : float
+        Exposure against the usual one of the channel.
+    sensitivity : float
+        Against that of 2010.
+    wandering : float
+        Brightness of the Sun without flares against its mean.
+    full : float
+        What a pixel holds at most, DN.
+    """
+
+    wavelength: int
+    time: float
+    part: float
+    sensitivity: float
+    wandering: float
+    full: float
+
+
+def exposure(rows: Rows) -> Exposure:
+    """The first record's exposure."""
+    time, part, loss, wander = (float(value(rows)[0]) for value in (observed, exposure_part, sensitivity, wandering))
+    return Exposure(int(wavelengths(rows)[0]), time, part, loss, wander, FULL)
+
 
 #: Makes the content of the file of one record's segment.
 FileMaker: TypeAlias = Callable[[Rows, Segment], bytes]
@@ -35,25 +190,14 @@ _FILES_KEPT: Final = 128
 _PATH: Final = re.compile(r"/SUM\d{1,3}/D(\d{1,18})/S(\d{5})/([^/]+)")
 
 # by the kind of a series; of tables by the kind of table
-_KINDS: Final[Mapping[str, tuple[type[ComputedSeries], Mapping[str, Value]]]] = {
-    "hmi": (Grid, HMI),
-    "mdi": (Grid, MDI),
-    "aia": (Channels, AIA),
-    "aia_lev1": (Frames, AIA),
-    "iris": (Exposures, IRIS),
-    "harp": (Patches, HARP),
-    "tarp": (Patches, TARP),
-    "pointing": (Grid, POINTING),
-    "housekeeping": (Grid, HOUSEKEEPING),
-    "daily": (Grid, CHARTS),
-    "meanpf": (Grid, MEAN_FIELD),
-    "synoptic": (Table, CHARTS),
-    "flatfield": (Table, AIA_TABLES),
-    "response": (Table, AIA_TABLES),
-    "modes": (Table, MODES),
-    "rls": (Table, MODES),
-    "avg120": (Table, MODES),
-    "flows": (Table, MODES),
+_Kind: TypeAlias = tuple[type[ComputedSeries], Mapping[str, Value]]
+_GRIDS: Final = {"hmi": HMI, "mdi": MDI, "pointing": POINTING, "housekeeping": HOUSEKEEPING, "meanpf": MEAN_FIELD}
+_KINDS: Final[Mapping[str, _Kind]] = {
+    **{kind: (Grid, values) for kind, values in (*_GRIDS.items(), ("daily", CHARTS))},
+    **{"aia": (Channels, AIA), "aia_lev1": (Frames, AIA), "iris": (Exposures, IRIS)},
+    **{"harp": (Patches, HARP), "tarp": (Patches, TARP), "synoptic": (Table, CHARTS)},
+    **dict.fromkeys(("flatfield", "response"), (Table, AIA_TABLES)),
+    **dict.fromkeys(("modes", "rls", "avg120", "flows"), (Table, MODES)),
 }
 
 
@@ -91,11 +235,11 @@ class MissionCatalog(tables.Catalog):
         lower = name.lower()
         if self._now is None:
             series = _series(lower, self._pixels)
-        elif lower in self._ageing:
-            series = self._ageing[lower]
         else:
-            series = self._ageing[lower] = _made(lower, self._pixels, ages=True)
-            series.now = self._now  # type: ignore[attr-defined]
+            if lower not in self._ageing:
+                self._ageing[lower] = _made(lower, self._pixels, ages=True)
+                self._ageing[lower].now = self._now  # type: ignore[attr-defined]
+            series = self._ageing[lower]
         series.make_file = self._make_file
         return series
 

@@ -50,9 +50,8 @@ def uniform(values: npt.ArrayLike, purpose: str) -> FloatArray:
 def normal(values: npt.ArrayLike, purpose: str) -> FloatArray:
     """Nearly Gaussian with unit variance: the sum of four 16-bit parts of one hash (never beyond 3.5 sigma)."""
     bits = hashed(values, purpose)
-    total = np.zeros(bits.shape)
-    for shift in (0, 16, 32, 48):
-        total += ((bits >> np.uint64(shift)) & np.uint64(0xFFFF)).astype(np.float64)
+    parts = (((bits >> np.uint64(shift)) & np.uint64(0xFFFF)).astype(np.float64) for shift in (0, 16, 32, 48))
+    total = sum(parts, np.zeros(bits.shape))
     return np.asarray((total / 65536.0 - 2.0 + 2.0 / 65536.0) * np.sqrt(3.0))
 
 

@@ -8,10 +8,8 @@ once and used by many series. A segment is ``[name, type, unit, description, {op
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
-from importlib import resources
 from typing import Any, Final
 
 from ..catalog import schema
@@ -22,17 +20,9 @@ _PER_SEGMENT, _IMPLICIT, _INTERNAL_PRIME, _EXTERNAL_PRIME = 1, 2, 4, 8
 _PRIME: Final = _INTERNAL_PRIME | _EXTERNAL_PRIME
 
 
-@cache
-def data(name: str) -> dict[str, Any]:
-    """One of the files of ``data/``."""
-    text = resources.files("jsoclite.sandbox").joinpath(f"data/{name}.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
-
-
 def recorded(what: str) -> list[list[Any]]:
     """A table of ``data/published.json``: what print-outs of the archive and public lists show."""
-    rows: list[list[Any]] = data("published")[what]
+    rows: list[list[Any]] = schema.data("published")[what]
     return rows
 
 
@@ -45,7 +35,7 @@ def shared(group: str) -> Mapping[str, Any]:
     group : str
         ``all`` (code versions, inversion settings), or one of the groups that the modules of values ask for.
     """
-    values: Mapping[str, Any] = data("series")["values"][group]
+    values: Mapping[str, Any] = schema.data("series")["values"][group]
     return values
 
 
@@ -94,16 +84,8 @@ class Spec:
         """The definition, as that of a stored catalogue."""
         options, key = self.options, self.slot.get("key", "")
         inner = ", ".join(f"{name}_index" if name == key else name for name in options["prime"])
-        series = {
-            "seriesname": self.name,
-            "unitsize": self.unitsize,
-            "archive": 1,
-            "retention": options.get("retention", 60),
-            "tapegroup": 1,
-            "primary_idx": inner,
-            "description": options["note"],
-            "dbidx": inner,
-        }
+        series = {"seriesname": self.name, "description": options["note"], "primary_idx": inner, "dbidx": inner}
+        series |= {"unitsize": self.unitsize, "retention": options.get("retention", 60), "archive": 1, "tapegroup": 1}
         segments = (self._segment(number, row) for number, row in enumerate(options["segments"]))
         links = (
             schema.Link(name, target, kind == "static", note) for name, target, kind, note in options.get("links", ())
@@ -134,7 +116,7 @@ class Spec:
     def _explicit(self) -> Iterator[schema.Keyword]:
         short: dict[str, Sequence[Any]] = {}
         for entry in self.options["keywords"]:
-            for row in data("series")["groups"][entry] if isinstance(entry, str) else [entry]:
+            for row in schema.data("series")["groups"][entry] if isinstance(entry, str) else [entry]:
                 short.setdefault(row[0].lower(), row)
         key = self.slot.get("key", "")
         if key:
@@ -179,4 +161,4 @@ def _plain(name: str, kind: str, default: str, form: str, flags: int) -> schema.
 @cache
 def specs() -> Mapping[str, Spec]:
     """All computed series by lower-case name, sorted by name."""
-    return {name.lower(): Spec(name, options) for name, options in sorted(data("series")["series"].items())}
+    return {name.lower(): Spec(name, options) for name, options in sorted(schema.data("series")["series"].items())}

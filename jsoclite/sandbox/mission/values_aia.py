@@ -1,5 +1,5 @@
 """
-Keyword values of AIA's frames and channels.
+Keyword values of AIA's frames and channels, tables, pointing, housekeeping, IRIS, charts, mean fields and p modes.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .availability import moment
-from .ephemeris import DAY, place
-from .flares import KERNEL, Light, light
+from ..catalog import schema
+from .ephemeris import DAY, END, moment, place, rotation_start, view
 from .kinds import FIRST_FSN, FRAMES, Channels, Frames, frame_times, frame_wavelengths, spike_counts
-from .noise import FloatArray, IntArray, smooth, uniform
-from .regions import activity
+from .noise import BoolArray, FloatArray, IntArray, smooth, uniform
+from .regions import KERNEL, Light, activity, light, polar_field
 from .series import Rows, Value, constant, constants
-from .spec import data, shared
-from .values_disk import OBSERVER, counted, paired, seen, wanderers
+from .spec import shared
+from .values_disk import OBSERVER, counted, hmi_observed, paired, quick, seen, wanderers
 
 
 class Channel(NamedTuple):
@@ -50,7 +49,7 @@ class Channel(NamedTuple):
     restless: float
 
 
-CHANNEL: Final = {int(wave): Channel(*row) for wave, row in data("channels")["channels"].items()}
+CHANNEL: Final = {int(wave): Channel(*row) for wave, row in schema.data("channels")["channels"].items()}
 _WAVES: Final = np.array(sorted(CHANNEL), dtype=np.int64)
 #: What a pixel holds at most, DN, and the brightest pixel that automatic exposure control aims at.
 FULL: Final = 16383.0
@@ -71,9 +70,7 @@ def by_channel(waves: IntArray, value: Callable[[int], Any]) -> npt.NDArray[Any]
 
 def wavelengths(rows: Rows) -> IntArray:
     """WAVELNTH of each record."""
-    if isinstance(rows.series, Frames):
-        return frame_wavelengths(rows.index)
-    return np.asarray(rows.prime("wavelnth"))
+    return frame_wavelengths(rows.index) if isinstance(rows.series, Frames) else np.asarray(rows.prime("wavelnth"))
 
 
 def _of_channel(value: Callable[[int], Any]) -> Value:
@@ -95,6 +92,10 @@ def aia_centre(times: FloatArray, waves: IntArray, axis: int) -> FloatArray:
 def master_centre(times: FloatArray, waves: IntArray, axis: int) -> FloatArray:
     """The same in the archive's own pixels, counted from 0 (X0_MP, Y0_MP)."""
     return (aia_centre(times, waves, axis) - 0.5) * 16 - 0.5
+
+
+def _master(rows: Rows, axis: int) -> FloatArray:
+    return master_centre(rows.time, rows.once(wavelengths), axis)
 
 
 def _frames(rows: Rows) -> IntArray:
@@ -215,6 +216,11 @@ def _moment(rows: Rows, order: int, usual: float) -> FloatArray:
     return np.asarray((usual * quiet**order + _power(rows, order)) / spread**order)
 
 
+def _without(rows: Rows, there: float, dark: float) -> Any:
+    """A value of images, and one of records without."""
+    return np.where(rows.quality < 0, dark, there)
+
+
 def _position(rows: Rows, body: int, axis: int) -> FloatArray:
     return place(rows.time)[body][:, axis]
 
@@ -233,14 +239,11 @@ AIA: Final[dict[str, Value]] = (
         "camera": _of_channel(lambda wave: CHANNEL[wave].telescope),
         "wavelnth": wavelengths,
         "wave_str": _of_channel(lambda wave: f"{wave}_THIN" if wave < 400 else str(wave)),
-        "fsn": _frame_number,
+        **dict.fromkeys(("fsn", "asqfsn"), _frame_number),
         "exptime": _exposure,
         "int_time": lambda rows: _exposure(rows) + 0.273,
-        "quallev0": lambda rows: np.where(rows.quality < 0, 1, 0),
         "nspikes": lambda rows: spike_counts(_frames(rows)),
-        "percentd": lambda rows: np.where(rows.quality < 0, 0.0, 100.0),
-        "datavals": lambda rows: np.where(rows.quality < 0, 0, 65536),
-        "missvals": lambda rows: np.where(rows.quality < 0, 65536, 0),
+        **{name: partial(_without, there=there, dark=dark) for name, (there, dark) in shared("aia_dark").items()},
         "datamin": lambda rows: counted(rows, np.rint(-6 + 3 * smooth(rows.time, 900.0, "aia min"))),
         "datamax": lambda rows: counted(rows, _brightest(rows)),
         "datamean": _mean,
@@ -251,12 +254,10 @@ AIA: Final[dict[str, Value]] = (
         "datakurt": lambda rows: _moment(rows, 4, 21.5),
         "nsatpix": lambda rows: counted(rows, np.rint(_BRIGHT * rows.once(_kernel).excess)),
         "imscl_mp": _of_channel(lambda wave: CHANNEL[wave].scale),
-        "x0_mp": lambda rows: master_centre(rows.time, rows.once(wavelengths), 1),
-        "y0_mp": lambda rows: master_centre(rows.time, rows.once(wavelengths), 2),
+        **{f"{name}0_mp": partial(_master, axis=axis) for axis, name in ((1, "x"), (2, "y"))},
         "inst_rot": constant(ROLL),
         "r_sun": lambda rows: rows.view.radius / aia_scale(rows.once(wavelengths)),
         "hglt_obs": lambda rows: rows.view.latitude,
-        "asqfsn": _frame_number,
         "isppktim": lambda rows: rows.once(observed) - 3.8,
     }
     | {
@@ -265,3 +266,217 @@ AIA: Final[dict[str, Value]] = (
         for number, axis in enumerate("xyz")
     }
 )
+
+
+def _version(rows: Rows) -> IntArray:
+    return np.asarray(1 + rows.version)
+
+
+def _response_wave(rows: Rows) -> IntArray:
+    return np.array([int(text.removesuffix("_THIN")) for text in rows.prime("wave_str").tolist()], dtype=np.int64)
+
+
+def _area(rows: Rows) -> FloatArray:
+    waves = _response_wave(rows)
+    start = by_channel(waves, lambda wave: schema.data("channels")["area"].get(str(wave), 0.03))
+    loss = by_channel(waves, lambda wave: CHANNEL[wave].loss)
+    return np.asarray(start * np.exp(-loss * (rows.time - moment("2010.05.13")) / (365.25 * DAY)))
+
+
+#: aia.response and aia.flatfield.
+AIA_TABLES: Final[dict[str, Value]] = constants("aia_tables") | {
+    "date": lambda rows: np.floor(rows.time + (60 + 400 * rows.version) * DAY),
+    "t_stop": lambda rows: np.minimum(rows.time + 400 * DAY, END + 365 * DAY),
+    "ver_num": lambda rows: 9 + rows.version,
+    "wavelnth": _response_wave,
+    "eff_wvln": _response_wave,
+    "eff_area": _area,
+    "dnperpht": lambda rows: 12398.4 / _response_wave(rows) / 3.65 / 17.7,
+    "effa_p1": lambda rows: -1e-4 * np.ones(len(rows)),
+    "flatfield_version": _version,
+    "camera": lambda rows: by_channel(_response_wave(rows), lambda wave: CHANNEL[wave].telescope),
+    "instrume": lambda rows: by_channel(_response_wave(rows), lambda wave: f"AIA_{CHANNEL[wave].telescope}"),
+}
+
+
+def _centre(rows: Rows, wave: int, axis: int) -> FloatArray:
+    return master_centre(rows.time, np.full(len(rows), wave), axis)
+
+
+def _pointing(wave: int) -> dict[str, Value]:
+    start = f"a_{wave:03d}_"
+    return {
+        start + "x0": partial(_centre, wave=wave, axis=1),
+        start + "y0": partial(_centre, wave=wave, axis=2),
+        start + "imscale": constant(CHANNEL[wave].scale),
+        start + "instrot": constant(ROLL),
+    }
+
+
+#: aia.master_pointing3h.
+POINTING: Final[dict[str, Value]] = {
+    "t_stop": lambda rows: rows.time + 10800.0,
+    "version": _version,
+    "date": lambda rows: np.floor(rows.time + (8 + 365 * rows.version) * DAY),
+} | {name: value for wave in CHANNEL for name, value in _pointing(wave).items()}
+
+
+def _temperature(rows: Rows, part: str, level: float) -> FloatArray:
+    return level + 0.4 * np.sin(2 * np.pi * rows.time / DAY) + 0.5 * smooth(rows.time, 6 * DAY, "T" + part)
+
+
+_PARTS: Final = (("CCD1", -69.6), ("CCD2", -70.3), ("FPA", 16.6), ("MIR", 34.7), ("OPT", 20.1), ("STR", 18.3))
+#: Housekeeping temperatures.
+HOUSEKEEPING: Final = (
+    constants("housekeeping")
+    | {"date": lambda rows: np.floor(rows.time + 2 * DAY)}
+    | {
+        f"t_{part}_{kind}".lower(): partial(_temperature, part=part, level=level + shift)
+        for part, level in _PARTS
+        for kind, shift in (("mean", 0.0), ("min", -0.11), ("max", 0.12))
+    }
+)
+
+
+def _by_camera(far: Any, near: Any, jaw: Any) -> Value:
+    """Values of IRIS's far and near ultraviolet spectra and of its slit-jaw images."""
+    column = np.array((far, near, jaw), dtype=object if isinstance(far, str) else None)
+    return lambda rows: column[rows.index % 3]
+
+
+#: iris.lev1.
+IRIS: Final[dict[str, Value]] = (
+    constants("iris")
+    | wanderers("iris_wanderers")
+    | {
+        "date": lambda rows: np.floor(rows.time + 3.9 * DAY),
+        "date__obs": lambda rows: rows.time - 1.0,
+        **{name: _by_camera(*row) for name, row in shared("iris_cameras").items()},
+        "quality": lambda rows: rows.quality,
+    }
+)
+
+
+def _chart_times(rows: Rows) -> tuple[FloatArray, FloatArray]:
+    if rows.spec.kind == "synoptic":
+        rotation = rows.prime("car_rot")
+        return rotation_start(rotation), rotation_start(rotation + 1)
+    return rows.time - 13.6 * DAY, rows.time + 13.6 * DAY
+
+
+def _chart_rotation(rows: Rows) -> IntArray:
+    return np.asarray(rows.prime("car_rot") if rows.spec.kind == "synoptic" else rows.view.rotation)
+
+
+def _chart_longitude(rows: Rows) -> FloatArray:
+    """Carrington time (degrees) at the middle of a chart."""
+    if rows.spec.kind == "synoptic":
+        return np.asarray(360.0 * (rows.prime("car_rot") - 0.5))
+    return np.asarray(360.0 * (rows.view.rotation - rows.view.longitude / 360.0) + 120.0)
+
+
+def _step(rows: Rows) -> float:
+    return 360.0 / rows.shape[1]
+
+
+class Strips(NamedTuple):
+    """
+    The strips that charts are made of.
+
+    Attributes
+    ----------
+    edges : ndarray of int64
+        Columns at which they begin and end.
+    times : ndarray, shape (n, strips)
+        When each was at the meridian.
+    gaps : ndarray of bool, shape (n, strips, rows)
+        Which rows cannot be seen: the pole that is turned away, unless filled.
+    """
+
+    edges: IntArray
+    times: FloatArray
+    gaps: BoolArray
+
+
+def chart_strips(rows: Rows) -> Strips:
+    """The strips of each record's chart."""
+    lines, columns = rows.shape
+    edges = np.arange(10) * columns // 9
+    # the left edge, longitude 0, was seen last
+    away = 180.0 - (edges[:-1] + edges[1:]) / 2 * _step(rows)
+    times = rows.time[:, None] + away / 13.2 * DAY
+    latitude = np.degrees(np.arcsin((np.arange(lines) + 0.5) * (2.0 / lines) - 1))
+    tilt = view(times.ravel(), "earth").latitude.reshape(times.shape)
+    filled = "polfil" in rows.spec.name
+    return Strips(edges, times, (np.abs(latitude - tilt[:, :, None]) > 86.0) & (not filled))
+
+
+def _missing(rows: Rows) -> IntArray:
+    strips = chart_strips(rows)
+    return np.asarray(strips.gaps.sum(axis=2) @ np.diff(strips.edges))
+
+
+def _by_instrument(hmi: Any, mdi: Any) -> Value:
+    return lambda rows: hmi if rows.spec.instrument == "hmi" else mdi
+
+
+#: Synoptic charts by rotation and by day.
+CHARTS: Final[dict[str, Value]] = (
+    constants("charts")
+    | wanderers("chart_wanderers")
+    | paired("crpix", lambda rows, axis: (rows.shape[2 - axis] + 1) / 2)
+    | {
+        **dict.fromkeys(("t_obs", "t_rot", "t_earth"), lambda rows: rows.time),
+        "t_start": lambda rows: _chart_times(rows)[0],
+        "t_stop": lambda rows: _chart_times(rows)[1],
+        "img_frst": lambda rows: np.floor(_chart_times(rows)[0] / 720) * 720,
+        "img_last": lambda rows: np.floor(_chart_times(rows)[1] / 720) * 720,
+        "img_rot": lambda rows: np.floor(rows.time / 720) * 720,
+        "date": lambda rows: np.floor(_chart_times(rows)[1] + (0.1 if quick(rows) else 6) * DAY),
+        "car_rot": _chart_rotation,
+        "carrtime": _chart_longitude,
+        "cunit1": lambda rows: "degree" if "b_synoptic" in rows.spec.name else "Degree",
+        "telescop": _by_instrument("SDO/HMI", "SOHO"),
+        "instrume": _by_instrument("HMI_SIDE1", "MDI"),
+        "wavelnth": _by_instrument(6173.0, 6768.0),
+        **dict.fromkeys(("earth_b0", "b0_rot"), lambda rows: view(rows.time, "earth").latitude),
+        "crval1": _chart_longitude,
+        "cdelt1": lambda rows: -_step(rows),
+        "cdelt2": lambda rows: 2.0 / rows.shape[0],
+        "b0_frst": lambda rows: view(_chart_times(rows)[0], "earth").latitude,
+        "b0_last": lambda rows: view(_chart_times(rows)[1], "earth").latitude,
+        "lon_frst": lambda rows: _chart_longitude(rows) - 180 + _step(rows) / 2,
+        "lon_last": lambda rows: _chart_longitude(rows) + 180 - _step(rows) / 2,
+        "lon_step": lambda rows: -_step(rows),
+        "totvals": lambda rows: rows.shape[0] * rows.shape[1],
+        "datavals": lambda rows: rows.shape[0] * rows.shape[1] - _missing(rows),
+        "missvals": _missing,
+    }
+)
+
+
+def _cap(north: bool, share: float) -> Value:
+    return lambda rows: share * polar_field(rows.time, north) + 0.1 * smooth(rows.time, DAY, f"cap {north}")
+
+
+def _band(rows: Rows, side: str) -> FloatArray:
+    return 1.5 * activity(rows.time) * smooth(rows.time, 13 * DAY, f"band {side}")
+
+
+MEAN_FIELD: Final[dict[str, Value]] = (
+    OBSERVER
+    | constants("mean_field")
+    | {
+        "t_obs": hmi_observed,
+        **{f"cap{side}{n}": _cap(side == "n", share) for side in "ns" for n, share in ((1, 0.55), (2, 1.0), (3, 1.35))},
+        **{f"band{side[0]}1": partial(_band, side=side) for side in ("north", "south")},
+    }
+)
+
+#: Helioseismology: mode parameters, rotation inversions, averages.
+MODES: Final[dict[str, Value]] = constants("modes") | {
+    "t_stop": lambda rows: rows.time + 72 * DAY,
+    "t_obs": lambda rows: rows.time + 36 * DAY,
+    "midtime": lambda rows: rows.time,
+    "date": lambda rows: np.floor(rows.time + (120 + 300 * rows.version) * DAY),
+}

@@ -18,20 +18,16 @@ import numpy as np
 from . import functions as sqlfunctions
 from . import values as sqlvalues
 from .functions import TEXT_OPERATORS
-from .lexer import SqlError
-from .parser import AnyAll, Binary, Call, Case, Cast, Expression, Is, Literal, Name, Parser, Select, Unary
+from .parser import AnyAll, Binary, Call, Case, Cast, Expression, Is, Literal, Name, Parser, Select, SqlError, Unary
 from .values import INTEGERS, NUMBERS, Array, Rows, Term, Vector, constant
 
 #: Values to compare with one by one; lists of whole numbers may be longer.
 MOST_ITEMS: Final = 3000
 _COMPARISONS: Final = frozenset({"=", "<>", "<", "<=", ">", ">="})
 _MIRRORED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
-_NO_OPERATOR: Final = (
-    "No operator matches the given name and argument types. You might need to add explicit type casts."
-)
-
-_NO_FUNCTION: Final = (
-    "No function matches the given name and argument types. You might need to add explicit type casts."
+_NO_OPERATOR, _NO_FUNCTION = (
+    f"No {what} matches the given name and argument types. You might need to add explicit type casts."
+    for what in ("operator", "function")
 )
 _DOUBLE: Final = "double precision"
 
@@ -51,10 +47,7 @@ class Compiler:
     """
 
     def __init__(
-        self,
-        table: Sequence[str],
-        types: Mapping[str, str],
-        subselect: Callable[[Select], tuple[str, list[Any]]],
+        self, table: Sequence[str], types: Mapping[str, str], subselect: Callable[[Select], tuple[str, list[Any]]]
     ) -> None:
         self._table, self._types, self._subselect = tuple(table), types, subselect
 
@@ -77,12 +70,10 @@ class Compiler:
     # ---- leaves
     def _literal(self, literal: Literal) -> Term:
         at = literal.position
-        if literal.kind == "null":
-            return constant("unknown", None, at)
+        if literal.kind in ("null", "text"):
+            return constant("unknown", None if literal.kind == "null" else literal.text, at)
         if literal.kind == "bool":
             return constant("boolean", bool(literal.text), at)
-        if literal.kind == "text":
-            return constant("unknown", literal.text, at)
         if literal.kind == "int":
             value = int(literal.text.lstrip("0")[:40] or "0")
             if value < 1 << 63:
@@ -110,9 +101,7 @@ class Compiler:
             return self.fold(Term("boolean", negate, unary.position), operand)
         if isinstance(unary.operand, Literal) and unary.operand.kind in ("int", "numeric") and unary.operator in "+-":
             signed = self._literal(Literal(unary.operand.kind, unary.operand.text, unary.position))
-            if unary.operator == "+":
-                return signed
-            return constant(signed.type, -signed.value, unary.position)
+            return signed if unary.operator == "+" else constant(signed.type, -signed.value, unary.position)
         operand = self.term(unary.operand)
         if operand.type == "unknown":
             operand = self.cast(operand, "double precision")

@@ -16,7 +16,8 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from .lexer import SqlError
+from ..catalog import schema
+from .parser import SqlError
 from .values import INTEGERS, Array, arithmetic, check
 
 Function: TypeAlias = Callable[..., Array]
@@ -24,14 +25,10 @@ Function: TypeAlias = Callable[..., Array]
 
 def unary(operator: str, kind: str) -> tuple[str, Function]:
     """Type and function of a prefix operator on a number."""
-    if operator == "+":
-        return kind, lambda values: values
-    if operator == "-":
-        return kind, lambda values: arithmetic("-", np.zeros_like(values), values, kind)
-    if operator == "~":
-        return kind, np.invert
-    if operator == "@":
-        return kind, lambda values: absolute(values, kind)
+    same: dict[str, Function] = {"+": lambda values: values, "~": np.invert, "@": lambda values: absolute(values, kind)}
+    same["-"] = lambda values: arithmetic("-", np.zeros_like(values), values, kind)
+    if operator in same:
+        return kind, same[operator]
     return "double precision", _square_root if operator == "|/" else np.cbrt
 
 
@@ -96,13 +93,8 @@ def finite(function: Function) -> Function:
 #: Functions of one number whose result is double precision, and those that keep ``numeric``.
 REAL: Final[dict[str, Function]] = {
     **{name: getattr(np, name) for name in ("cbrt", "exp", "sin", "cos", "tan", "degrees", "radians")},
-    "sqrt": _square_root,
-    "ln": _logarithm(np.log),
-    "log": _logarithm(np.log10),
-    "log10": _logarithm(np.log10),
-    "asin": _arc(np.arcsin),
-    "acos": _arc(np.arccos),
-    "atan": np.arctan,
+    **{"sqrt": _square_root, "ln": _logarithm(np.log), "log": _logarithm(np.log10), "log10": _logarithm(np.log10)},
+    **{"asin": _arc(np.arcsin), "acos": _arc(np.arccos), "atan": np.arctan},
 }
 ROUNDING: Final[dict[str, Function]] = {"ceiling": np.ceil} | {
     name: getattr(np, name) for name in ("floor", "ceil", "trunc", "sign")
@@ -162,17 +154,7 @@ def _like(pattern: str, fold: bool) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL | (re.IGNORECASE if fold else 0))
 
 
-_CLASSES: Final = {
-    "alpha": "A-Za-z",
-    "digit": "0-9",
-    "alnum": "A-Za-z0-9",
-    "upper": "A-Z",
-    "lower": "a-z",
-    "space": r"\s",
-    "punct": r"!-/:-@\[-`{-~",
-    "xdigit": "0-9A-Fa-f",
-    "blank": r" \t",
-}
+_CLASSES: Final[dict[str, str]] = schema.data("postgres")["classes"]
 
 
 _REPEATED: Final = re.compile(r"\(([^()]*)\)[*+{]")

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .lexer import SqlError
+from .parser import SqlError
 
 Array: TypeAlias = npt.NDArray[Any]
 Nulls: TypeAlias = "npt.NDArray[np.bool_] | None"
@@ -75,9 +75,7 @@ def common(left: str, right: str) -> str | None:
 
 def resolved(left: str, right: str) -> str | None:
     """Type in which values of a list, of CASE or of a function like ``greatest`` meet; None where there is none."""
-    if left in NUMBERS and right in NUMBERS:
-        return max(left, right, key=NUMBERS.index)
-    return common(left, right)
+    return max(left, right, key=NUMBERS.index) if left in NUMBERS and right in NUMBERS else common(left, right)
 
 
 def check(values: Array, kind: str) -> Array:
@@ -137,14 +135,9 @@ def arithmetic(operator: str, left: Array, right: Array, kind: str) -> Array:
     return result.astype(np.float32).astype(np.float64) if kind == "real" else result
 
 
-_REAL_OPERATIONS: Final[dict[str, Callable[[Array, Array], Array]]] = {
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": np.divide,
-    "%": np.fmod,
-    "^": np.power,
-}
+_REAL_OPERATIONS: Final[dict[str, Callable[[Array, Array], Array]]] = dict(
+    zip("+-*/%^", (np.add, np.subtract, np.multiply, np.divide, np.fmod, np.power), strict=True)
+)
 
 
 def _whole(operator: str, left: Array, right: Array, kind: str) -> Array:

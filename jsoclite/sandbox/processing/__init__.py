@@ -1,24 +1,21 @@
 """
 The processing steps of exports and the protocols of pictures, done for real on the sandbox's small images.
 
-`image` reads a FITS file and writes it back; between the two, `steps` work on pixels and pointing (`pointing`), `patch`
-knows where ``im_patch`` cuts, and `vectors` joins segments to components of the field. `pictures` shows images as JPEG,
-PNG or film.
+`image` reads a FITS file and writes it back, and shows it as JPEG, PNG or film; between reading and writing, `steps`
+work on pixels and pointing, join segments to components of the field, and know from `patch` where ``im_patch`` cuts.
 """
 
-from .image import ProcessError, quiet
+from .image import Look, ProcessError, film, quiet
 from .patch import Box
-from .pictures import Look, film
-from .steps import boxes, process_file
-from .vectors import component_file, possible, vector_segments
+from .steps import component_file, plan, possible, process_file, vector_segments
 
 __all__ = [
     "Box",
     "Look",
     "ProcessError",
-    "boxes",
     "component_file",
     "film",
+    "plan",
     "possible",
     "process_file",
     "quiet",

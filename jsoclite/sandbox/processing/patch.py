@@ -18,8 +18,7 @@ import numpy as np
 
 from ...times import words
 from ..catalog import schema
-from .image import Image, ProcessError
-from .pointing import COSINE, SINE, FloatArray, sample
+from .image import COSINE, SINE, FloatArray, Image, ProcessError, sample
 
 #: Largest image that a step makes.
 MAX_PIXELS: Final = 4096 * 4096
@@ -246,9 +245,8 @@ def _box(
     if unit == "arcsec":
         corner = -extent / (2 * first.scale)
         return (int(1 - 2 * corner.real), int(1 - 2 * corner.imag)), corner
-    ends = [
-        first.plate(latitude + sign * extent.imag / 2, sign * extent.real / 2, radius, central=0.0) for sign in (1, -1)
-    ]
+    half = extent / 2
+    ends = [first.plate(latitude + sign * half.imag, sign * half.real, radius, central=0.0) for sign in (1, -1)]
     wide, high = (int(part) for part in ((ends[0] - ends[1]).real, (ends[0] - ends[1]).imag))
     corner = complex(ends[0 if wide < 0 else 1].real, ends[0 if high < 0 else 1].imag)
     return (abs(wide) + 1, abs(high) + 1), corner

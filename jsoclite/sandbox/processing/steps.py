@@ -1,20 +1,37 @@
 """
 Processing steps of exports, done for real on the sandbox's small images: what comes out differs from what went in.
 
-Steps and arguments are those of ``jsoc.export_procs`` as the export page sends them.
+Steps and arguments are those of ``jsoc.export_procs`` as the export page sends them. ``HmiB2ptr`` joins segments: field
+strength, inclination and azimuth are turned into components on the Sun (``hmib2ptr.c``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from ...times import words
 from ..catalog import schema
-from .image import Image, ProcessError, read_image, read_shape, write_image
+from .image import (
+    COSINE,
+    PROJECTIONS,
+    SINE,
+    FloatArray,
+    Image,
+    NoPointingError,
+    ProcessError,
+    View,
+    by_rows,
+    read_image,
+    read_shape,
+    sample,
+    sphere,
+    upright,
+    write_image,
+)
 from .patch import (
     FIRST_WINDOW,
     LAST_WINDOW,
@@ -29,26 +46,14 @@ from .patch import (
     prepare,
     window,
 )
-from .pointing import COSINE, PROJECTIONS, SINE, FloatArray, NoPointingError, View, by_rows, sample, sphere
 
 Options = Mapping[str, str]
 Keywords = Mapping[str, Any]
 Step = tuple[str, Options]
 
 _CENTRE: Final = ("CRPIX1", "CRPIX2")
-
-
-def upright(image: Image) -> None:
-    """Turn an image by half a turn where solar north is at the bottom, as HMI's cameras have it."""
-    crota = float(image.header.get("CROTA2") or 0.0)
-    if not 179 < abs(crota) < 181:
-        return
-    rows, columns = image.data.shape
-    image.data = image.data[::-1, ::-1]
-    image.header["CROTA2"] = crota - math.copysign(180.0, crota)
-    for name, size in (("CRPIX1", columns), ("CRPIX2", rows)):
-        if image.header.get(name) is not None:
-            image.header[name] = size + 1 - float(image.header[name])
+# by which `plan` tells a resize where the Sun is in the first image
+_FIRST: Final = ("first_crpix1", "first_crpix2")
 
 
 def is_aia(image: Image) -> bool:
@@ -137,10 +142,8 @@ def _rescaled(image: Image, scale: float) -> None:
         image.header["R_SUN"] *= scale
 
 
-def resize(image: Image, options: Options) -> None:
-    """Turn an image upright and bring it to a scale, with as many pixels as before (jsoc_resize.c)."""
-    rows, columns = image.data.shape
-    middle = (columns + 1) / 2, (rows + 1) / 2
+def _brought(image: Image, options: Options) -> View:
+    """What a resize does before it looks where the Sun is: upright, and near the middle."""
     if is_aia(image):
         image.data[[0, -1]] = image.data[:, [0, -1]] = 0.0
     else:
@@ -148,13 +151,26 @@ def resize(image: Image, options: Options) -> None:
         centre(image)
         if flag(options, "c"):
             crop(image)
-    view, centred = View.of(image.header), not int(number(options, "center_to", 0))
+    return View.of(image.header)
+
+
+def resize(image: Image, options: Options) -> None:
+    """
+    Turn an image upright and bring it to a scale, with as many pixels as before (jsoc_resize.c).
+
+    With ``center_to`` 0 the Sun comes to the middle, with 1 what is at the Sun's place in the first image (`plan`),
+    with 2 nothing is moved.
+    """
+    rows, columns = image.data.shape
+    middle = (columns + 1) / 2, (rows + 1) / 2
+    view, centred = _brought(image, options), not int(number(options, "center_to", 0))
     scale = number(options, "scale_to", 0.6) if flag(options, "rescale") else view.cdelt
     if scale <= 0:
         raise ProcessError(f"scale_to={scale:g} is not a scale")
     # where the Sun is not moved to the middle, the scale is that of the first image, as it came out: nothing changes
     step = scale / view.cdelt if centred else 1.0
-    target = (view.crpix1, view.crpix2) if centred else middle
+    first = number(options, _FIRST[0], middle[0]), number(options, _FIRST[1], middle[1])
+    target = (view.crpix1, view.crpix2) if centred else first
     sine, cosine = math.sin(math.radians(view.crota)), math.cos(math.radians(view.crota))
     source, method = image.data, "cubic" if options.get("regrid", "1") != "0" else "nearest"
     stretch = flag(options, "do_stretchmarks") and method == "cubic"
@@ -225,9 +241,8 @@ def map_project(image: Image, options: Options) -> None:
         inside = (x >= 1 + edge) & (x < source.shape[1] - edge) & (y >= 1 + edge) & (y < source.shape[0] - edge)
         made = sample(source, np.where(inside, x, 1e9), np.where(inside, y, 1e9), method)
         if grid > 0:
-            lines = [
-                np.abs((np.degrees(one) + grid / 2) % grid - grid / 2) for one in (lon + math.radians(target[0]), lat)
-            ]
+            places = lon + math.radians(target[0]), lat
+            lines = [np.abs((np.degrees(one) + grid / 2) % grid - grid / 2) for one in places]
             made = np.where(np.minimum(*lines) < 0.01 * grid, np.where(np.isfinite(made), -np.inf, np.inf), made)
         return made
 
@@ -244,14 +259,8 @@ def map_project(image: Image, options: Options) -> None:
 
 #: What each step does; those that join several segments are in `vectors`, and `im_patch` needs a `Box`.
 STEPS: Final[dict[str, Callable[[Image, Options], None]]] = {
-    "rebin": rebin,
-    "resize": resize,
-    "Maproj": map_project,
-    "map_proj": map_project,
-    "aia_scale": aia_scale,
-    "aia_scale_orig": aia_scale,
-    "aia_scale_aialev1": aia_scale,
-    "aia_scale_other": aia_scale,
+    **{"rebin": rebin, "resize": resize, "Maproj": map_project, "map_proj": map_project},
+    **{f"aia_scale{kind}": aia_scale for kind in ("", "_orig", "_aialev1", "_other")},
 }
 
 
@@ -266,10 +275,7 @@ def _time_span(options: Options) -> tuple[float, float]:
 
 
 def boxes(
-    steps: Sequence[Step],
-    sample: bytes,
-    records: Sequence[Keywords],
-    near: Callable[[str, str], Iterable[Keywords]],
+    steps: Sequence[Step], sample: bytes, records: Sequence[Keywords], near: Callable[[str, str], Iterable[Keywords]]
 ) -> list[Box | None] | None:
     """
     Where ``im_patch`` cuts each image of a request.
@@ -320,6 +326,36 @@ def boxes(
     patch = prepare(options, reference, processed(taken[0]))
     made = {id(one): patch.box(processed(one)) for one in taken}
     return [box if (box := made.get(id(one))) and box.meets(extent) else None for one in records]
+
+
+def plan(
+    steps: Sequence[Step],
+    sample: bytes,
+    records: Sequence[Keywords],
+    near: Callable[[str, str], Iterable[Keywords]],
+    first: int = 0,
+) -> tuple[list[Step], list[Box | None] | None]:
+    """
+    The steps of a request, every resize with ``center_to=1`` told where the Sun is in the first image, and `boxes`.
+
+    Parameters
+    ----------
+    steps, sample, records, near
+        See `boxes`.
+    first : int
+        Index of the first record that has a file.
+    """
+    cuts, told = boxes(steps, sample, records, near), list[Step]()
+    if cuts is not None:
+        first = next((row for row in range(first, len(cuts)) if cuts[row]), first)
+    for name, options in steps:
+        if name == "resize" and int(number(options, "center_to", 0)) == 1 and (cuts is None or cuts[first]):
+            image = Image(np.zeros(read_shape(sample)), dict(records[first]), math.nan)
+            apply(image, [one for one in told if one[0] in (*STEPS, "im_patch")], cuts[first] if cuts else None)
+            view = _brought(image, options)
+            options = {**options, _FIRST[0]: repr(view.crpix1), _FIRST[1]: repr(view.crpix2)}
+        told.append((name, options))
+    return told, cuts
 
 
 def _reference(moment: float, near: Callable[[str, str], Iterable[Keywords]]) -> Keywords:
@@ -393,3 +429,138 @@ def process_file(
     image, header, compressed = read_image(content, seconds)
     apply(image, steps, box)
     return write_image(image, header, keywords, compressed=compressed)
+
+
+_NAMES: Final = frozenset({"HmiB2ptr", "to_ptr"})
+
+#: Segments that the step reads, and those that it makes: westward, southward and outward.
+INPUTS: Final = ("field", "inclination", "azimuth", "disambig")
+OUTPUTS: Final = ("Bp", "Bt", "Br")
+#: What the flags ``e`` and ``l`` add: errors of the components, Stonyhurst longitude and latitude of the pixels.
+_CORRELATIONS: Final = ("field_inclination_err", "field_az_err", "inclin_azimuth_err")
+ERROR_INPUTS: Final = ("field_err", "inclination_err", "azimuth_err", *_CORRELATIONS)
+ERRORS: Final = ("Bp_err", "Bt_err", "Br_err")
+COORDINATES: Final = ("lon", "lat")
+
+_Vector = tuple[FloatArray, FloatArray, FloatArray]
+
+
+def possible(steps: Sequence[tuple[str, Options]], segments: Collection[str]) -> bool:
+    """Whether there are such steps for a series with these segments (lower case)."""
+    joining = [name for name, _ in steps if name in _NAMES]
+    fitting = not joining or (len(joining) == 1 and all(name in segments for name in INPUTS))
+    known = {*STEPS, *_NAMES, "im_patch"}
+    return fitting and all(name in known for name, _ in steps)
+
+
+def vector_segments(steps: Sequence[tuple[str, Options]]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Segments that are read and made by the step that joins segments, None without one."""
+    flags = next((options for name, options in steps if name in _NAMES), None)
+    if flags is None:
+        return None
+    errors, coordinates = (flags.get(name, "0") == "1" for name in ("e", "l"))
+    made = (*OUTPUTS, *(ERRORS if errors else ()), *(COORDINATES if coordinates else ()))
+    return (*INPUTS, *(ERROR_INPUTS if errors else ())), made
+
+
+def component_file(
+    contents: Mapping[str, bytes],
+    segment: str,
+    steps: Sequence[tuple[str, Options]],
+    seconds: float,
+    keywords: Mapping[str, Any],
+    box: Box | None = None,
+) -> bytes:
+    """
+    One of the segments made, as a FITS file; parameters else as for `process_file`.
+
+    Parameters
+    ----------
+    contents : mapping of str to bytes
+        Files with full header of the segments that are read.
+    segment : str
+        Which one to make.
+    """
+    read = {name: read_image(content, seconds) for name, content in contents.items()}
+    images = {name: image for name, (image, _, _) in read.items()}
+    place = next(number for number, (name, _) in enumerate(steps) if name in _NAMES)
+    for one in images.values():
+        apply(one, steps[:place], box)
+    weak = steps[place][1].get("ambweak", "2")
+    image, head, compressed = read["field"]
+    image.data = components(images, int(weak) if weak.isdecimal() else -1)[segment]
+    apply(image, steps[place + 1 :], box)
+    image.header |= {"BUNIT": "degree" if segment in COORDINATES else "Mx/cm^2", "AMBWEAK": int(weak)}
+    return write_image(image, head, keywords, compressed=compressed)
+
+
+def components(images: Mapping[str, Image], weak: int = 2) -> dict[str, FloatArray]:
+    """
+    Components of the field.
+
+    Parameters
+    ----------
+    images : mapping of str to Image
+        `INPUTS`, and perhaps `ERROR_INPUTS`, all of one size; strength in Gauss, angles in degrees.
+    weak : int
+        Which solution to take where the field is weak: 0 potential acute, 1 random, 2 radial acute.
+
+    Returns
+    -------
+    dict of str to ndarray
+        `OUTPUTS` in Gauss, `COORDINATES` in degrees, and `ERRORS` where there is something to make them of; NaN beyond
+        the limb.
+
+    Raises
+    ------
+    ProcessError
+        If the images do not fit together, or `weak` is none of the three.
+    """
+    shapes = {image.data.shape for image in images.values()}
+    if len(shapes) > 1 or weak not in (0, 1, 2):
+        raise ProcessError(f"ambweak={weak} is not 0, 1 or 2, or the segments differ in size")
+    field, inclination, azimuth = (images[name].data for name in INPUTS[:3])
+    flags = np.nan_to_num(images["disambig"].data).astype(int)
+    gamma, psi = np.radians(inclination), np.radians(azimuth + np.where(flags >> weak & 1, 180.0, 0.0))
+    view = View.of(images["field"].header)
+    y, x = np.mgrid[1 : field.shape[0] + 1, 1 : field.shape[1] + 1]
+    longitude, latitude = view.heliographic(*view.sky(x, y))
+    sin_g, cos_g, sin_p, cos_p = np.sin(gamma), np.cos(gamma), np.sin(psi), np.cos(psi)
+    # on the detector: to the right, up, and towards the observer
+    along = (-sin_g * sin_p, sin_g * cos_p, cos_g)
+    unit = _on_the_sun(along, view, longitude, latitude)
+    found = {name: field * part for name, part in zip(OUTPUTS, unit, strict=True)}
+    found |= dict(zip(COORDINATES, (longitude, latitude), strict=True))
+    if all(name in images for name in ERROR_INPUTS):
+        by_gamma = _on_the_sun((-cos_g * sin_p, cos_g * cos_p, -sin_g), view, longitude, latitude)
+        by_psi = _on_the_sun((-sin_g * cos_p, -sin_g * sin_p, np.zeros_like(psi)), view, longitude, latitude)
+        s_b, s_g, s_p, c_bg, c_bp, c_gp = (images[name].data for name in ERROR_INPUTS)
+        s_g, s_p = np.radians(s_g), np.radians(s_p)
+        for name, b, g, p in zip(ERRORS, unit, by_gamma, by_psi, strict=True):
+            one, two, three = b * s_b, field * g * s_g, field * p * s_p
+            # the last three segments are correlations
+            mixed = one * two * c_bg + one * three * c_bp + two * three * c_gp
+            found[name] = np.sqrt(np.maximum(0, one**2 + two**2 + three**2 + 2 * mixed))
+    return found
+
+
+def _on_the_sun(vector: _Vector, view: View, longitude: FloatArray, latitude: FloatArray) -> _Vector:
+    """Turn a vector on the detector (right, up, towards the observer) into westward, southward and outward."""
+    right, up, towards = vector
+    longitude, latitude = np.radians(longitude), np.radians(latitude)
+    turn, tilt = np.radians(view.crota), np.radians(view.latitude)
+    west, north = right * np.cos(turn) - up * np.sin(turn), right * np.sin(turn) + up * np.cos(turn)
+    # Gary & Hagyard (1990), with the image upright
+    level, depth = np.cos(longitude), np.sin(longitude)
+    bp = level * west + np.sin(tilt) * depth * north - np.cos(tilt) * depth * towards
+    northward = (
+        -np.sin(latitude) * depth * west
+        + (np.sin(latitude) * np.sin(tilt) * level + np.cos(latitude) * np.cos(tilt)) * north
+        + (np.cos(latitude) * np.sin(tilt) - np.sin(latitude) * np.cos(tilt) * level) * towards
+    )
+    br = (
+        np.cos(latitude) * depth * west
+        + (np.sin(latitude) * np.cos(tilt) - np.cos(latitude) * np.sin(tilt) * level) * north
+        + (np.cos(latitude) * np.cos(tilt) * level + np.sin(latitude) * np.sin(tilt)) * towards
+    )
+    return bp, -northward, br

@@ -1,18 +1,152 @@
 """
-The CGI programs ``jsoc_info`` and ``show_series``.
+The CGI programs ``jsoc_info`` and ``show_series``; ``series_struct`` is the description of a series (jsoc_info.c).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from urllib.parse import unquote_to_bytes
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+from urllib.parse import unquote
 
-from ..catalog import Series, printer
-from ..engine import NOT_FOUND, Engine, EngineCrash, EngineError, Opened, to_int
+import numpy as np
+
+from ..catalog import Keyword, Recnums, Segment, Series, printer, schema
+from ..engine import NOT_FOUND, Engine, EngineCrash, EngineError, Opened, reading, to_int
 from ..postgres import SqlError, posix
-from .rs_list import Listing, all_keywords
-from .series_struct import series_structure
+from .rs_list import FitsListing, Listing
+
+Show: TypeAlias = Callable[[Keyword], str]
+_STAGING_DAYS = 3
+
+
+def series_structure(
+    engine: Engine,
+    series: Series,
+    *,
+    full: bool = False,
+    binary: bool = False,
+    follow: bool = False,
+    owner: bool = False,
+) -> dict[str, Any]:
+    """
+    Members of the answer, but for ``runtime`` and ``status``.
+
+    Parameters
+    ----------
+    engine : Engine
+        Knows the other series, and the first and last records.
+    series : Series
+        The series.
+    full : bool
+        Print default values with full precision (``M=1``).
+    binary : bool
+        With `full`, print them as bits (``B=1``).
+    follow : bool
+        Describe linked segments by their targets (``l=1``).
+    owner : bool
+        Add the owner and whether there is a shadow table (``o=1``).
+    """
+    definition, nothing = series.definition, [None]
+    show = partial(default_text, full=full, binary=binary)
+    prime: list[Any] = [_prime(definition, outer, show) for outer in definition.primekeys]
+    kept = definition.retention >> 16 & 0x7FFF or _STAGING_DAYS
+    return {
+        **{"note": definition.description, "retention": definition.retention & 0x7FFF, "stagingretention": kept},
+        **{name: getattr(definition, name) for name in ("unitsize", "archive", "tapegroup")},
+        **({"owner": "production"} if owner else {}),
+        "primekeys": [key["name"] for key in prime] or nothing,
+        "primekeysinfo": prime or nothing,
+        "dbindex": list(definition.dbindex) or nothing,
+        "keywords": _keywords(engine, definition, show),
+        "segments": [_segment(engine, definition, one, follow) for one in definition.segments.values()],
+        "links": [
+            {"name": name, "target": target, "kind": "STATIC" if static else "DYNAMIC", "note": note}
+            for name, target, static, note in definition.links.values()
+        ],
+        "Interval": _interval(engine, series, owner),
+    }
+
+
+def default_text(key: Keyword, full: bool = False, binary: bool = False) -> str:
+    """Default value of a keyword, in its own format."""
+    kind: Any = object if key.type == "string" else np.int64 if key.type in schema.MISSING_INT else np.float64
+    value = np.empty(1, dtype=kind)
+    value[0] = reading.default(key)
+    return printer.printed(key, value, full, binary)[0]
+
+
+def _prime(definition: schema.SeriesDefinition, key: Keyword, show: Show) -> dict[str, Any]:
+    if not key.slotted:
+        return {"name": key.name, "slotted": 0}
+    step = definition.keywords.get(f"{key.column}_step")
+    return {"name": key.name, "slotted": 1, **({"step": show(step)} if step else {})}
+
+
+def _keywords(engine: Engine, definition: schema.SeriesDefinition, show: Show) -> list[dict[str, Any]]:
+    listed, last = [], ""
+    for key in definition.keywords.values():
+        if key.per_segment:
+            if key.base == last:  # the keyword of the next segment
+                continue
+            last = key.base
+        names = [key.base if key.per_segment else key.name]
+        if key.fits_name and key.fits_name.lower() in definition.aliases and not key.implicit:
+            names.append(key.fits_name)
+        listed += [_keyword(engine, definition, key, name, show) for name in names]
+    return listed
+
+
+def _keyword(
+    engine: Engine, definition: schema.SeriesDefinition, key: Keyword, name: str, show: Show
+) -> dict[str, Any]:
+    target, note = key, key.description
+    head: dict[str, Any] = {"name": name}
+    if key.link:
+        head["linkinfo"] = f"{key.link}->{key.target}"
+        if (found := _target(engine, definition, key)) is None:
+            failed = "error following link"
+            return {**head, "type": "link", **dict.fromkeys(("recscope", "defval", "units", "note"), failed)}
+        target, note = found, note if note.strip() else found.description
+    about = {"type": target.type, "recscope": target.recscope, "defval": show(target), "units": target.unit}
+    return head | about | {"note": note}
+
+
+def _target(engine: Engine, definition: schema.SeriesDefinition, key: Keyword, depth: int = 0) -> Keyword | None:
+    link = definition.links.get(key.link.lower())
+    series = engine.catalog.get(link.target) if link else None
+    found = series.definition.keywords.get(key.target.lower()) if series else None
+    if series is None or found is None or depth > 20:
+        return None
+    return _target(engine, series.definition, found, depth + 1) if found.link else found
+
+
+def _segment(engine: Engine, definition: schema.SeriesDefinition, segment: Segment, follow: bool) -> dict[str, Any]:
+    shown = segment
+    if segment.link and follow:
+        link = definition.links.get(segment.link.lower())
+        series = engine.catalog.get(link.target) if link else None
+        shown = (series.definition.segments.get(segment.target.lower()) if series else None) or segment
+    if shown.link:
+        rest: dict[str, Any] = {"units": None, "protocol": f"link via {shown.link}", "dims": None}
+    else:
+        axes = ["VAR" if shown.scope == "vardim" else str(axis) for axis in shown.axes]
+        rest = {"units": shown.unit, "protocol": shown.protocol, "dims": "x".join(axes)}
+    return {"name": segment.name, "type": shown.type, **rest, "note": shown.description}
+
+
+def _interval(engine: Engine, series: Series, owner: bool) -> dict[str, Any]:
+    name = series.definition.name
+    marks = ("^", "$") if series.definition.prime else (":#^", ":#$")
+    ends: list[Recnums] = [engine.open(f"{name}[{mark}]", n)[0].recnums for mark, n in zip(marks, (1, -1), strict=True)]
+    shadow = {"HasShadow": "yes" if engine.has_shadow(series) else "no"} if owner else {}
+    extremes, known = series.extremes("recnum"), ["NA"] * 4 + [0]
+    if extremes is not None and len(ends[0]) and len(ends[1]):
+        known = [one for end in ends for one in (engine.reader.names(series, end)[0], int(end[0]))] + [int(extremes[1])]
+    fields = ("FirstRecord", "FirstRecnum", "LastRecord", "LastRecnum", "MaxRecnum")
+    return dict(zip(fields, known, strict=True)) | shadow
+
 
 Reply = tuple[int, Iterator[bytes]]
 _NOT_SPECIFIED = "Not Specified"
@@ -94,7 +228,9 @@ def _rs_summary(engine: Engine, params: Mapping[str, str], ds: str, start: float
 
 
 def _rs_list(engine: Engine, params: Mapping[str, str], ds: str, elements: int, start: float) -> Reply:
-    names = {name: unescape(params[name]) for name in ("key", "seg", "link") if name in params}
+    names = {name: params[name] for name in ("key", "seg", "link") if name in params}
+    # the program decodes them once more
+    names = {name: unquote(text, "latin-1") if "%" in text else text for name, text in names.items()}
     by_record = _flag(params, "f")
     if elements > 1 and names and (by_record or any("**ALL**" in text for text in names.values())):
         raise _several(ds)
@@ -104,11 +240,10 @@ def _rs_list(engine: Engine, params: Mapping[str, str], ds: str, elements: int, 
     if not count:
         return 200, iter([printer.compact({"count": 0, **_end(engine, params, start)})])
     if by_record:
-        from .rs_list_fits import FitsListing
-
         pieces = FitsListing(engine.reader, parts[0], names, wants_info=_flag(params, "R")).json()
     else:
-        pieces = _listing(engine, parts, names, params).json()
+        full, bits, named = (_flag(params, name) for name in "MBR")
+        pieces = Listing(engine.reader, parts, names, named=named, full=full, bits=bits).json()
 
     def body() -> Iterator[bytes]:
         for piece in pieces:
@@ -128,51 +263,6 @@ def _refuse_what_kills(parts: Sequence[Opened]) -> None:
             shared = other.series is part.series and other.segments != part.segments
             if shared and set(other.recnums.tolist()).intersection(part.recnums.tolist()):
                 raise EngineCrash("a record listed twice, with different segments")
-
-
-def _listing(engine: Engine, parts: Sequence[Opened], names: Mapping[str, str], params: Mapping[str, str]) -> Listing:
-    definition = parts[0].series.definition
-    keys: list[str] = []
-    for name in words(names.get("key", "")):
-        if name == "**NONE**":
-            keys = []
-            break
-        keys += all_keywords(list(definition.keywords.values())) if name == "**ALL**" else [name]
-    links: list[str] = []
-    for name in words(names.get("link", "")):
-        if name == "**NONE**":
-            links = []
-            break
-        links += [link.name for link in definition.links.values()] if name == "**ALL**" else [name]
-    segments: list[str] | None = None
-    every = False
-    if "seg" in names:
-        text = names["seg"]
-        every = "**ALL**" in text and "**NONE**" not in text
-        segments = [] if "**NONE**" in text else words(text)
-        if every:
-            segments = [segment.name for segment in definition.segments.values()]
-    return Listing(
-        engine.reader,
-        parts,
-        keys=keys,
-        segments=segments,
-        links=links,
-        every_segment=every,
-        names=_flag(params, "R"),
-        full=_flag(params, "M"),
-        binary=_flag(params, "B"),
-    )
-
-
-def words(text: str) -> list[str]:
-    """Names between commas, empty ones left out."""
-    return [word for word in text.split(",") if word]
-
-
-def unescape(text: str) -> str:
-    """``%xx`` decoded once more, as the program does with lists of names."""
-    return unquote_to_bytes(text.encode("latin-1", "replace")).decode("latin-1") if "%" in text else text
 
 
 # ---------------------------------------------------------------------------------------------------- show_series

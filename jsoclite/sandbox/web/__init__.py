@@ -5,8 +5,7 @@ The sandbox's HTTP front: a real server on the loopback interface, and what goes
 their say; what was asked is kept as `LoggedRequest`.
 """
 
-from .app import Answer, App
-from .faults import Fault, Faults
+from .app import Answer, App, Fault, Faults
 from .server import HttpServer
 
 __all__ = ["Answer", "App", "Fault", "Faults", "HttpServer"]

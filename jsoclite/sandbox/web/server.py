@@ -77,7 +77,7 @@ class HttpServer:
     ) -> None:
         self.errors: deque[str] = deque(maxlen=100)
         self.stopping = threading.Event()
-        self._handle, self._done, self.clock = handle, done, clock
+        self._handle, self.finished, self.clock = handle, done or (lambda *answered: None), clock
         self._listener = _Listener(self, port, max_connections)
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.05,), daemon=True)
 
@@ -112,11 +112,6 @@ class HttpServer:
         """Keep the traceback of the exception that is being handled."""
         self.errors.append(traceback.format_exc())
         log.exception("request failed")
-
-    def finished(self, request: Request, status: int, sent: int) -> None:
-        """Report a request that was answered."""
-        if self._done is not None:
-            self._done(request, status, sent)
 
 
 class _Listener(socketserver.ThreadingMixIn, HTTPServer):

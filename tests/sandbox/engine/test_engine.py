@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from jsoclite.errors import RecordSetError
 from jsoclite.sandbox.catalog import printer
 from jsoclite.sandbox.catalog.catalog import Catalog, Series, StoredCatalog
-from jsoclite.sandbox.engine import search
+from jsoclite.sandbox.engine import engine as search
 from jsoclite.sandbox.engine.engine import RECORD_LIMIT, Engine, EngineCrash, EngineError, to_int
 from jsoclite.sandbox.postgres.compiler import Compiler
 from jsoclite.sandbox.postgres.functions import order
-from jsoclite.sandbox.postgres.lexer import SqlError, excerpt
-from jsoclite.sandbox.postgres.parser import Parser
+from jsoclite.sandbox.postgres.parser import Parser, SqlError, excerpt
 
 ALL = {
     "queries.jsonl": 591,

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from jsoclite.sandbox.catalog.catalog import Series, StorageUnit
 from jsoclite.sandbox.catalog.definition import SeriesDefinition
-from jsoclite.sandbox.mission.availability import (
+from jsoclite.sandbox.mission.ephemeris import (
+    AU,
+    DAY,
     END,
+    eclipsed,
     inside,
     moment,
     on_tape,
@@ -22,8 +25,9 @@ from jsoclite.sandbox.mission.availability import (
     published,
     quality,
     reprocessed,
+    rotation_start,
+    view,
 )
-from jsoclite.sandbox.mission.ephemeris import AU, DAY, eclipsed, rotation_start, view
 from jsoclite.sandbox.mission.kinds import ROTATIONS
 from jsoclite.sandbox.mission.mission import Location, MissionCatalog
 from jsoclite.sandbox.mission.noise import hashed, normal, smooth, texture, uniform

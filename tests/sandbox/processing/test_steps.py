@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from jsoclite.sandbox.processing.pointing import PROJECTIONS, View, sample, sphere
-from jsoclite.sandbox.processing.steps import ProcessError, boxes, process_file
+from jsoclite.sandbox.processing.image import PROJECTIONS, View, sample, sphere
+from jsoclite.sandbox.processing.steps import ProcessError, plan, process_file
 from jsoclite.times import words
 
 SIZE, SCALE, RADIUS = 256, 9.0, 960.0
@@ -44,10 +44,10 @@ def spot_file(west=300.0, north=-200.0, *, crota=0.0, compressed=True, latitude=
     return buffer.getvalue()
 
 
-def run(content, *steps, seconds=NOON):
+def run(content, *steps, seconds=NOON, first=None):
     with fits.open(BytesIO(content)) as units:
         record = dict(units[-1].header) | {"time": seconds, "T_OBS": seconds, "record": "hmi.M_720s[2014]"}
-    found = boxes(steps, content, [record], lambda begin, end: [record])
+    steps, found = plan(steps, content, [first or record], lambda begin, end: [record])
     made = process_file(content, steps, seconds, {"DRMS_ID": "hmi.M_720s_mod:7:magnetogram"}, found and found[0])
     with fits.open(BytesIO(made), checksum=True) as units:
         units.verify("exception")
@@ -160,6 +160,20 @@ def test_resize_of_what_is_not_to_be_moved_says_the_middle_all_the_same():
         before = np.array(units[0].data, dtype=float)
     data, header = run(source, ("resize", {"center_to": "2", "rescale": "1", "scale_to": "12"}))
     assert data[1:-1, 1:-1] == pytest.approx(before[1:-1, 1:-1])
+    assert (header["CRPIX1"], header["CRPIX2"], header["CDELT1"]) == (128.5, 128.5, 12.0)
+
+
+@pytest.mark.parametrize(("series", "moved"), [("aia.lev1:1:image", 0), ("hmi.M_720s:1:magnetogram", 2)])
+def test_resize_follows_the_first_image(series, moved):
+    """What is at the Sun's place in the first image comes to the middle of every one."""
+    source = with_keywords(spot_file(compressed=False), DRMS_ID=series)
+    with fits.open(BytesIO(source)) as units:
+        before = np.array(units[0].data, dtype=float)
+        first = dict(units[0].header) | {"CRPIX1": 140.5, "CRPIX2": 124.5, "DRMS_ID": series}
+    options = {"center_to": "1", "regrid": "0", "rescale": "1", "scale_to": "12"}
+    data, header = run(source, ("resize", options), first=first)
+    # of HMI, an image nearer to the middle than 20 arcsec is moved there before, by whole pixels; the first one is not
+    assert np.array_equal(data[10:240, 10:240], before[6 - moved : 236 - moved, 22 + moved : 252 + moved])
     assert (header["CRPIX1"], header["CRPIX2"], header["CDELT1"]) == (128.5, 128.5, 12.0)
 
 

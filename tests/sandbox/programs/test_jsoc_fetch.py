@@ -13,8 +13,8 @@ from conftest import GOLDEN
 
 from jsoclite.sandbox import Sandbox
 from jsoclite.sandbox.catalog.catalog import StoredCatalog
+from jsoclite.sandbox.exports.directory import State
 from jsoclite.sandbox.exports.header import card, header
-from jsoclite.sandbox.exports.staging import State
 from jsoclite.sandbox.exports.wanted import FileNameCrashError, FileNameError, Namer, RecordTable
 from jsoclite.sandbox.messages import Request
 
@@ -288,6 +288,24 @@ def test_what_is_done_expired_or_too_large_keeps_nobody_waiting():
     assert desk.request("hmi.B_720s[2014.01.01_00:00:00_TAI]")["status"] == 2
 
 
+@pytest.mark.parametrize(
+    "fact", [one for one in json.loads((GOLDEN / "facts.json").read_text()) if "status_sequence" in one],
+    ids=lambda fact: fact["requestid"],
+)  # fmt: skip
+def test_states_as_they_were_printed(fact):
+    """Clients of JSOC saw the answer to the request, and seconds later the next states; so it is here."""
+    desk = Desk(staging_s=60.0)
+    answer = desk.request()
+    seen = [answer["status"]]
+    for _ in range(12):
+        desk.now += 5
+        seen.append(int(desk.status(answer["requestid"])["status"]))
+    assert (seen[1], seen[-2], seen[-1]) == (1, 1, 0)
+    polls = iter(seen)
+    assert all(state in polls for state in fact["status_sequence"])
+    assert re.fullmatch(r"JSOC_\d{8}_\d{6}", answer["requestid"])
+
+
 def test_an_export_takes_a_minute_of_its_clock_which_is_a_fast_one(monkeypatch):
     real = [START]
     monkeypatch.setattr("jsoclite.sandbox.sandbox.time.time", lambda: real[0])
@@ -365,6 +383,7 @@ def test_long_record_sets_fail_after_submission(character_count):
     [
         ({"process": "n=0|frobnicate,x=1"}, "Invalid process field value: n=0|frobnicate,x=1."),
         ({"protocol": "JPEG"}, "invalid protocol"),
+        ({"ds": f"{SET},{SET.replace('01.01', '01.02')}"}, "Unable to export a list of record sets."),
         ({"filenamefmt": "{nosuch}"}, "Problem running protocol-export command."),
         ({"filenamefmt": "../../{segment}"}, "Problem running protocol-export command."),
         ({"filenamefmt": "{recnum:%999999999d}"}, "Problem running protocol-export command."),
@@ -482,7 +501,7 @@ def test_manage_request(desk):
 
 
 def test_many_requests_stay_bounded(monkeypatch):
-    from jsoclite.sandbox.exports import staging
+    from jsoclite.sandbox.exports import directory as staging
 
     monkeypatch.setattr(staging, "MAX_REQUESTS", 20)
     desk = Desk(pending_limit=0, host_limit=0, staging_s=0.0)

@@ -8,19 +8,15 @@ from io import BytesIO
 import numpy as np
 import pytest
 
-from jsoclite.sandbox.catalog.sums import folder
-from jsoclite.sandbox.mission.availability import moment
-from jsoclite.sandbox.mission.camera import Pointing
-from jsoclite.sandbox.mission.mission import MissionCatalog
+from jsoclite.sandbox.catalog.catalog import folder
+from jsoclite.sandbox.mission.ephemeris import moment
+from jsoclite.sandbox.mission.mission import MissionCatalog, Pointing
 from jsoclite.sandbox.mission.regions import regions
 from jsoclite.sandbox.mission.series import Rows
-from jsoclite.sandbox.processing.image import Image
-from jsoclite.sandbox.processing.pointing import sample
-from jsoclite.sandbox.processing.vectors import components
-from jsoclite.sandbox.sun.corona import channel
-from jsoclite.sandbox.sun.files import segment_array, segment_file
-from jsoclite.sandbox.sun.hmi import cea_sight, disk_of
-from jsoclite.sandbox.sun.surface import Disk, Surface, charges, grain
+from jsoclite.sandbox.processing.image import Image, sample
+from jsoclite.sandbox.processing.steps import components
+from jsoclite.sandbox.sun.files import cea_sight, disk_of, segment_array, segment_file
+from jsoclite.sandbox.sun.surface import Disk, Surface, channel, charges, grain
 
 CATALOG = MissionCatalog(segment_file)
 NAMES = list(CATALOG)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jsoclite.sandbox.mission.availability import moment
-from jsoclite.sandbox.mission.flares import LASTING, burning, flares, light
+from jsoclite.sandbox.mission.ephemeris import moment
 from jsoclite.sandbox.mission.mission import MissionCatalog
-from jsoclite.sandbox.mission.regions import regions
+from jsoclite.sandbox.mission.regions import LASTING, burning, flares, light, regions
 from jsoclite.sandbox.mission.series import Rows
 from jsoclite.sandbox.mission.values_aia import wandering
 from jsoclite.sandbox.sun.files import segment_array, segment_file

@@ -15,10 +15,8 @@ from PIL import Image as Picture
 
 from jsoclite.sandbox import Sandbox
 from jsoclite.sandbox.messages import Request
-from jsoclite.sandbox.processing.image import Image, ProcessError
-from jsoclite.sandbox.processing.pictures import Look, film
-from jsoclite.sandbox.processing.pointing import View
-from jsoclite.sandbox.processing.vectors import ERROR_INPUTS, components
+from jsoclite.sandbox.processing.image import Image, Look, ProcessError, View, film
+from jsoclite.sandbox.processing.steps import ERROR_INPUTS, components
 
 SET = "hmi.M_720s[2014.01.01_TAI/36m]{magnetogram}"
 BOX = "im_patch,x=0,y=0,locunits=arcsec,boxunits=pixels,t=1,t_ref=2014.01.01_TAI"
@@ -277,6 +275,27 @@ def test_exported_images_are_the_stored_ones(desk):
         kept = {name: value for name, value in old.items() if name != "CHECKSUM"}
         assert {name: new[name] for name in kept} == kept
         assert len(new) > len(old) + 50
+
+
+def test_a_resize_that_follows_the_first_image(desk):
+    """Of two channels of AIA, whose telescopes point a little otherwise, the second is moved as the first is."""
+    ds, middle = "aia.lev1_euv_12s[2014.01.01_00:00:36_TAI/12s][94,171]{image}", 128.5
+    answer = desk.export(ds, process="n=0|resize,regrid=1,center_to=1", filenamefmt="{WAVELNTH}.fits")
+    plain = desk.export(ds, process="n=0|resize,regrid=1,center_to=2", filenamefmt="{WAVELNTH}.fits")
+    stored = desk.export(ds, filenamefmt="{WAVELNTH}.fits")
+    with fits.open(BytesIO(desk.file(stored))) as units:
+        first = units[1].header
+    for number in range(2):
+        with (
+            fits.open(BytesIO(desk.file(answer, number))) as one,
+            fits.open(BytesIO(desk.file(plain, number))) as other,
+        ):
+            moved, kept = (np.array(units[1].data[8:-8, 8:-8], dtype=float) for units in (one, other))
+            assert (one[1].header["CRPIX1"], one[1].header["CRPIX2"]) == (middle, middle)
+        # a shift of parts of a pixel, by the slopes
+        slopes = np.gradient(kept)
+        share = [(slope * (moved - kept)).sum() / (slope**2).sum() for slope in slopes]
+        assert share == pytest.approx([first["CRPIX2"] - middle, first["CRPIX1"] - middle], abs=0.05)
 
 
 def test_a_step_that_fails_leaves_no_file(desk):
