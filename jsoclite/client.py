@@ -875,6 +875,7 @@ class Client:
         segments: str | Sequence[str] | None = None,
         protocol: Literal["auto", "fits", "as-is"] = "auto",
         process: Any = None,
+        filename: str | None = None,
     ) -> Plan:
         """
         Find out what a download comes to: files, their routes and bytes, export requests, and time.
@@ -885,7 +886,7 @@ class Client:
 
         Parameters
         ----------
-        rows, segments, protocol, process
+        rows, segments, protocol, process, filename
             As for `download`.
         directory : path, optional
             Where the files would go: what is there already is found, and times that its ledger has measured are used.
@@ -917,7 +918,7 @@ class Client:
         >>> bool(files.bytes.sum() == plan.bytes)
         True
         """
-        made = make_plan(self._queries, rows, as_list(segments), protocol, process, look=True)
+        made = make_plan(self._queries, rows, as_list(segments), protocol, process, look=True, filename=filename)
         return make_survey(made, directory if directory is None else folder("directory", directory), self._queries)
 
     def download(
@@ -928,6 +929,7 @@ class Client:
         segments: str | Sequence[str] | None = None,
         protocol: Literal["auto", "fits", "as-is"] = "auto",
         process: Any = None,
+        filename: str | None = None,
         overwrite: bool = False,
         progress: bool | Progress | None = None,
         on_error: Literal["raise", "ignore"] = "raise",
@@ -953,6 +955,13 @@ class Client:
         process : server step or sequence of them, optional
             `Cutout`, `Rebin`, …; JSOC does them, but for a `Cutout` alone (without `register` and `cadence`) of files
             that are online: only the rows of its box are fetched, and the file is made here as im_patch makes it.
+        filename : str, optional
+            What the files are called below `directory`, with fields in braces: keywords of the series, ``{segment}``,
+            ``{series}``, ``{recnum}``, ``{record}`` (the usual name without the segment), ``{process}``. Slashes make
+            folders: ``"{T_REC:%Y/%m}/{HARPNUM:06d}.{T_REC:%Y%m%d_%H%M%S}.{segment}"``. Times take formats of
+            strftime, and are in the scale that JSOC prints them in, T_REC of HMI in TAI, of AIA in UTC; all else takes
+            Python's formats. The extension is the file's own. Two files under one name are refused before any is
+            fetched; files that are here under another name keep it.
         overwrite : bool
             Fetch files that are there, too.
         progress : bool, optional
@@ -986,6 +995,8 @@ class Client:
             If the rows do not say which records they stand for.
         ProcessingError
             For a step that JSOC cannot run on this series.
+        ArgumentError
+            For a `filename` that no file can have, that gives two files one name, or whose value a row lacks.
 
         Examples
         --------
@@ -995,10 +1006,12 @@ class Client:
         ['downloaded', 'downloaded', 'downloaded', 'downloaded', 'downloaded']
         >>> client.download(df, "data").status.unique().tolist()        # nothing is fetched twice
         ['present']
+        >>> client.download(df.iloc[:1], "named", filename="{T_REC:%Y/%m}/{T_REC:%d_%H%M}.{segment}").path.tolist()
+        ['named/2014/01/01_0000.magnetogram.fits']
         """
-        if isinstance(rows, Plan) and (segments, protocol, process) != (None, "auto", None):
+        if isinstance(rows, Plan) and (segments, protocol, process, filename) != (None, "auto", None, None):
             raise ArgumentError(
-                "a plan was made with its own segments, protocol and process: leave them out, or plan anew"
+                "a plan was made with its own segments, protocol, process and filename: leave them out, or plan anew"
             )
         options: dict[str, Any] = {"overwrite": overwrite, "executor": executor, "compare": compare}
         on_error, directory = choice("on_error", on_error, ON_ERROR), folder("directory", directory)
@@ -1007,10 +1020,12 @@ class Client:
         bar = choose(progress)
         try:
             if lock:
-                manifest = bring(lock, directory, self._queries, self._account, bar, process=process, **options)
+                options |= {"process": process, "filename": filename}
+                manifest = bring(lock, directory, self._queries, self._account, bar, **options)
             else:
                 made = rows if isinstance(rows, Plan) else None
-                plan = made or make_plan(self._queries, rows, as_list(segments), protocol, process, most=most)
+                named: dict[str, Any] = {"most": most, "filename": filename}
+                plan = made or make_plan(self._queries, rows, as_list(segments), protocol, process, **named)
                 manifest = carry_out(plan, directory, self._queries, self._account, bar, **options)
         finally:
             bar.close()
@@ -1108,6 +1123,7 @@ class Client:
         process: Any = None,
         keywords: str | Sequence[str] | None = None,
         delete: bool = False,
+        filename: str | None = None,
         progress: bool | Progress | None = None,
         on_error: Literal["raise", "ignore"] = "raise",
         executor: Executor | None = None,
@@ -1134,6 +1150,8 @@ class Client:
         delete : bool
             Remove files of versions that were replaced, and of records that are gone. By default they stay, under names
             of their own; their keywords always do, marked.
+        filename : str, optional
+            What new files are called, as for `download`; a record that JSOC has made anew gets ``.r`` and its number.
         progress, on_error, executor
             As for `download`.
 
@@ -1161,7 +1179,7 @@ class Client:
         on_error, directory = choice("on_error", on_error, ON_ERROR), folder("directory", directory)
         bar = choose(progress)
         options: dict[str, Any] = {"segments": as_list(segments), "keywords": as_list(keywords), "process": process}
-        options |= {"delete": delete, "executor": executor}
+        options |= {"delete": delete, "executor": executor, "filename": filename}
         try:
             manifest = synchronize(self._queries, self._account, record_set, directory, bar, **options)
         finally:

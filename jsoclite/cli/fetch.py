@@ -179,6 +179,14 @@ segments_option = click.option(
 )
 
 
+filename_option = click.option(
+    "-f",
+    "--filename",
+    metavar="TEMPLATE",
+    help="What files are called, as in '{T_REC:%Y/%m}/{T_REC}.{segment}': keywords, {record}; / makes folders.",
+)
+
+
 @command(
     "get",
     "Download files; run again, it fetches what is missing.",
@@ -194,6 +202,7 @@ segments_option = click.option(
     help="Where files go.  [default: this directory]",
 )
 @segments_option
+@filename_option
 @click.option(
     "-p",
     "--protocol",
@@ -213,6 +222,7 @@ def get(
     what: tuple[str, ...],
     output: str,
     segments: str | None,
+    filename: str | None,
     protocol: Any,
     overwrite: bool,
     dry_run: bool,
@@ -231,6 +241,7 @@ def get(
     import pandas as pd
 
     options: dict[str, Any] = {"segments": segments, "protocol": protocol, "process": steps(others)}
+    options["filename"] = filename
     client = connect()
     ids = [item for item in what if is_request(item)]
     parts: list[Any] = [client.attach(*ids)] if ids else []
@@ -412,9 +423,10 @@ def _tell_files(made: Export) -> None:
 @command("attach", "Take up export requests by their ids.", "attach JSOC_20141117_001 -o data")
 @click.argument("ids", nargs=-1, required=True, metavar="REQUEST_ID...")
 @click.option("-o", "--output", metavar="DIR", type=click.Path(), help="Download the files to this directory.")
+@filename_option
 @quiet
 @table_options
-def attach(ids: tuple[str, ...], output: str | None, quiet: bool) -> int:
+def attach(ids: tuple[str, ...], output: str | None, filename: str | None, quiet: bool) -> int:
     """
     Take up export requests by their ids: wait until JSOC is done, then print the URLs, or download.
 
@@ -424,7 +436,8 @@ def attach(ids: tuple[str, ...], output: str | None, quiet: bool) -> int:
     made = client.attach(*ids)
     if output is None:
         return _follow(made, wait=True, quiet=quiet)
-    return _tell(client.download(made, output, progress=False if quiet else None, on_error="ignore"), output)
+    options: dict[str, Any] = {"filename": filename, "progress": False if quiet else None, "on_error": "ignore"}
+    return _tell(client.download(made, output, **options), output)
 
 
 @command("cancel", "Make JSOC forget pending requests.", "cancel JSOC_20141117_001")
