@@ -283,8 +283,8 @@ def make_plan(
     if isinstance(rows, Export):
         if template is None and any(one.filename not in ("", FILENAME_FORMAT) for one in rows):
             warn(
-                "files of this export get jsoclite's names here, or those of download(filename=…); JSOC's, by "
-                "export(filename=…), are in export.files"
+                "files of this export get jsoclite's names here: those of filename= are JSOC's, in export.files; "
+                "download(filename=…) takes names of yours"
             )
         return Plan(export=rows, template=template)
     options: dict[str, Any] = {"look": look, "listed": listed, "most": most, "template": template}

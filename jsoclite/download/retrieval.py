@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-from ..errors import JsocError, SelectionError
+from ..errors import JsocError, SelectionError, UnknownSeries
 from ..export import Account, Export, ExportRequest, ExportStatus
 from ..fits import read
 from ..progress import Progress, Silence
@@ -299,7 +299,7 @@ class Retrieval:
         process = "" if product in ("fits", "as-is") else product
         for name in dict.fromkeys(series_of(one.record) for one in wanted):
             some = [one for one in wanted if series_of(one.record) == name]
-            source = name.removesuffix("_mod") if process else name
+            source = self._source(name)
             bind = functools.partial(template.bind, endings={one.segment: one.ending for one in some})
             self.queries.checked(source, bind)
             info = self.queries.info(source)
@@ -312,6 +312,14 @@ class Retrieval:
                     records = [(record, numbers[record]) for record, _ in records]
                 tables.append(list_records(self.queries, info, records, lacking, []))
             yield from zip(some, template.paths(info, records, some, tables, tag_of(process) or product), strict=True)
+
+    def _source(self, series: str) -> str:
+        """Return the series whose definition counts: that of a processing step is seldom public."""
+        try:
+            self.queries.info(series)
+        except UnknownSeries:
+            return series.removesuffix("_mod")
+        return series
 
     def _segment(self, record: str, stored: str) -> str:
         """Find the segment that a stored file (image_lev1.fits) belongs to; its own name where there is none."""

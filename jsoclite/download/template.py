@@ -289,15 +289,15 @@ class Template:
         for path, file in owners.items():
             for parent in PurePosixPath(path).parents:
                 if (above := owners.get(str(parent))) is not None:
-                    raise self.clash(file, above, "a folder in place of")
+                    raise self.clash(file, above, "would have a folder in place of")
 
-    def clash(self, file: FileKey, other: FileKey, how: str = "the name of") -> ArgumentError:
+    def clash(self, file: FileKey, other: FileKey, how: str = "would have the name of") -> ArgumentError:
         """Return the error for two files under one name; it says what would tell them apart."""
         said = [f"{one.record}{{{one.segment}}}" for one in (file, other)]
         if said[0] == said[1]:
             said = [f"{text} (#{one.recnum})" for text, one in zip(said, (file, other), strict=True)]
         return self._wrong(
-            f"{said[0]} would have {how} {said[1]}, {other.path}: add {{{self._apart(file, other)}}}; nothing was "
+            f"{said[0]} {how} {said[1]}, {other.path}: add {{{self._apart(file, other)}}}; nothing was "
             "fetched"
         )
 

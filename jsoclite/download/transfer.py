@@ -222,10 +222,7 @@ def clear_the_way(target: Path, depth: int) -> None:
         Where something else has the name of one of the innermost `depth` folders: nothing is followed out.
     """
     target.parents[depth].mkdir(parents=True, exist_ok=True)
-    for folder in reversed(target.parents[:depth]):
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir()
-    if reason := in_the_way(target, depth):
+    if reason := in_the_way(target, depth, make=True):
         raise Failed(reason, False)
     for ending in (".part", ".part.etag", ".header.part"):
         path = target.with_name(target.name + ending)
@@ -234,9 +231,12 @@ def clear_the_way(target: Path, depth: int) -> None:
                 path.unlink()
 
 
-def in_the_way(target: Path, depth: int) -> str:
-    """Say what else is in place of one of the innermost `depth` folders of a path; empty where nothing is."""
+def in_the_way(target: Path, depth: int, *, make: bool = False) -> str:
+    """Say what else is in place of one of the innermost `depth` folders of a path; with `make`, those are made."""
     for folder in reversed(target.parents[:depth]):
+        if make:
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
         try:
             found = folder.lstat()
         except OSError:  # nothing is there
