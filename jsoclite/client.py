@@ -787,7 +787,7 @@ class Client:
             "fits" (full headers), "as-is", or "jpg", "mpg", "mp4" with their arguments, ``"jpg,CT=aia_171.lut"`` or
             ``("jpg", {"CT": "aia_171.lut"})``.
         process : server step or sequence of them, optional
-            `Cutout`, `Rebin`, …
+            `Cutout`, `Rebin`, …, or ``{"im_patch": {…}}``, as drms takes them.
         filename : str, optional
             JSOC's ``filenamefmt``, such as ``{seriesname}.{T_REC:A}.{segment}``: names of its files, which other
             programs see; `download` gives names of its own.
@@ -955,6 +955,7 @@ class Client:
         process : server step or sequence of them, optional
             `Cutout`, `Rebin`, …; JSOC does them, but for a `Cutout` alone (without `register` and `cadence`) of files
             that are online: only the rows of its box are fetched, and the file is made here as im_patch makes it.
+            Mappings of JSOC's names, ``{"resize": {"scale_to": 0.6}}``, as drms takes them, will do.
         filename : str, optional
             What the files are called below `directory`, with fields in braces: keywords of the series, ``{segment}``,
             ``{series}``, ``{recnum}``, ``{record}`` (the usual name without the segment), ``{process}``. Slashes make

@@ -141,6 +141,11 @@ def step_options(function: F) -> F:
         "--resize": {"type": float, "metavar": "ARCSEC", "help": "Sun in the middle, north up, so much a pixel."},
         "--aia-scale": {"is_flag": True, "help": "AIA's level 1.5."},
         "--ptr": {"is_flag": True, "help": "hmi.B_720s as Br, Bt and Bp."},
+        "--process": {
+            "metavar": "NAME:KEY=VALUE,…",
+            "multiple": True,
+            "help": "Any step, its arguments as in Python: 'MapProject:center=40,5,scale=0.03,cols=600,rows=400'.",
+        },
     }.items():
         function = click.option(name, **options)(function)  # type: ignore[arg-type]
     return function
@@ -148,9 +153,17 @@ def step_options(function: F) -> F:
 
 def steps(options: dict[str, Any]) -> list[Any] | None:
     """Take what `step_options` adds out of the options of a command, and return the steps."""
-    from ..export.steps import AIAScale, Cutout, Rebin, Resize, VectorToPtr
+    from ..errors import ProcessingError
+    from ..export.steps import AIAScale, Cutout, Rebin, Resize, VectorToPtr, as_steps
 
     found: list[Any] = []
+    for text in options.pop("process"):
+        name, _, rest = text.partition(":")
+        pairs = [one.partition("=")[::2] for one in re.split(r",(?=\s*[A-Za-z_]+\s*=)", rest) if one]
+        try:
+            found += as_steps({name.strip(): {key.strip(): value for key, value in pairs}}) or []
+        except ProcessingError as error:
+            raise click.UsageError(f"--process {text}: {error}") from None
     if text := options.pop("cutout"):
         match = re.fullmatch(r"\s*([^,@]+),([^,@]+),([^,@x]+)(?:x([^,@x]+))?@(.+)", text)
         try:

@@ -297,8 +297,7 @@ class Template:
         if said[0] == said[1]:
             said = [f"{text} (#{one.recnum})" for text, one in zip(said, (file, other), strict=True)]
         return self._wrong(
-            f"{said[0]} {how} {said[1]}, {other.path}: add {{{self._apart(file, other)}}}; nothing was "
-            "fetched"
+            f"{said[0]} {how} {said[1]}, {other.path}: add {{{self._apart(file, other)}}}; nothing was fetched"
         )
 
     def _apart(self, file: FileKey, other: FileKey) -> str:
