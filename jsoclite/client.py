@@ -1014,7 +1014,7 @@ class Client:
             raise ArgumentError(
                 "a plan was made with its own segments, protocol, process and filename: leave them out, or plan anew"
             )
-        options: dict[str, Any] = {"overwrite": overwrite, "executor": executor, "compare": compare}
+        options: dict[str, Any] = {"overwrite": overwrite, "executor": _workers(executor), "compare": compare}
         on_error, directory = choice("on_error", on_error, ON_ERROR), folder("directory", directory)
         most = MOST_FILES if limit is None else whole("limit", limit, 0)
         lock = as_lock(rows)
@@ -1180,7 +1180,7 @@ class Client:
         on_error, directory = choice("on_error", on_error, ON_ERROR), folder("directory", directory)
         bar = choose(progress)
         options: dict[str, Any] = {"segments": as_list(segments), "keywords": as_list(keywords), "process": process}
-        options |= {"delete": delete, "executor": executor, "filename": filename}
+        options |= {"delete": delete, "executor": _workers(executor), "filename": filename}
         try:
             manifest = synchronize(self._queries, self._account, record_set, directory, bar, **options)
         finally:
@@ -1232,6 +1232,14 @@ class Client:
         ['T_REC', 'CAMERA']
         """
         return self.transport.drms_client(self._email)
+
+
+def _workers(executor: Any) -> Any:
+    if executor is not None and not hasattr(executor, "submit"):
+        raise ArgumentError(
+            f"executor={shown(executor)} takes no work: give one of concurrent.futures, or Client(connections=…)"
+        )
+    return executor
 
 
 @functools.cache

@@ -295,8 +295,9 @@ def _tell_all_segments(client: Client, part: Any) -> None:
         count = client.count(record_set)
         shapes = [re.findall(r"[0-9]{1,6}", str(dims)) for dims in segments["dims"]]
         pixels = [math.prod(map(int, shape)) if shape else 0 for shape in shapes]  # linked ones do not say
-        much = f"{each * count:,} files, some {size(count * sum(one or max(pixels) for one in pixels))}"
-        tell(f"{each} segments of each of {count:,} records: {much}; -s names those you want", err=True)
+        much = size(count * sum(one or max(pixels) for one in pixels)) if any(pixels) else ""
+        files = f"{each * count:,} files{f', some {much}' if much else ''}"
+        tell(f"{each} segments of each of {count:,} records: {files}; -s names those you want", err=True)
 
 
 def _tell(manifest: pd.DataFrame, directory: str) -> int:

@@ -701,6 +701,8 @@ def test_all_of_many_segments_are_announced(run, tmp_path):
     line = "hmi.B_720s[2015.08.27_05:00:00_TAI]"
     said = "27 segments of each of 1 records: 27 files, some 45"
     assert said in run("get", line, "-o", str(tmp_path))[2]
+    sharp = run("get", "hmi.sharp_cea_720s[377][2011.02.15_TAI]", "-o", str(tmp_path))[2]
+    assert "12 segments of each of 1 records: 12 files; -s names" in sharp  # whose sizes nobody knows
     assert "segments of each" not in run("get", line, "-o", str(tmp_path), "-s", "field")[2]
 
 
