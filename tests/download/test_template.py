@@ -342,6 +342,18 @@ def test_what_is_here_keeps_its_name_and_what_is_not_gets_the_new_one(client, tm
         assert (client.download(SET, tmp_path).status == "present").all()
 
 
+def test_a_half_in_a_folder_is_gone_on_with(tmp_path):
+    with Sandbox(faults=Fault("reset-body", "file", nth=1)) as sandbox, sandbox.client(retries=0) as client:
+        first = client.download(ONE, tmp_path, filename=BY_TIME, on_error="ignore")
+        assert first.status.tolist() == ["failed", "downloaded", "downloaded"]
+        assert f"{BY_TIME_NAMES[0]}.part" in tree(tmp_path)
+        before = len(sandbox.requests)
+        assert client.download(ONE, tmp_path, filename=BY_TIME).status.tolist() == ["downloaded", "present", "present"]
+        (file,) = [one for one in list(sandbox.requests)[before:] if one.path.startswith("/SUM")]
+        assert file.status == 206
+    assert tree(tmp_path) == BY_TIME_NAMES
+
+
 def test_halves_in_folders_are_tidied(client, tmp_path):
     files = client.download(SET, tmp_path, filename=NAME)
     for ending in (".part", ".part.etag", ".header.part"):
