@@ -224,7 +224,7 @@ class Batch:
             self._tidy(left, leftovers)
         if self._kept:
             count = display.number_of(len(self._kept), "file")
-            warn(f"{count} here before filename= was given keep their names, such as {self._kept[0]}")
+            warn(f"{count} had a name before, and filename= leaves it: {self._kept[0]}")
         self._left, self._kept = [], []
         self.progress.files(len(todo))
         return todo

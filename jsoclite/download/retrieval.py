@@ -300,9 +300,14 @@ class Retrieval:
         for name in dict.fromkeys(series_of(one.record) for one in wanted):
             some = [one for one in wanted if series_of(one.record) == name]
             source = self._source(name)
+            try:
+                info = self.queries.info(source)
+            except JsocError:
+                raise template.wrong(
+                    f"{source} is no public series whose keywords could name its files: leave filename= out"
+                ) from None
             bind = functools.partial(template.bind, endings={one.segment: one.ending for one in some})
             self.queries.checked(source, bind)
-            info = self.queries.info(source)
             keys = [RecordName.parse(one.record).values[: len(info.primekeys)] for one in some]
             records = [(str(RecordName(info.name, values)), one.recnum) for one, values in zip(some, keys, strict=True)]
             tables: list[pd.DataFrame] = []

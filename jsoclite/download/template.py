@@ -74,17 +74,18 @@ class Template:
         try:
             parts = list(string.Formatter().parse(text))
         except ValueError as error:
-            raise self._wrong(f"{error}; a brace that belongs to the name is written twice") from None
+            raise self.wrong(f"{error}; a brace that belongs to the name is written twice") from None
         self._parts: list[_Part] = []
         for literal, name, spec, conversion in parts:
             if conversion or "{" in (spec or "") or (name and re.search(r"[.\[]", name)):
-                raise self._wrong(f"the field {name!r}: it is a name and, behind a colon, a format, as in {_EXAMPLE}")
+                raise self.wrong(f"the field {name!r}: it is a name and, behind a colon, a format, as in {_EXAMPLE}")
             self._parts.append(_Part(literal, "" if name is None else name or "{}", spec or ""))
         last = self._parts[-1] if self._parts and not self._parts[-1].name else _Part("")
         dot, ending = last.text.rpartition(".")[1:]
         self._suffix = f".{ending}" if dot and ending.lower() in ENDINGS else ""
 
-    def _wrong(self, what: str) -> ArgumentError:
+    def wrong(self, what: str) -> ArgumentError:
+        """Return the error that says what is wrong with it."""
         return ArgumentError(f"filename={shown(self.text)}: {what}")
 
     def bind(self, info: SeriesInfo, endings: Mapping[str, str] = MappingProxyType({})) -> list[str]:
@@ -126,7 +127,7 @@ class Template:
             # of what has none any is as good, but not that of what is checked and completed
             if self._suffix not in ("", own) and (own or self._suffix == ".fits"):
                 own = f"comes as {own}" if own else "has no extension"
-                raise self._wrong(
+                raise self.wrong(
                     f"{self._suffix}: {segment or 'a file'} of {info.name} {own}; leave {self._suffix} out"
                 )
         self._bound[info.name.lower()] = info, parts
@@ -135,19 +136,19 @@ class Template:
     def _check(self, probe: str) -> None:
         """Refuse what no file can be called, whatever the values are."""
         if "\\" in probe:
-            raise self._wrong("folders are written with /")
+            raise self.wrong("folders are written with /")
         if (wrong := _FORBIDDEN.search(probe)) or not probe.isprintable():
-            raise self._wrong(f"a file name cannot hold {wrong[0] if wrong else 'what cannot be printed'!r}")
+            raise self.wrong(f"a file name cannot hold {wrong[0] if wrong else 'what cannot be printed'!r}")
         if probe.startswith("/"):
-            raise self._wrong("it begins at the root; directory= says where files go, and the template what is below")
+            raise self.wrong("it begins at the root; directory= says where files go, and the template what is below")
         for name in probe.split("/"):
             if not name or name.startswith(".") or name.endswith((".", " ")):
-                raise self._wrong(
+                raise self.wrong(
                     f"{name!r} cannot be the name of a file or folder here: it is empty, begins with a dot, or ends "
                     "with a dot or space"
                 )
             if _is_taken(name):
-                raise self._wrong(f"the name {name!r} is kept by Windows for a device, or for jsoclite's tables")
+                raise self.wrong(f"the name {name!r} is kept by Windows for a device, or for jsoclite's tables")
 
     # -- values ---------------------------------------------------------------------------------------------------
 
@@ -233,14 +234,14 @@ class Template:
         name = ended(text.removesuffix(self._suffix), file.ending or self._suffix)
         path = "/".join(f"_{part}" if _is_taken(part) else part for part in name.split("/"))
         if (longest := max(len(part.encode()) for part in path.split("/"))) > LONGEST:
-            raise self._wrong(f"{file.record} would have a name of {longest} bytes, and {LONGEST} is the most")
+            raise self.wrong(f"{file.record} would have a name of {longest} bytes, and {LONGEST} is the most")
         return path
 
     def _formatted(self, part: _Part, value: Any, record: str = "") -> str:
         """Return what stands for a field; of values nothing but letters, digits and ``._+-`` comes through."""
         where = f"{{{part.name}:{part.spec}}}" if part.spec else f"{{{part.name}}}"
         if value is None or value != value or value == "" or (part.kind is Kind.REAL and math.isinf(value)):
-            raise self._wrong(f"{part.name} of {record} is missing: leave {where} out, or the row")
+            raise self.wrong(f"{part.name} of {record} is missing: leave {where} out, or the row")
         if part.kind is Kind.TIME:
             texts = self._time(part.spec, where, str(value), record).split("/")
         else:
@@ -248,10 +249,10 @@ class Template:
                 texts = [format(value, part.spec)]
             except (ValueError, TypeError, OverflowError) as error:
                 said = f"{where}: {error}; numbers and texts take Python's formats, as in {{HARPNUM:06d}}"
-                raise self._wrong(said) from None
+                raise self.wrong(said) from None
         cleaned = [safe(text) for text in texts]
         if not all(cleaned):
-            raise self._wrong(f"nothing of {part.name} of {record}, {shown(value)}, can stand in a file name")
+            raise self.wrong(f"nothing of {part.name} of {record}, {shown(value)}, can stand in a file name")
         return "/".join(
             one if len(one) <= _LONGEST_VALUE else f"{one[: _LONGEST_VALUE - 10]}~{_hash(text)}"
             for one, text in zip(cleaned, texts, strict=True)
@@ -261,11 +262,11 @@ class Template:
         """Format a time as it is printed, in its own scale: with the leap second, which Python does not know."""
         found = TIME.fullmatch(text)
         if found is None:
-            raise self._wrong(f"{where}: {shown(text)} of {record} is no time")
+            raise self.wrong(f"{where}: {shown(text)} of {record} is no time")
         if not spec:
             return plain_time(text)
         if not {*_DIRECTIVE.findall(spec)} <= {*_DIRECTIVES} or "%" not in spec:
-            raise self._wrong(f"{where}: times take formats of strftime, such as %Y%m%d_%H%M%S")
+            raise self.wrong(f"{where}: times take formats of strftime, such as %Y%m%d_%H%M%S")
         year, month, day, hour, minute, second = found.groups()[:6]
         whole, _, fraction = (second or "00").partition(".")
         spec = _DIRECTIVE.sub(lambda one: whole if one[1] == "S" else one[0], spec)
@@ -275,7 +276,7 @@ class Template:
         try:
             return (dt.datetime(int(year), int(month), int(day)) + clock).strftime(spec)
         except (ValueError, OverflowError) as error:
-            raise self._wrong(f"{where}: {text} of {record}: {error}") from None
+            raise self.wrong(f"{where}: {text} of {record}: {error}") from None
 
     # -- never shared ---------------------------------------------------------------------------------------------
 
@@ -296,7 +297,7 @@ class Template:
         said = [f"{one.record}{{{one.segment}}}" for one in (file, other)]
         if said[0] == said[1]:
             said = [f"{text} (#{one.recnum})" for text, one in zip(said, (file, other), strict=True)]
-        return self._wrong(
+        return self.wrong(
             f"{said[0]} {how} {said[1]}, {other.path}: add {{{self._apart(file, other)}}}; nothing was fetched"
         )
 

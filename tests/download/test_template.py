@@ -137,6 +137,16 @@ def test_files_of_exports(client, tmp_path, method, how, process):
     assert made.download(tmp_path, filename=BY_TIME).status.tolist() == ["present"] * 3
 
 
+def test_a_movie_belongs_to_no_series_that_could_name_it(client, asked, tmp_path):
+    made = client.export(ONE, protocol="mp4").wait(progress=False)
+    asked()
+    with pytest.raises(
+        ArgumentError, match="filename='{T_REC}': JSOC_[0-9_]+ is no public series .* leave filename= out"
+    ):
+        made.download(tmp_path, filename="{T_REC}")
+    assert asked()["files"] == 0
+
+
 @pytest.mark.parametrize("how", ["rows", "set"])
 def test_files_of_exports_that_would_share_a_name_are_not_fetched(client, asked, tmp_path, how):
     made = client.export(client.query(ONE) if how == "rows" else ONE).wait(progress=False)
@@ -332,7 +342,7 @@ def test_what_is_here_keeps_its_name_and_what_is_not_gets_the_new_one(client, tm
         for row in ledger.files():
             if row.state == "failed":
                 (tmp_path / f"{row.path}.part").write_bytes(b"half")
-    with pytest.warns(JsocWarning, match="2 files here before filename= was given keep their names, such as old/"):
+    with pytest.warns(JsocWarning, match="2 files had a name before, and filename= leaves it: old/"):
         second = client.download(SET, tmp_path, filename=NAME)
     kept = [Path(path).relative_to(tmp_path).as_posix() for path in first.path.dropna()]
     assert second.path[second.status == "present"].tolist() == first.path.dropna().tolist()
