@@ -47,7 +47,8 @@ MOST_BYTES = 104_857_000_000
 
 # jsoc_export_manage.c; anything else is accepted first and fails later
 METHODS = ("url", "url_quick", "url-tar", "ftp", "ftp-tar")
-PROTOCOLS = ("fits", "as-is", "jpg", "mpg", "mp4", "png")
+PICTURES = ("jpg", "mpg", "mp4", "png")
+PROTOCOLS = ("fits", "as-is", *PICTURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,12 +361,20 @@ def make_export(
                 requests.append(account.request(str(one), process=text, size_ratio=ratio, **options))
     for some in chosen:
         for target in targets(queries, some, segments, protocol, process):
-            wanted += target.wanted() if some is rows else ()
+            wanted += _pictured(target.wanted(), protocol) if some is rows else ()
             for text, files in record_sets(queries, target, target.wanted()):
                 steps = {"process": target.product.process, "size_ratio": target.product.size_ratio}
-                files = files if some is rows else []
+                files = _pictured(files, protocol) if some is rows else []
                 requests.append(account.request(text, wanted=files, **steps, **options))
     return account.export(requests, wanted, lambda request: _halves(queries, account, request))
+
+
+def _pictured(files: Iterable[FileKey], protocol: str) -> list[FileKey]:
+    """Return what an export makes of files: pictures have their own extension, a movie is of none of them."""
+    kind = protocol.partition(",")[0]
+    if kind in PICTURES:
+        return [] if kind in ("mpg", "mp4") else [replace(one, ending=f".{kind}") for one in files]
+    return list(files)
 
 
 def _protocol(protocol: Any) -> str:

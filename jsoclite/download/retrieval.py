@@ -31,7 +31,7 @@ from .download import Batch, Job
 from .exported import alive, staged_jobs
 from .ledger import Claim, FileRow, Ledger, RequestNote, RequestRow
 from .names import extension
-from .plan import FILENAME_FORMAT, Plan, Target, list_records, make_plan, record_sets, tag_of
+from .plan import FILENAME_FORMAT, PICTURES, PROTOCOLS, Plan, Target, list_records, make_plan, record_sets, tag_of
 from .sums import CHUNK, located
 from .template import Template
 
@@ -229,7 +229,7 @@ class Retrieval:
         known = {row.request_id: row for row in self.batch.ledger.requests() if row.request_id}
         rows_of: dict[ExportRequest, list[FileRow]] = {}
         # planned together, so that the manifest has the order of the rows, not that of the requests
-        product = {wanted: self._product(request) for request in export.requests for wanted in request.wanted}
+        product = {one: self._product(request, one.ending) for request in export.requests for one in request.wanted}
         planned = {
             row.key: row
             for name in dict.fromkeys(product.values())
@@ -259,8 +259,12 @@ class Retrieval:
                 self.batch.fail(row, str(request.error))
 
     @staticmethod
-    def _product(request: ExportRequest) -> str:
-        return request.process or ("as-is" if request.protocol == "as-is" else "fits")
+    def _product(request: ExportRequest, ending: str) -> str:
+        """Return what the ledger calls a file of a request: a picture is not the image that it shows."""
+        base = request.process or ("as-is" if request.protocol == "as-is" else "fits")
+        if (kind := ending[1:]) not in PICTURES:
+            return base
+        return f"{request.process}|{kind}" if request.process else kind
 
     def _replan(self, files: Sequence[FileRow]) -> list[FileRow]:
         todo = []
@@ -275,16 +279,16 @@ class Retrieval:
 
     def _plan_reply(self, request: ExportRequest) -> list[FileRow]:
         """Make rows of what a reply lists: record and file name are all that is known."""
-        wanted = []
+        wanted: dict[str, list[FileKey]] = {}
         for file in request.files:
             name = file.filename.rpartition("/")[2]
             prefix, _, rest = name.removeprefix(series_of(file.record) + ".").partition(".")
             recnum = int(prefix) if re.fullmatch("[0-9]{1,18}", prefix) and rest else -1
             stored = rest if recnum >= 0 else name
-            wanted.append(
-                FileKey(file.record, recnum, file.segment or self._segment(file.record, stored), extension(name))
-            )
-        return self._plan(wanted, self._product(request))
+            ending = extension(name)
+            found = FileKey(file.record, recnum, file.segment or self._segment(file.record, stored), ending)
+            wanted.setdefault(self._product(request, ending), []).append(found)
+        return [row for product, some in wanted.items() for row in self._plan(some, product)]
 
     def _plan(self, wanted: list[FileKey], product: str) -> list[FileRow]:
         """Plan files, under the names that users have spelled if they have."""
@@ -296,7 +300,7 @@ class Retrieval:
 
     def _paths(self, template: Template, wanted: list[FileKey], product: str) -> Iterator[tuple[FileKey, str]]:
         """Yield the paths of files of an export; what steps have made has the keywords of its source."""
-        process = "" if product in ("fits", "as-is") else product
+        process = "" if product in PROTOCOLS else product
         for name in dict.fromkeys(series_of(one.record) for one in wanted):
             some = [one for one in wanted if series_of(one.record) == name]
             source = self._source(name)
