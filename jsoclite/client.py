@@ -792,7 +792,7 @@ class Client:
             "fits" (full headers), "as-is", or "jpg", "mpg", "mp4" with their arguments, ``"jpg,CT=aia_171.lut"`` or
             ``("jpg", {"CT": "aia_171.lut"})``.
         process : server step or sequence of them, optional
-            `Cutout`, `Rebin`, …
+            `Cutout`, `Rebin`, …, or ``{"im_patch": {…}}``, as drms takes them.
         filename : str, optional
             JSOC's ``filenamefmt``, such as ``{seriesname}.{T_REC:A}.{segment}``: names of its files, which other
             programs see; `download` gives names of its own.
@@ -880,6 +880,7 @@ class Client:
         segments: str | Sequence[str] | None = None,
         protocol: Literal["auto", "fits", "as-is"] = "auto",
         process: Any = None,
+        filename: str | None = None,
     ) -> Plan:
         """
         Find out what a download comes to: files, their routes and bytes, export requests, and time.
@@ -890,7 +891,7 @@ class Client:
 
         Parameters
         ----------
-        rows, segments, protocol, process
+        rows, segments, protocol, process, filename
             As for `download`.
         directory : path, optional
             Where the files would go: what is there already is found, and times that its ledger has measured are used.
@@ -922,7 +923,7 @@ class Client:
         >>> bool(files.bytes.sum() == plan.bytes)
         True
         """
-        made = make_plan(self._queries, rows, as_list(segments), protocol, process, look=True)
+        made = make_plan(self._queries, rows, as_list(segments), protocol, process, look=True, filename=filename)
         return make_survey(made, directory if directory is None else folder("directory", directory), self._queries)
 
     def download(
@@ -933,6 +934,7 @@ class Client:
         segments: str | Sequence[str] | None = None,
         protocol: Literal["auto", "fits", "as-is"] = "auto",
         process: Any = None,
+        filename: str | None = None,
         overwrite: bool = False,
         progress: bool | Progress | None = None,
         on_error: Literal["raise", "ignore"] = "raise",
@@ -958,6 +960,14 @@ class Client:
         process : server step or sequence of them, optional
             `Cutout`, `Rebin`, …; JSOC does them, but for a `Cutout` alone (without `register` and `cadence`) of files
             that are online: only the rows of its box are fetched, and the file is made here as im_patch makes it.
+            Mappings of JSOC's names, ``{"resize": {"scale_to": 0.6}}``, as drms takes them, will do.
+        filename : str, optional
+            What the files are called below `directory`, with fields in braces: keywords of the series, ``{segment}``,
+            ``{series}``, ``{recnum}``, ``{record}`` (the usual name without the segment), ``{process}``. Slashes make
+            folders: ``"{T_REC:%Y/%m}/{HARPNUM:06d}.{T_REC:%Y%m%d_%H%M%S}.{segment}"``. Times take formats of
+            strftime, and are in the scale that JSOC prints them in, T_REC of HMI in TAI, of AIA in UTC; all else takes
+            Python's formats. The extension is the file's own. Two files under one name are refused before any is
+            fetched; files that are here under another name keep it.
         overwrite : bool
             Fetch files that are there, too.
         progress : bool, optional
@@ -991,6 +1001,8 @@ class Client:
             If the rows do not say which records they stand for.
         ProcessingError
             For a step that JSOC cannot run on this series.
+        ArgumentError
+            For a `filename` that no file can have, that gives two files one name, or whose value a row lacks.
 
         Examples
         --------
@@ -1000,22 +1012,26 @@ class Client:
         ['downloaded', 'downloaded', 'downloaded', 'downloaded', 'downloaded']
         >>> client.download(df, "data").status.unique().tolist()        # nothing is fetched twice
         ['present']
+        >>> client.download(df.iloc[:1], "named", filename="{T_REC:%Y/%m}/{T_REC:%d_%H%M}.{segment}").path.tolist()
+        ['named/2014/01/01_0000.magnetogram.fits']
         """
-        if isinstance(rows, Plan) and (segments, protocol, process) != (None, "auto", None):
+        if isinstance(rows, Plan) and (segments, protocol, process, filename) != (None, "auto", None, None):
             raise ArgumentError(
-                "a plan was made with its own segments, protocol and process: leave them out, or plan anew"
+                "a plan was made with its own segments, protocol, process and filename: leave them out, or plan anew"
             )
-        options: dict[str, Any] = {"overwrite": overwrite, "executor": executor, "compare": compare}
+        options: dict[str, Any] = {"overwrite": overwrite, "executor": _workers(executor), "compare": compare}
         on_error, directory = choice("on_error", on_error, ON_ERROR), folder("directory", directory)
         most = MOST_FILES if limit is None else whole("limit", limit, 0)
         lock = as_lock(rows)
         bar = choose(progress)
         try:
             if lock:
-                manifest = bring(lock, directory, self._queries, self._account, bar, process=process, **options)
+                options |= {"process": process, "filename": filename}
+                manifest = bring(lock, directory, self._queries, self._account, bar, **options)
             else:
                 made = rows if isinstance(rows, Plan) else None
-                plan = made or make_plan(self._queries, rows, as_list(segments), protocol, process, most=most)
+                named: dict[str, Any] = {"most": most, "filename": filename}
+                plan = made or make_plan(self._queries, rows, as_list(segments), protocol, process, **named)
                 manifest = carry_out(plan, directory, self._queries, self._account, bar, **options)
         finally:
             bar.close()
@@ -1113,6 +1129,7 @@ class Client:
         process: Any = None,
         keywords: str | Sequence[str] | None = None,
         delete: bool = False,
+        filename: str | None = None,
         progress: bool | Progress | None = None,
         on_error: Literal["raise", "ignore"] = "raise",
         executor: Executor | None = None,
@@ -1139,6 +1156,8 @@ class Client:
         delete : bool
             Remove files of versions that were replaced, and of records that are gone. By default they stay, under names
             of their own; their keywords always do, marked.
+        filename : str, optional
+            What new files are called, as for `download`; a record that JSOC has made anew gets ``.r`` and its number.
         progress, on_error, executor
             As for `download`.
 
@@ -1166,7 +1185,7 @@ class Client:
         on_error, directory = choice("on_error", on_error, ON_ERROR), folder("directory", directory)
         bar = choose(progress)
         options: dict[str, Any] = {"segments": as_list(segments), "keywords": as_list(keywords), "process": process}
-        options |= {"delete": delete, "executor": executor}
+        options |= {"delete": delete, "executor": _workers(executor), "filename": filename}
         try:
             manifest = synchronize(self._queries, self._account, record_set, directory, bar, **options)
         finally:
@@ -1218,6 +1237,14 @@ class Client:
         ['T_REC', 'CAMERA']
         """
         return self.transport.drms_client(self._email)
+
+
+def _workers(executor: Any) -> Any:
+    if executor is not None and not hasattr(executor, "submit"):
+        raise ArgumentError(
+            f"executor={shown(executor)} takes no work: give one of concurrent.futures, or Client(connections=…)"
+        )
+    return executor
 
 
 @functools.cache

@@ -14,7 +14,7 @@ import enum
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from . import display
@@ -117,12 +117,13 @@ def series_of(record: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FileKey:
-    """A file that is wanted: of which record, which segment, and with which extension."""
+    """A file that is wanted: of which record, which segment, with which extension, and under which path, if any."""
 
     record: str
     recnum: int
     segment: str
     ending: str = ".fits"
+    path: str = field(default="", compare=False)
 
 
 # -- slots ---------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from jsoclite.errors import (
     shown,
     whole,
 )
+from jsoclite.sandbox import Fault
 
 ONE = "hmi.M_720s[2014.01.01_TAI]{magnetogram}"
 SERIES = "hmi.M_720s"
@@ -53,6 +54,21 @@ def test_what_is_no_record_set(client, rows, tmp_path, call, wrong):
     with pytest.raises(RecordSetError, match="is no record set: .*(give|query each|record_sets)") as found:
         getattr(client, call)(value, *([tmp_path] if call == "sync" else []))
     assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize("call", ["download", "sync"])
+@pytest.mark.parametrize("wrong", [4, "threads", dict])
+def test_what_is_no_executor(client, tmp_path, call, wrong):
+    with pytest.raises(ArgumentError, match=r"executor=.* takes no work: .* or Client\(connections=…\)"):
+        getattr(client, call)(ONE, tmp_path, executor=wrong)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_fault_needs_no_list():
+    fault = Fault("500", "query", nth=1)
+    for faults in ("500@query:1", fault, ["500@query:1"], [fault]):
+        with jsoclite.Sandbox(faults=faults) as sandbox:
+            assert list(sandbox.fault_hits()) == [fault]
 
 
 @pytest.mark.parametrize("wrong", [None, 5, ["hmi.M_720s"], b"x", "rows"])

@@ -153,6 +153,7 @@ def bring(
     progress: Progress,
     *,
     process: Any = None,
+    filename: str | None = None,
     **options: Any,
 ) -> pd.DataFrame:
     """
@@ -172,14 +173,17 @@ def bring(
         product, series, record = map(str, key)
         wanted.setdefault((product, series, tuple(part["segment"])), []).append(record)
     numbers = lock.files["recnum"]
-    manifests = []
+    plans = []
     for (product, _, segments), records in wanted.items():
         rows = numbers[~numbers.index.duplicated()].loc[records].to_frame()
         protocol = product if product == "as-is" else "auto"
-        plan = make_plan(queries, rows, list(segments), protocol, process if product in steps else None)
-        manifests.append(carry_out(plan, directory, queries, account, progress, **options))
-    if not manifests:
+        made = process if product in steps else None
+        plans.append(make_plan(queries, rows, list(segments), protocol, made, filename=filename))
+    if not plans:
         raise JsocError("the lock names no file")
+    if (template := plans[0].template) is not None:
+        template.refuse_clashes(file for plan in plans for target in plan.targets for file in target.wanted())
+    manifests = [carry_out(plan, directory, queries, account, progress, **options) for plan in plans]
     manifest = Manifest(pd.concat(manifests))
     _compare(manifest, lock)
     return manifest

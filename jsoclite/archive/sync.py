@@ -56,6 +56,7 @@ def synchronize(
     process: Any = None,
     keywords: list[str] | None = None,
     delete: bool = False,
+    filename: str | None = None,
     **options: Any,
 ) -> pd.DataFrame:
     """Keep a set in step; see `Client.sync`."""
@@ -68,7 +69,9 @@ def synchronize(
         steps = "" if process is None else repr(process)
         row = syncs.row(text, "-" if segments == [] else ",".join(segments or ()), steps)
         try:
-            return _Run(queries, account, claim, syncs, row, segments, process, keywords, progress, options).all(delete)
+            run = _Run(queries, account, claim, syncs, row, segments, process, keywords, progress, options)
+            run.filename = filename
+            return run.all(delete)
         except ServerError as error:
             raise _away(error, queries, claim, row) from error
 
@@ -104,6 +107,7 @@ class _Run:
     ) -> None:
         self.queries, self.account, self.claim, self.syncs, self.row = queries, account, claim, syncs, row
         self.segments, self.process, self.progress, self.options = segments, process, progress, options
+        self.filename: str | None = None
         self.info: SeriesInfo = queries.renewed(row.record_set)
         self.with_files, self.same = segments != [], False
         names = queries.default_keywords(self.info) if keywords is None and not self.with_files else keywords
@@ -195,7 +199,9 @@ class _Run:
     def _files(self, frame: pd.DataFrame, changes: dict[str, str]) -> pd.DataFrame:
         rows = frame[["recnum"]]
         ledger = self.claim.ledger
-        plan = make_plan(self.queries, rows, self.segments, "auto", self.process, listed=True)
+        # where nothing is new, files have their names
+        named: dict[str, Any] = {"listed": True, "filename": None if self.same else self.filename}
+        plan = make_plan(self.queries, rows, self.segments, "auto", self.process, **named)
         lacking: list[ledgers.FileRow] = []
         if all(change == "present" for change in changes.values()):
             # what JSOC had no file of, it has none of as long as the record is the same
@@ -206,7 +212,7 @@ class _Run:
             lacking = [file for number in none for file in by_number[number]]
             if none:
                 rows = rows[~rows["recnum"].isin(none)]
-                plan = make_plan(self.queries, rows, self.segments, "auto", self.process, listed=True)
+                plan = make_plan(self.queries, rows, self.segments, "auto", self.process, **named)
         found = [_manifest([(one.record, one.segment, None, "missing", None, one.error) for one in lacking])]
         if len(rows):
             manifest = pd.DataFrame(
@@ -250,11 +256,13 @@ class _Run:
         return _manifest(rows)
 
     def _remove(self, files: list[ledgers.FileRow]) -> None:
-        """Remove files that we have put here; what was adopted elsewhere stays."""
+        """Remove files that we have put here; what was adopted elsewhere stays, and what lies behind a link."""
         ledger = self.claim.ledger
+        home = ledger.directory.resolve()
         for file in files:
-            if not Path(file.path).is_absolute():
-                (ledger.directory / file.path).unlink(missing_ok=True)
+            path = ledger.directory / file.path
+            if not Path(file.path).is_absolute() and path.parent.resolve().is_relative_to(home):
+                path.unlink(missing_ok=True)
         ledger.drop_files(files)
 
 

@@ -141,6 +141,11 @@ def step_options(function: F) -> F:
         "--resize": {"type": float, "metavar": "ARCSEC", "help": "Sun in the middle, north up, so much a pixel."},
         "--aia-scale": {"is_flag": True, "help": "AIA's level 1.5."},
         "--ptr": {"is_flag": True, "help": "hmi.B_720s as Br, Bt and Bp."},
+        "--process": {
+            "metavar": "NAME:KEY=VALUE,…",
+            "multiple": True,
+            "help": "Any step, its arguments as in Python: 'MapProject:center=40,5,scale=0.03,cols=600,rows=400'.",
+        },
     }.items():
         function = click.option(name, **options)(function)  # type: ignore[arg-type]
     return function
@@ -148,9 +153,17 @@ def step_options(function: F) -> F:
 
 def steps(options: dict[str, Any]) -> list[Any] | None:
     """Take what `step_options` adds out of the options of a command, and return the steps."""
-    from ..export.steps import AIAScale, Cutout, Rebin, Resize, VectorToPtr
+    from ..errors import ProcessingError
+    from ..export.steps import AIAScale, Cutout, Rebin, Resize, VectorToPtr, as_steps
 
     found: list[Any] = []
+    for text in options.pop("process"):
+        name, _, rest = text.partition(":")
+        pairs = [one.partition("=")[::2] for one in re.split(r",(?=\s*[A-Za-z_]+\s*=)", rest) if one]
+        try:
+            found += as_steps({name.strip(): {key.strip(): value for key, value in pairs}}) or []
+        except ProcessingError as error:
+            raise click.UsageError(f"--process {text}: {error}") from None
     if text := options.pop("cutout"):
         match = re.fullmatch(r"\s*([^,@]+),([^,@]+),([^,@x]+)(?:x([^,@x]+))?@(.+)", text)
         try:
@@ -179,6 +192,14 @@ segments_option = click.option(
 )
 
 
+filename_option = click.option(
+    "-f",
+    "--filename",
+    metavar="TEMPLATE",
+    help="What files are called, as in '{T_REC:%Y/%m}/{T_REC}.{segment}': keywords, {record}; / makes folders.",
+)
+
+
 @command(
     "get",
     "Download files; run again, it fetches what is missing.",
@@ -194,6 +215,7 @@ segments_option = click.option(
     help="Where files go.  [default: this directory]",
 )
 @segments_option
+@filename_option
 @click.option(
     "-p",
     "--protocol",
@@ -213,6 +235,7 @@ def get(
     what: tuple[str, ...],
     output: str,
     segments: str | None,
+    filename: str | None,
     protocol: Any,
     overwrite: bool,
     dry_run: bool,
@@ -231,6 +254,7 @@ def get(
     import pandas as pd
 
     options: dict[str, Any] = {"segments": segments, "protocol": protocol, "process": steps(others)}
+    options["filename"] = filename
     client = connect()
     ids = [item for item in what if is_request(item)]
     parts: list[Any] = [client.attach(*ids)] if ids else []
@@ -271,8 +295,9 @@ def _tell_all_segments(client: Client, part: Any) -> None:
         count = client.count(record_set)
         shapes = [re.findall(r"[0-9]{1,6}", str(dims)) for dims in segments["dims"]]
         pixels = [math.prod(map(int, shape)) if shape else 0 for shape in shapes]  # linked ones do not say
-        much = f"{each * count:,} files, some {size(count * sum(one or max(pixels) for one in pixels))}"
-        tell(f"{each} segments of each of {count:,} records: {much}; -s names those you want", err=True)
+        much = size(count * sum(one or max(pixels) for one in pixels)) if any(pixels) else ""
+        files = f"{each * count:,} files{f', some {much}' if much else ''}"
+        tell(f"{each} segments of each of {count:,} records: {files}; -s names those you want", err=True)
 
 
 def _tell(manifest: pd.DataFrame, directory: str) -> int:
@@ -412,9 +437,10 @@ def _tell_files(made: Export) -> None:
 @command("attach", "Take up export requests by their ids.", "attach JSOC_20141117_001 -o data")
 @click.argument("ids", nargs=-1, required=True, metavar="REQUEST_ID...")
 @click.option("-o", "--output", metavar="DIR", type=click.Path(), help="Download the files to this directory.")
+@filename_option
 @quiet
 @table_options
-def attach(ids: tuple[str, ...], output: str | None, quiet: bool) -> int:
+def attach(ids: tuple[str, ...], output: str | None, filename: str | None, quiet: bool) -> int:
     """
     Take up export requests by their ids: wait until JSOC is done, then print the URLs, or download.
 
@@ -424,7 +450,8 @@ def attach(ids: tuple[str, ...], output: str | None, quiet: bool) -> int:
     made = client.attach(*ids)
     if output is None:
         return _follow(made, wait=True, quiet=quiet)
-    return _tell(client.download(made, output, progress=False if quiet else None, on_error="ignore"), output)
+    options: dict[str, Any] = {"filename": filename, "progress": False if quiet else None, "on_error": "ignore"}
+    return _tell(client.download(made, output, **options), output)
 
 
 @command("cancel", "Make JSOC forget pending requests.", "cancel JSOC_20141117_001")

@@ -11,7 +11,7 @@ import click
 
 from ..display import clean
 from .complete import file_or_series
-from .fetch import quiet, rows, segments_option, step_options, steps
+from .fetch import filename_option, quiet, rows, segments_option, step_options, steps
 from .program import command, connect, filtered, form, show, table_options, where_option
 
 BUSY = 4
@@ -29,6 +29,7 @@ output_option = click.option(
 @click.argument("record_set", shell_complete=file_or_series)
 @output_option
 @segments_option
+@filename_option
 @click.option("-k", "--keywords", metavar="NAMES", help="Keywords to keep as parquet, comma-separated.")
 @click.option("--no-files", is_flag=True, help="Keep keywords alone.")
 @click.option("--delete", is_flag=True, help="Remove files that were replaced, or whose records are gone.")
@@ -41,6 +42,7 @@ def sync(
     record_set: str,
     output: str,
     segments: str | None,
+    filename: str | None,
     keywords: str | None,
     no_files: bool,
     delete: bool,
@@ -61,7 +63,8 @@ def sync(
         click.echo(f"{output}: {who}; nothing was done", err=True)
         return BUSY
     options: dict[str, Any] = {"segments": [] if no_files else segments, "keywords": keywords, "delete": delete}
-    options["process"], record_set = steps(others), filtered(record_set, where)
+    options |= {"process": steps(others), "filename": filename}
+    record_set = filtered(record_set, where)
     manifest = connect().sync(record_set, output, **options, progress=False if quiet else None, on_error="ignore")
     if form():
         show(manifest, ["request_id", "bytes"])

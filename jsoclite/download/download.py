@@ -19,10 +19,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Literal
 
+from .. import display
 from ..errors import JsocError, ServerError, warn
 from ..fits import looks_like_fits
 from ..progress import Progress
@@ -31,7 +32,8 @@ from .ledger import BEAT_EVERY_S, FileRow, Ledger, LedgerError
 from .manifest import Manifest
 from .names import Namer
 from .outage import Outage
-from .transfer import LocalError, Outcome, Ranges, Task, clear_the_way, fetch, fetch_alone
+from .template import Template
+from .transfer import Failed, LocalError, Outcome, Ranges, Task, clear_the_way, fetch, fetch_alone, in_the_way
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,6 +116,11 @@ class Batch:
         other: Ledger | None = None,
     ) -> None:
         self.ledger, self.transport, self.progress, self.alive, self.other = ledger, transport, progress, alive, other
+        #: What users have spelled the names with, if they have.
+        self.template: Template | None = None
+        # paths that files had before they got other ones, and of files that keep theirs
+        self._left: list[str] = []
+        self._kept: list[str] = []
         self.rows: list[FileRow] = []
         self.status: dict[tuple[int, str, str, str], str] = {}
         self.request_ids: dict[tuple[int, str, str, str], str] = {}
@@ -147,14 +154,27 @@ class Batch:
         names = {(item.recnum, item.record, item.segment) for item in items}
         # of two names of one record, the server's wins
         known = {_identity(row): row for row in sorted(noted, key=lambda row: row.key[:3] in names)}
-        namer = Namer(self.ledger.paths().get)
+        namer = Namer(self.ledger.paths().get, None if self.template is None else self.template.clash)
         for item in items:
             key = (item.recnum, item.record, item.segment, product)
             row = known.get(_identity(item))
-            new = row is None or not (_is_inside(row.path) or self._is_as_indexed(row))
-            if row is None or new:
-                row = FileRow(item.record, item.recnum, item.segment, product, namer.path(key, item.ending, tag=tag))
-            yield row, new, "nothing" if overwrite else self._what_lies_there(row, _identity(row) in known)
+            other = row is not None and item.path not in ("", row.path)
+            if row is None or not (_is_inside(row.path) or self._is_as_indexed(row)):
+                path, new = namer.path(key, item.ending, tag=tag, wished=item.path), True
+                row = FileRow(item.record, item.recnum, item.segment, product, path)
+            elif other and self._what_lies_there(row, True) != "ours":
+                # what is not there gets the name that is asked for now; a file that is keeps its own
+                path = namer.path(key, item.ending, tag=tag, wished=item.path)
+                if new := path != row.path:
+                    self._left.append(row.path)
+                    row = replace(row, path=path, state="planned")
+            else:
+                new = False
+                self._kept += (
+                    [row.path] if other and not row.path.startswith(f"{item.path[: -len(item.ending)]}.r") else []
+                )
+            lies = "nothing" if overwrite else self._what_lies_there(row, _identity(row) in known)
+            yield row, new, lies
 
     def plan(self, wanted: Iterable[FileKey], product: str, *, tag: str = "", overwrite: bool = False) -> list[FileRow]:
         """
@@ -167,7 +187,7 @@ class Batch:
         """
         items = list(dict.fromkeys(wanted))
         elsewhere = self._elsewhere(items, product)
-        leftovers = self._leftovers()
+        leftovers: dict[str, set[str]] = {}
         changed: list[FileRow] = []
         todo: list[FileRow] = []
         looked = self.look(items, product, tag=tag, overwrite=overwrite)
@@ -185,13 +205,13 @@ class Batch:
                     self._take_over(row)
                     changed.append(row)
                 self.status[row.key] = "present"
-                self._tidy(row, leftovers)
+                self._tidy(row.path, leftovers)
             elif lies == "a stranger":
                 # the ledger goes on saying what we have put there once
                 self.status[row.key] = "failed"
-                row.error = (
-                    f"{self.ledger.directory / row.path} is there already, and is no file that we put there: move it "
-                    "away, or pass overwrite=True"
+                path = self.ledger.directory / row.path
+                row.error = in_the_way(path, row.path.count("/")) or (
+                    f"{path} is there already, and is no file that we put there: move it away, or pass overwrite=True"
                 )
             elif (found := elsewhere.get(_identity(row))) and self._borrow(row, found):
                 self.status[row.key] = "present"
@@ -200,6 +220,12 @@ class Batch:
                 row.error = None
                 todo.append(row)
         self.ledger.save_files(changed)
+        for left in self._left:
+            self._tidy(left, leftovers)
+        if self._kept:
+            count = display.number_of(len(self._kept), "file")
+            warn(f"{count} had a name before, and filename= leaves it: {self._kept[0]}")
+        self._left, self._kept = [], []
         self.progress.files(len(todo))
         return todo
 
@@ -212,6 +238,9 @@ class Batch:
         stays.
         """
         path = self.ledger.directory / row.path
+        # files elsewhere, which were adopted without a copy, lie where they lie
+        if not os.path.isabs(row.path) and in_the_way(path, row.path.count("/")):
+            return "a stranger"
         try:
             found = path.lstat()
         except OSError:
@@ -251,12 +280,14 @@ class Batch:
         source, target = self.other.directory / found.path, self.ledger.directory / row.path
         part = target.with_name(target.name + ".part")
         try:
-            clear_the_way(target)
+            clear_the_way(target, row.path.count("/"))
             shutil.copyfile(source, part)
             if _digest(part) != found.sha256:
                 part.unlink()
                 return False
             part.replace(target)
+        except Failed:
+            return False
         except OSError:  # whatever stands in the way, the server has it too
             part.unlink(missing_ok=True)
             return False
@@ -269,14 +300,17 @@ class Batch:
         found = path.stat()
         row.state, row.bytes, row.finished, row.sha256 = "done", found.st_size, found.st_mtime, _digest(path)
 
-    def _leftovers(self) -> set[str]:
-        return {path.name for path in self.ledger.directory.iterdir() if path.name.endswith(LEFTOVERS)}
-
-    def _tidy(self, row: FileRow, leftovers: set[str]) -> None:
-        """Remove what a killed download has left beside a file that is whole."""
+    def _tidy(self, path: str, listed: dict[str, set[str]]) -> None:
+        """Remove what a killed download has left beside a file; each folder is listed once."""
+        if not _is_inside(path):
+            return
+        home, _, name = path.rpartition("/")
+        if home not in listed:
+            with contextlib.suppress(OSError):
+                listed[home] = {one.name for one in (self.ledger.directory / home).iterdir()}
         for ending in LEFTOVERS:
-            if row.path + ending in leftovers:
-                (self.ledger.directory / (row.path + ending)).unlink(missing_ok=True)
+            if name + ending in listed.get(home, ()):
+                (self.ledger.directory / (path + ending)).unlink(missing_ok=True)
 
     def _names_its_record(self, row: FileRow) -> bool:
         card = f"RECNUM  = {row.recnum:>20}".encode()
@@ -391,7 +425,8 @@ class Batch:
             return None
         transport = self.transport
         login = transport.login_for(job.url)
-        return Task(job.url, target, job.fits, header, transport.timeout, transport.retries, login, job.make)
+        depth = job.row.path.count("/")
+        return Task(job.url, target, job.fits, header, transport.timeout, transport.retries, login, job.make, depth)
 
     def _note(self, row: FileRow, url: str, outcome: Outcome) -> None:
         """

@@ -10,6 +10,7 @@ is ever extracted under a name that the archive holds, so it does not matter wha
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -28,7 +29,7 @@ from ..fits import looks_like_fits
 from ..series import RecordName, series_of
 from .download import Batch, Job
 from .ledger import FileRow
-from .transfer import Outcome, Task, clear_the_way, fetch, local_error
+from .transfer import Failed, Outcome, Task, clear_the_way, fetch, local_error
 
 if TYPE_CHECKING:
     from ..export import Export, ExportRequest
@@ -307,7 +308,7 @@ def _take(batch: Batch, url: str, row: FileRow, archive: _Archive, member: tarfi
     target = batch.ledger.directory.absolute() / row.path
     part = Path(f"{target}.part")
     try:
-        clear_the_way(target)
+        clear_the_way(target, row.path.count("/"))
         with part.open("wb") as file:
             archive.seek(member.offset_data)
             for start in range(0, member.size, _CHUNK):
@@ -320,9 +321,12 @@ def _take(batch: Batch, url: str, row: FileRow, archive: _Archive, member: tarfi
         with part.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.replace(part, target)
+    except Failed as failed:
+        return str(failed.args[0])
     except OSError as error:
         raise local_error(error, target) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     batch.arrive(row, url, Outcome(member.size, digest))
     return ""

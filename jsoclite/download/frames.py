@@ -423,7 +423,7 @@ def _keywords(queries: Queries, target: Target, rows: Any) -> pd.DataFrame:
         isinstance(rows, pd.DataFrame) and "recnum" in columns and ("time" in columns or prime_time_key(info) is None)
     )
     if not whole:
-        rows = list_records(queries, info, dict(target.records), queries.default_keywords(info), [])
+        rows = list_records(queries, info, target.records, queries.default_keywords(info), [])
     kept = [name for name in rows.columns if name == "time" or name in names]
     found: pd.DataFrame = rows.drop_duplicates("recnum").set_index("recnum")[kept].loc[numbers]
     return found.assign(record=[record for record, _ in target.records]).reset_index()

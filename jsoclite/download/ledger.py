@@ -350,8 +350,8 @@ class Ledger:
     def paths(self) -> dict[str, tuple[int, str, str, str]]:
         """Return who owns which path, compared as Windows and macOS do, without case."""
         with self._asked():
-            rows = self._db.execute("select lower(path), recnum, record, segment, product from files").fetchall()
-        return {path: tuple(key) for path, *key in rows}
+            rows = self._db.execute("select path, recnum, record, segment, product from files").fetchall()
+        return {path.lower(): tuple(key) for path, *key in rows}
 
     def save_files(self, rows: Iterable[FileRow]) -> None:
         """Write file rows, replacing those about the same (record, segment, product)."""

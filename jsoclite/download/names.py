@@ -11,14 +11,17 @@ import hashlib
 import itertools
 import re
 from collections.abc import Callable
+from typing import TypeAlias
 
-from ..series import RecordName
+from ..series import FileKey, RecordName
+
+Key: TypeAlias = tuple[int, str, str, str]
 
 # Most file systems take 255 bytes; ".part.etag" and a version suffix must still fit.
 LONGEST = 200
 
 # what data come as; nothing that a system or an interpreter would run
-_ENDINGS = frozenset(
+ENDINGS = frozenset(
     [
         *("fits", "fts", "fz", "tas", "h5", "hdf", "nc", "sav", "bin", "dat"),
         *("jpg", "jpeg", "png", "gif", "tif", "tiff", "mpg", "mp4", "mov", "pdf", "ps"),
@@ -26,9 +29,9 @@ _ENDINGS = frozenset(
     ]
 )
 
-# endings that a system or an interpreter runs, and those that are ours
 # names of series, and of requests: a movie belongs to no record
 _SERIES = re.compile(r"[A-Za-z_]\w*(\.\w+)+|JSOC_[0-9]{8}_\w+", re.ASCII)
+# endings that a system or an interpreter runs, and those that are ours
 _NEVER = frozenset(
     [
         *("py", "pyc", "pyw", "sh", "bash", "bat", "cmd", "com", "exe", "ps1", "vbs", "js", "jar", "so", "dll"),
@@ -36,20 +39,22 @@ _NEVER = frozenset(
     ]
 )
 
-_TIME = re.compile(r"(\d{4})[.-](\d\d)[.-](\d\d)[_T](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?(?:_?([A-Za-z]+))?")
+TIME = re.compile(r"(\d{4})[.-](\d\d)[.-](\d\d)[_T](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?(?:_?([A-Za-z]+))?")
 # names that Windows keeps for devices, whatever their extension
-_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
+DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³]|conin\$|conout\$) *(\.|$)")
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """Return what a name can hold of a text on every system."""
     text = re.sub(r"[^A-Za-z0-9._+-]+", "_", text).strip("._ ")
-    return "_" + text if _DEVICES.match(text) else text
+    return "_" + text if DEVICES.match(text) else text
 
 
-def _value(text: str) -> str:
-    time = _TIME.fullmatch(text)
+def plain_time(text: str) -> str:
+    """Return how a value stands in a name: a time without punctuation, all else as far as it is safe."""
+    time = TIME.fullmatch(text)
     if not time:
-        return _safe(text)
+        return safe(text)
     year, month, day, hour, minute, second, zone = time.groups()
     zone = "UTC" if zone in (None, "Z", "UT") else zone
     return f"{year}{month}{day}_{hour}{minute}{second or '00'}_{zone}"
@@ -63,10 +68,10 @@ def stem(record: str) -> str:
     """
     name = RecordName.parse(record)
     values = name.bare
-    lossy = any(not _TIME.fullmatch(value) and _safe(value) != value for value in values)
+    lossy = any(not TIME.fullmatch(value) and safe(value) != value for value in values)
     # whatever a server calls a record, its file has a name that begins like a series
-    series = _safe(name.series) if _SERIES.fullmatch(name.series) else f"record.{_safe(name.series)}"
-    text = ".".join([series, *(_value(value) for value in values)])
+    series = safe(name.series) if _SERIES.fullmatch(name.series) else f"record.{safe(name.series)}"
+    text = ".".join([series, *(plain_time(value) for value in values)])
     return _shorten(text, record, lossy)
 
 
@@ -81,7 +86,7 @@ def extension(stored: str) -> str:
     """Return the extension of the server's file name if it is a plain one, with its dot."""
     tail = stored.rpartition("/")[2]
     _, dot, ending = tail.rpartition(".")
-    return f".{ending.lower()}" if dot and ending.lower() in _ENDINGS else ""
+    return f".{ending.lower()}" if dot and ending.lower() in ENDINGS else ""
 
 
 def file_name(record: str, segment: str, ending: str, *, tag: str = "") -> str:
@@ -99,10 +104,15 @@ def file_name(record: str, segment: str, ending: str, *, tag: str = "") -> str:
     tag : str
         What tells two products of one segment apart, such as a cutout from the whole image.
     """
-    middle = _safe(segment)
+    middle = safe(segment)
     if middle != segment or len(middle) > 40:
         middle = f"{middle[:31]}~{hashlib.sha256(segment.encode()).hexdigest()[:8]}" if segment else ""
-    name = ".".join(part for part in (stem(record), _safe(tag), middle) if part) + ending
+    return ended(".".join(part for part in (stem(record), safe(tag), middle) if part), ending)
+
+
+def ended(base: str, ending: str) -> str:
+    """Return a name with its extension; one that a system would run, or that is ours, gets another."""
+    name = base + ending
     return name + ".dat" if name.rpartition(".")[2].lower() in _NEVER else name
 
 
@@ -114,22 +124,37 @@ class Namer:
     ----------
     owner : callable
         Says who owns a lower-case path, None where it is free.
+    clash : callable, optional
+        Makes the error for two files that users have given one name.
     """
 
-    def __init__(self, owner: Callable[[str], object | None]) -> None:
-        self._owner = owner
-        self._given: dict[str, object] = {}
+    def __init__(
+        self, owner: Callable[[str], Key | None], clash: Callable[[FileKey, FileKey], Exception] | None = None
+    ) -> None:
+        self._owner, self._clash = owner, clash
+        self._given: dict[str, Key] = {}
 
-    def path(self, key: tuple[int, str, str, str], ending: str, *, tag: str = "") -> str:
-        """Return a free path for a file key (record number, record, segment, product)."""
+    def path(self, key: Key, ending: str, *, tag: str = "", wished: str = "") -> str:
+        """
+        Return a free path for a file key (record number, record, segment, product).
+
+        Raises
+        ------
+        ArgumentError
+            If `wished` is the path of another file, and that is no other version of the record.
+        """
         recnum, record, segment, _ = key
-        name = file_name(record, segment, ending, tag=tag)
+        name = wished or file_name(record, segment, ending, tag=tag)
         base = name.removesuffix(ending)
         # a newer version of a record has the same prime keys; the record number tells them apart
         more = (f"{base}.r{recnum}.{number}{ending}" for number in range(2, 1000))
         for candidate in itertools.chain([name, f"{base}.r{recnum}{ending}"], more):
-            owner = self._given.get(candidate.lower()) or self._owner(candidate.lower())
+            folded = candidate.lower()
+            owner = self._given.get(folded) or self._owner(folded)
             if owner is None or owner == key:
-                self._given[candidate.lower()] = key
+                self._given[folded] = key
                 return candidate
+            if wished and self._clash is not None and owner[1:] != key[1:]:
+                other = FileKey(owner[1], owner[0], owner[2], path=name)
+                raise self._clash(FileKey(record, recnum, segment), other)
         raise AssertionError("a thousand files of one record and segment")

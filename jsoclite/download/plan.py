@@ -12,7 +12,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -28,6 +28,7 @@ from ..series import FileKey, SeriesInfo, check_names, series_of
 from .cut import reference
 from .ledger import FileRow
 from .sums import endings
+from .template import Template
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,8 @@ MOST_BYTES = 104_857_000_000
 
 # jsoc_export_manage.c; anything else is accepted first and fails later
 METHODS = ("url", "url_quick", "url-tar", "ftp", "ftp-tar")
-PROTOCOLS = ("fits", "as-is", "jpg", "mpg", "mp4", "png")
+PICTURES = ("jpg", "mpg", "mp4", "png")
+PROTOCOLS = ("fits", "as-is", *PICTURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,13 @@ class Product:
     @property
     def tag(self) -> str:
         """What tells its files from the whole, unprocessed ones: the steps' names and a hash of their arguments."""
-        if not self.process:
-            return ""
-        steps = "-".join(step.partition(",")[0] for step in self.process.split("|") if not step.startswith("n="))
-        return f"{steps}-{hashlib.sha256(self.process.encode()).hexdigest()[:6]}"
+        return tag_of(self.process)
+
+
+def tag_of(process: str) -> str:
+    """Return what tells the files of steps from others; empty for no steps."""
+    steps = "-".join(step.partition(",")[0] for step in process.split("|") if not step.startswith("n="))
+    return f"{steps}-{hashlib.sha256(process.encode()).hexdigest()[:6]}" if process else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +113,16 @@ class Target:
     product: Product
     #: What the server lists of the records, where a plan was asked for.
     listing: pd.DataFrame | None = field(default=None, compare=False, repr=False)
+    #: Where a template names the files: their paths, in the order of `wanted`.
+    paths: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def wanted(self) -> Iterator[FileKey]:
         """Yield the files."""
         ending = endings(self.info, self.segments)
+        paths = iter(self.paths)
         for record, recnum in self.records:
             for segment in self.segments:
-                yield FileKey(record, recnum, segment, ending[segment])
+                yield FileKey(record, recnum, segment, ending[segment], next(paths, ""))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,6 +138,8 @@ class Plan:
         Name and record number of each row that was asked for, in order and as often as it was.
     export : Export or None
         Requests that were made before, in place of targets: their files.
+    template : Template or None
+        What the files are called, where users have spelled it.
     files : DataFrame or None
         A row a file; index ``record``; ``segment``, ``route`` ("here", "sums", "export", "none"), ``bytes`` (Int64; NA
         where nobody knows), ``reason``. None where nobody asked for a plan.
@@ -146,6 +156,7 @@ class Plan:
     targets: tuple[Target, ...] = ()
     asked: tuple[tuple[str, int | None], ...] = ()
     export: Export | None = None
+    template: Template | None = None
     files: pd.DataFrame | None = None
     requests: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -231,6 +242,7 @@ def make_plan(
     look: bool = False,
     listed: bool = False,
     most: int | None = None,
+    filename: str | None = None,
 ) -> Plan:
     """
     Find out what rows are, and which of their files are wanted.
@@ -253,6 +265,8 @@ def make_plan(
         The server has just listed these rows: names and numbers need not be compared.
     most : int, optional
         Most files of a record set, which may hold more than its author thinks; rows that were listed are meant.
+    filename : str, optional
+        What the files are called: a template.
 
     Raises
     ------
@@ -266,13 +280,20 @@ def make_plan(
     protocol = choice("protocol", protocol, ("auto", "fits", "as-is"), "; Client.export knows more")
     if steps is not None and protocol == "as-is":
         raise ArgumentError("protocol='as-is' with processing steps: stored files are not processed; leave one out")
+    template = None if filename is None else Template(filename)
     if isinstance(rows, Export):
-        if any(one.filename not in ("", FILENAME_FORMAT) for one in rows):
-            warn("files of this export get jsoclite's names here: those of filename= are JSOC's, in export.files")
-        return Plan(export=rows)
-    found = tuple(targets(queries, rows, segments, protocol, steps, look=look, listed=listed, most=most))
+        if template is None and any(one.filename not in ("", FILENAME_FORMAT) for one in rows):
+            warn(
+                "files of this export get jsoclite's names here: those of filename= are JSOC's, in export.files; "
+                "download(filename=…) takes names of yours"
+            )
+        return Plan(export=rows, template=template)
+    options: dict[str, Any] = {"look": look, "listed": listed, "most": most, "template": template}
+    found = tuple(targets(queries, rows, segments, protocol, steps, **options))
+    if template is not None:
+        template.refuse_clashes(file for target in found for file in target.wanted())
     if not isinstance(rows, str | RecordSet):
-        return Plan(found, tuple(asked(rows)))
+        return Plan(found, tuple(asked(rows)), template=template)
     count = sum(len(target.records) * len(target.segments) for target in found)
     if most is not None and count > most:
         size = sum(len(target.records) * _stored_bytes(target.info, target.segments) for target in found)
@@ -283,7 +304,7 @@ def make_plan(
             count,
             record_set=str(rows),
         )
-    return Plan(found)
+    return Plan(found, template=template)
 
 
 def _stored_bytes(info: SeriesInfo, segments: Iterable[str]) -> float:
@@ -340,12 +361,20 @@ def make_export(
                 requests.append(account.request(str(one), process=text, size_ratio=ratio, **options))
     for some in chosen:
         for target in targets(queries, some, segments, protocol, process):
-            wanted += target.wanted() if some is rows else ()
+            wanted += _pictured(target.wanted(), protocol) if some is rows else ()
             for text, files in record_sets(queries, target, target.wanted()):
                 steps = {"process": target.product.process, "size_ratio": target.product.size_ratio}
-                files = files if some is rows else []
+                files = _pictured(files, protocol) if some is rows else []
                 requests.append(account.request(text, wanted=files, **steps, **options))
     return account.export(requests, wanted, lambda request: _halves(queries, account, request))
+
+
+def _pictured(files: Iterable[FileKey], protocol: str) -> list[FileKey]:
+    """Return what an export makes of files: pictures have their own extension, a movie is of none of them."""
+    kind = protocol.partition(",")[0]
+    if kind in PICTURES:
+        return [] if kind in ("mpg", "mp4") else [replace(one, ending=f".{kind}") for one in files]
+    return list(files)
 
 
 def _protocol(protocol: Any) -> str:
@@ -437,6 +466,7 @@ def targets(
     look: bool = False,
     listed: bool = False,
     most: int | None = None,
+    template: Template | None = None,
 ) -> list[Target]:
     """
     Find out which records rows are, and which segments of them are wanted.
@@ -459,6 +489,8 @@ def targets(
         Whether the server has just listed the rows.
     most : int, optional
         See `make_plan`.
+    template : Template, optional
+        What the files are called.
     """
     steps = as_steps(steps)
     if isinstance(rows, str):
@@ -467,7 +499,11 @@ def targets(
     if isinstance(rows, RecordSet):
         segments = segments or list(rows.segments or ()) or None
         record_set, keys = rows, queries.prime_keys(rows.series)
-        more = _looked_at(queries.info(rows.series, anew=not segments), segments) if look else ([], None)
+        more: tuple[list[str], list[str] | None] = ([], None)
+        if look:
+            more = _looked_at(queries.info(rows.series, anew=not segments), segments)
+        if template is not None:
+            more = ([*queries.checked(rows.series, template.bind), *more[0]], more[1])
         rows = queries.query(rows, keywords=[*keys, *more[0]], segments=more[1], most=most)
         if not len(rows):
             warn(f"no record matches {record_set}")
@@ -485,7 +521,10 @@ def targets(
 
         def choose(info: SeriesInfo, named: list[str] | None = named) -> tuple[SeriesInfo, Product, list[str]]:
             product = Product(protocol, *processing(queries, steps, info, named or ()))
-            return info, product, chosen_segments(named, info, product.made)
+            wanted = chosen_segments(named, info, product.made)
+            if template is not None:
+                template.bind(info, endings(info, wanted))
+            return info, product, wanted
 
         info, product, wanted = queries.checked(chosen.series, choose)
         if not wanted:
@@ -496,10 +535,20 @@ def targets(
             if not fresh and not look:
                 queries.compare(chosen)
             records = tuple(zip(chosen.names, (int(number) for number in chosen.recnums), strict=True))
+        tables = [rows] if hasattr(rows, "columns") else []
+        lacking = template.lacking(info, records, tables) if template is not None else []
         looked = None
-        if look:
-            looked = rows if fresh else list_records(queries, info, dict(records), *_looked_at(info, named))
-        found.append(Target(info, records, tuple(wanted), product, looked))
+        if look and fresh:
+            looked = rows
+        elif look or lacking:
+            keywords, columns = _looked_at(info, named) if look else ([], [])
+            looked = list_records(queries, info, records, [*keywords, *lacking], columns)
+            tables.append(looked)
+        target = Target(info, records, tuple(wanted), product, looked if look else None)
+        if template is not None:
+            paths = template.paths(info, records, target.wanted(), tables, product.tag or product.name)
+            target = replace(target, paths=tuple(paths))
+        found.append(target)
     return found
 
 
@@ -512,12 +561,13 @@ def _looked_at(info: SeriesInfo, segments: Sequence[str] | None) -> tuple[list[s
 
 
 def list_records(
-    queries: Queries, info: SeriesInfo, records: Mapping[str, int], keywords: list[str], segments: list[str]
+    queries: Queries, info: SeriesInfo, records: Sequence[tuple[str, int]], keywords: list[str], segments: list[str]
 ) -> pd.DataFrame:
     """List records, with one question for so many of them where it does not list too many others between them."""
     import pandas as pd
 
-    wanted = np.unique(np.fromiter(records.values(), dtype=np.int64))
+    names, numbers = zip(*records, strict=True) if records else ((), ())
+    wanted = np.unique(np.array(numbers, dtype=np.int64))
     frames = []
     for start in range(0, len(wanted), LISTED):
         part = wanted[start : start + LISTED]
@@ -530,7 +580,7 @@ def list_records(
                 texts = [f"{info.name}[:{','.join(ranges)}]"]
         frames += [queries.query(text, keywords=keywords, segments=segments) for text in texts]
     listed: pd.DataFrame = pd.concat(frames)
-    queries.compare(Selection(info.name, tuple(records), np.fromiter(records.values(), dtype=np.int64)), listed)
+    queries.compare(Selection(info.name, names, np.array(numbers, dtype=np.int64)), listed)
     return listed[listed["recnum"].isin(wanted)]
 
 

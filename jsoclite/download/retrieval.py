@@ -7,10 +7,12 @@ The ways themselves are in `sums` and `exported`; here is who takes which.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,19 +20,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-from ..errors import JsocError, SelectionError
+from ..errors import JsocError, SelectionError, UnknownSeries
 from ..export import Account, Export, ExportRequest, ExportStatus
 from ..fits import read
 from ..progress import Progress, Silence
 from ..query import Queries
-from ..series import FileKey, as_list, series_of
+from ..series import FileKey, RecordName, as_list, series_of
 from .cut import Cuts, can_cut
 from .download import Batch, Job
 from .exported import alive, staged_jobs
 from .ledger import Claim, FileRow, Ledger, RequestNote, RequestRow
 from .names import extension
-from .plan import FILENAME_FORMAT, Plan, Target, make_plan, record_sets
+from .plan import FILENAME_FORMAT, PICTURES, PROTOCOLS, Plan, Target, list_records, make_plan, record_sets, tag_of
 from .sums import CHUNK, located
+from .template import Template
 
 Located: TypeAlias = tuple[list[Job], list[FileRow]]
 
@@ -226,11 +229,11 @@ class Retrieval:
         known = {row.request_id: row for row in self.batch.ledger.requests() if row.request_id}
         rows_of: dict[ExportRequest, list[FileRow]] = {}
         # planned together, so that the manifest has the order of the rows, not that of the requests
-        product = {wanted: self._product(request) for request in export.requests for wanted in request.wanted}
+        product = {one: self._product(request, one.ending) for request in export.requests for one in request.wanted}
         planned = {
             row.key: row
             for name in dict.fromkeys(product.values())
-            for row in self.batch.plan([wanted for wanted in export.wanted if product[wanted] == name], name)
+            for row in self._plan([wanted for wanted in export.wanted if product[wanted] == name], name)
         }
 
         def rows(request: ExportRequest) -> list[FileRow]:
@@ -256,8 +259,12 @@ class Retrieval:
                 self.batch.fail(row, str(request.error))
 
     @staticmethod
-    def _product(request: ExportRequest) -> str:
-        return request.process or ("as-is" if request.protocol == "as-is" else "fits")
+    def _product(request: ExportRequest, ending: str) -> str:
+        """Return what the ledger calls a file of a request: a picture is not the image that it shows."""
+        base = request.process or ("as-is" if request.protocol == "as-is" else "fits")
+        if (kind := ending[1:]) not in PICTURES:
+            return base
+        return f"{request.process}|{kind}" if request.process else kind
 
     def _replan(self, files: Sequence[FileRow]) -> list[FileRow]:
         todo = []
@@ -267,21 +274,61 @@ class Retrieval:
                 FileKey(file.record, file.recnum, file.segment, extension(file.path))
             )
         for product, wanted in by_product.items():
-            todo += self.batch.plan(wanted, product)
+            todo += self._plan(wanted, product)
         return todo
 
     def _plan_reply(self, request: ExportRequest) -> list[FileRow]:
         """Make rows of what a reply lists: record and file name are all that is known."""
-        wanted = []
+        wanted: dict[str, list[FileKey]] = {}
         for file in request.files:
             name = file.filename.rpartition("/")[2]
             prefix, _, rest = name.removeprefix(series_of(file.record) + ".").partition(".")
             recnum = int(prefix) if re.fullmatch("[0-9]{1,18}", prefix) and rest else -1
             stored = rest if recnum >= 0 else name
-            wanted.append(
-                FileKey(file.record, recnum, file.segment or self._segment(file.record, stored), extension(name))
-            )
-        return self.batch.plan(wanted, self._product(request))
+            ending = extension(name)
+            found = FileKey(file.record, recnum, file.segment or self._segment(file.record, stored), ending)
+            wanted.setdefault(self._product(request, ending), []).append(found)
+        return [row for product, some in wanted.items() for row in self._plan(some, product)]
+
+    def _plan(self, wanted: list[FileKey], product: str) -> list[FileRow]:
+        """Plan files, under the names that users have spelled if they have."""
+        if (template := self.batch.template) is not None:
+            paths = dict(self._paths(template, wanted, product))
+            wanted = [replace(one, path=paths[one]) for one in wanted]
+            template.refuse_clashes(wanted)
+        return self.batch.plan(wanted, product)
+
+    def _paths(self, template: Template, wanted: list[FileKey], product: str) -> Iterator[tuple[FileKey, str]]:
+        """Yield the paths of files of an export; what steps have made has the keywords of its source."""
+        process = "" if product in PROTOCOLS else product
+        for name in dict.fromkeys(series_of(one.record) for one in wanted):
+            some = [one for one in wanted if series_of(one.record) == name]
+            source = self._source(name)
+            try:
+                info = self.queries.info(source)
+            except JsocError:
+                raise template.wrong(
+                    f"{source} is no public series whose keywords could name its files: leave filename= out"
+                ) from None
+            bind = functools.partial(template.bind, endings={one.segment: one.ending for one in some})
+            self.queries.checked(source, bind)
+            keys = [RecordName.parse(one.record).values[: len(info.primekeys)] for one in some]
+            records = [(str(RecordName(info.name, values)), one.recnum) for one, values in zip(some, keys, strict=True)]
+            tables: list[pd.DataFrame] = []
+            if lacking := template.lacking(info, records, tables):
+                if source != name or any(number < 0 for _, number in records):
+                    numbers = dict(self.queries.numbers(record for record, _ in records))
+                    records = [(record, numbers[record]) for record, _ in records]
+                tables.append(list_records(self.queries, info, records, lacking, []))
+            yield from zip(some, template.paths(info, records, some, tables, tag_of(process) or product), strict=True)
+
+    def _source(self, series: str) -> str:
+        """Return the series whose definition counts: that of a processing step is seldom public."""
+        try:
+            self.queries.info(series)
+        except UnknownSeries:
+            return series.removesuffix("_mod")
+        return series
 
     def _segment(self, record: str, stored: str) -> str:
         """Find the segment that a stored file (image_lev1.fits) belongs to; its own name where there is none."""
@@ -331,6 +378,7 @@ def carry_out(
             claim = open_.enter_context(Claim.on(directory, transport.clock))
         other = None if compare is None else open_.enter_context(Ledger(compare, create=False))
         batch = Batch(claim.ledger, transport, progress, claim.renew, other)
+        batch.template = plan.template
         batch.run(Retrieval(batch, queries, account).jobs(plan, overwrite=overwrite), executor)
         return batch.manifest(plan.asked)
 

@@ -80,7 +80,7 @@ def make_survey(plan: Plan, directory: str | os.PathLike[str] | None, queries: Q
     """
     home = Path(os.devnull if directory is None else directory)
     with Ledger(home, write=False) as ledger:
-        look = _Look(queries, ledger)
+        look = _Look(queries, ledger, plan)
         for target in plan.targets:
             look.at(target)
         if plan.export is not None:
@@ -107,7 +107,7 @@ def make_survey(plan: Plan, directory: str | os.PathLike[str] | None, queries: Q
 class _Look:
     """Goes through the targets of a plan, and keeps what it finds."""
 
-    def __init__(self, queries: Queries, ledger: Ledger) -> None:
+    def __init__(self, queries: Queries, ledger: Ledger, plan: Plan) -> None:
         self.queries, self.ledger = queries, ledger
         self.files: list[_File] = []
         #: Record sets to export, with their bytes.
@@ -115,6 +115,7 @@ class _Look:
         self.under_way = 0
         self.sources: Counter[str] = Counter()
         self._batch = Batch(ledger, queries.jsoc.transport, choose(False))
+        self._batch.template = plan.template
         server = queries.jsoc.server.cgi_baseurl
         self._living = {
             one.key: one

@@ -75,6 +75,8 @@ class Task:
     make : callable, optional
         Makes the file from parts of the one at `url`, and `header`; without it the whole is fetched. Raises
         `BrokenFits` (a `ValueError`) where these are no good, and `Absent` where there is nothing to make.
+    depth : int
+        How many folders of the path lie below the directory of the download.
     """
 
     url: str
@@ -85,6 +87,7 @@ class Task:
     retries: int = 4
     login: tuple[str, str] | None = field(default=None, repr=False)
     make: Callable[[Ranges, Sequence[str]], bytes] | None = None
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +191,7 @@ def fetch(
             raise
 
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        clear_the_way(target)
+        clear_the_way(target, task.depth)
         return repeat(attempt, task.retries, transport.clock, target.name)
     except Failed as failed:
         reason, away = failed.args
@@ -210,13 +212,41 @@ def measure(url: str, transport: Transport) -> float | None:
     return float(length) if response.status_code == 200 and re.fullmatch(r"[0-9]{1,18}", length) else None
 
 
-def clear_the_way(target: Path) -> None:
-    """Remove links, pipes and the like under the names that are ours while a file arrives: nothing is followed out."""
+def clear_the_way(target: Path, depth: int) -> None:
+    """
+    Make the folders of a file, and remove links, pipes and the like under the names that are ours while it arrives.
+
+    Raises
+    ------
+    Failed
+        Where something else has the name of one of the innermost `depth` folders: nothing is followed out.
+    """
+    target.parents[depth].mkdir(parents=True, exist_ok=True)
+    if reason := in_the_way(target, depth, make=True):
+        raise Failed(reason, False)
     for ending in (".part", ".part.etag", ".header.part"):
         path = target.with_name(target.name + ending)
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISREG(path.lstat().st_mode):
                 path.unlink()
+
+
+def in_the_way(target: Path, depth: int, *, make: bool = False) -> str:
+    """Say what else is in place of one of the innermost `depth` folders of a path; with `make`, those are made."""
+    for folder in reversed(target.parents[:depth]):
+        if make:
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+        try:
+            found = folder.lstat()
+        except OSError:  # nothing is there
+            return ""
+        # a junction of Windows leads elsewhere, too
+        if not stat.S_ISDIR(found.st_mode) or getattr(found, "st_reparse_tag", False):
+            return (
+                f"{folder} is a link or no folder, and nothing is written through it: move it away, or change filename="
+            )
+    return ""
 
 
 class Ranges:

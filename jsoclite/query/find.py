@@ -213,8 +213,10 @@ def _back(
     first, found = pd.Timestamp("1977-01-01", tz="UTC"), pd.DataFrame()
     end, span = first if pd.isna(end) else end, pd.Timedelta(max(600.0, 4.0 * n * ((slots and slots.step) or 1.0)), "s")
     while len(found) < n:
-        start = max(end - span, first)
-        frame = queries.query(queries.fitted(RecordSet(info.name, start, end, **sets)), **options)
+        start = first if span >= end - first else end - span
+        # one empty window says nothing; all of them do
+        chosen = queries.fitted(RecordSet(info.name, start, end, **sets))
+        frame = queries.query(chosen, tell=start == first and not len(found), **options)
         frame = _passing(frame if before is None else frame[frame["time"] < before], good)
         found = pd.concat([frame, found]) if len(found) else frame
         found = found[~found["recnum"].duplicated()]

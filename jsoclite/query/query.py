@@ -149,13 +149,15 @@ class Queries:
         times: Literal["utc", "tai"] | None = None,
         most: int | None = None,
         by_user: bool = False,
+        tell: bool = True,
     ) -> pd.DataFrame:
         """See `Client.query`; `TooMany` for more than `most` records, unless there is a limit."""
         limit = None if limit is None else whole("limit", limit, -sys.maxsize)
         question = self.question(record_set, keywords, segments, links, times)
         bare = question.record_set.with_segments(None)
         df = self.fetch_all(question, bare, limit, most)
-        self.tell_lack(question.record_set, df)
+        if tell:
+            self.tell_lack(question.record_set, df)
         if by_user and question.info.name not in self._rounded and (away := outside(question, df)):
             self._rounded.add(str(question.info.name))
             warn(

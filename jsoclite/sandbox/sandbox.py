@@ -49,7 +49,7 @@ class Sandbox:
         Addresses that may export; `check_email` of others is False.
     staging_s : float
         Seconds of `clock` that an export takes; ``math.inf`` for until ``sandbox.staging.finish()``.
-    faults : iterable of Fault or str
+    faults : Fault, str, or iterable of them
         What goes wrong, see `Fault`.
     clock : callable, optional
         Unix time; a test may step it by hand. By default a fast one, thirty times as fast from the start on as
@@ -104,7 +104,7 @@ class Sandbox:
         port: int = 0,
         email: str | Iterable[str] = "demo@example.com",
         staging_s: float = 60.0,
-        faults: Iterable[Fault | str] = (),
+        faults: Iterable[Fault | str] | Fault | str = (),
         clock: Callable[[], float] | None = None,
         pending_limit: int = 1,
         host_limit: int = 10,

@@ -67,6 +67,25 @@ def test_replaced_files_stay_beside_the_new_ones_under_names_of_their_own(sandbo
     assert len(fits(tmp_path)) == 12
 
 
+def test_spelled_names_are_kept_and_what_was_made_anew_comes_beside(sandbox, today, asked, tmp_path):
+    client, name = sandbox.client(), "{T_REC:%Y/%m}/{T_REC:%d_%H%M}.{DATAVALS}.{segment}"
+    first = client.sync(DAY, tmp_path, filename=name)
+    assert {Path(path).parent for path in first.path} == {tmp_path / "2014" / "02"}
+    asked()
+    assert counts(client.sync(DAY, tmp_path, filename=name)) == {"present": 8}
+    assert asked() == ["info"]
+    today.set(2014, 3, 25)
+    second = client.sync(DAY, tmp_path, filename=name)
+    assert counts(second) == {"replaced": 4, "present": 4}
+    numbers = jsoclite.Archive(tmp_path).files.set_index("path").recnum
+    new = second[second.status == "replaced"].path
+    old = first.loc[new.index].path
+    assert new.tolist() == [f"{path[:-5]}.r{numbers[path_new]}.fits" for path, path_new in zip(old, new, strict=True)]
+    client.sync(DAY, tmp_path, filename=name, delete=True)
+    assert not any(Path(path).exists() for path in old)
+    assert all(Path(path).exists() for path in second.path)
+
+
 @pytest.mark.parametrize("later", [False, True])
 def test_delete_removes_what_was_replaced_also_in_an_earlier_run(sandbox, today, tmp_path, later):
     client = sandbox.client()

@@ -648,6 +648,49 @@ def test_steps(run, tmp_path):
     assert run("get", "hmi.M_720s[2014.01.01_TAI]", "--ptr")[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("series", "steps", "shape"),
+    [
+        ("hmi.M_720s[2014.01.01_TAI]{magnetogram}", ["Rebin:scale=1/4,method=gaussian,fwhm=2"], (64, 64)),
+        (
+            "hmi.M_720s[2014.01.01_TAI]{magnetogram}",
+            ["MapProject:center=10,5,scale=0.5,cols=60,rows=40,stonyhurst=1"],
+            (40, 60),
+        ),
+        (
+            "hmi.M_720s[2014.01.01_TAI]{magnetogram}",
+            ["resize:scale_to=0.6,c=1", "im_patch:x=-20,y=15,width=60,height=30,t_ref=2014-01-01T00:00:35"],
+            (51, 101),
+        ),
+        ("aia.lev1_euv_12s[2014-01-01T00:00:00Z/12s][171]{image}", ["aia_scale"], (256, 256)),
+        ("hmi.B_720s[2015.08.27_05:00:00_TAI]{field}", ["VectorToPtr:coordinates=no"], (256, 256)),
+    ],
+)
+def test_any_step(run, tmp_path, series, steps, shape):
+    options = [word for step in steps for word in ("--process", step)]
+    code, _, err = run("get", series, "-o", str(tmp_path), "-q", *options)
+    assert code == 0, err
+    assert jsoclite.read(next(tmp_path.glob("*.fits")))[0].shape == shape
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("nosuch:scale=1", "is no step: it is im_patch, rebin"),
+        ("rebin:scale=0.3", "scale=0.3 is neither n nor 1/n"),
+        ("rebin:scael=0.5", r"Rebin has no argument scael=\. Did you mean scale="),
+        ("rebin", "missing a required argument: 'scale'"),
+        ("Cutout:center=1,size=3", "write a pair, such as"),
+        ("", "is no step"),
+    ],
+)
+def test_a_step_that_cannot_be_is_wrong_usage(run, step, said):
+    for command in ("get", "export", "sync"):
+        code, _, err = run(command, ROWS, "--process", step)
+        assert code == 2
+        assert re.search(f"--process {re.escape(step)}: .*{said}", " ".join(err.split())), err
+
+
 def test_what_people_look_for(run):
     code, out, _ = run("nearest", "hmi.M_720s", "2014-01-01T00:05", "2014-01-01T06:00", "--within", "12m")
     assert code == 0
@@ -668,6 +711,8 @@ def test_all_of_many_segments_are_announced(run, tmp_path):
     line = "hmi.B_720s[2015.08.27_05:00:00_TAI]"
     said = "27 segments of each of 1 records: 27 files, some 45"
     assert said in run("get", line, "-o", str(tmp_path))[2]
+    sharp = run("get", "hmi.sharp_cea_720s[377][2011.02.15_TAI]", "-o", str(tmp_path))[2]
+    assert "12 segments of each of 1 records: 12 files; -s names" in sharp  # whose sizes nobody knows
     assert "segments of each" not in run("get", line, "-o", str(tmp_path), "-s", "field")[2]
 
 

@@ -945,3 +945,19 @@ def test_a_short_run_says_how_far_it_is_once(client, tmp_path, caplog):
     with caplog.at_level("INFO", logger="jsoclite"):
         client.download(SET, tmp_path)
     assert sum(" of 3 files" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize("how", ["set", "rows", "id"])
+@pytest.mark.parametrize("kind", ["jpg", "png", "mp4"])
+def test_pictures_are_not_the_images_that_they_show(sun, tmp_path, how, kind):
+    text = "hmi.M_720s[2014.01.01_TAI/24m]{magnetogram}"
+    images = sun.download(text, tmp_path)
+    made = sun.export(sun.query(text) if how == "rows" else text, protocol=kind).wait(progress=False)
+    made = sun.attach(made.ids) if how == "id" else made
+    pictures = made.download(tmp_path)
+    shown = pictures[pictures.path.str.endswith(f".{kind}")]
+    assert (pictures.status == "downloaded").all()
+    assert len(shown) == (1 if kind == "mp4" else 2)
+    assert not set(pictures.path) & set(images.path)
+    assert made.download(tmp_path).status.unique().tolist() == ["present"]
+    assert set(jsoclite.verify(tmp_path).status) == {"whole"}

@@ -33,6 +33,10 @@ WAYS = {
     "four connections, staged": (
         "files = jsoclite.Client(url, email=email, connections=4).download(record_set, protocol='fits', **where)"
     ),
+    "four connections, folders": (
+        "files = jsoclite.Client(url, email=email, connections=4).download(record_set, "
+        "filename='{T_REC:%Y/%m}/{record}.{segment}', **where)"
+    ),
     "threads of one's own": (
         "files = jsoclite.Client(url).download(record_set, executor=concurrent.futures.ThreadPoolExecutor(4), **where)"
     ),
@@ -84,9 +88,10 @@ def test_killed_again_and_again(tmp_path, way):
     for round_ in range(ROUNDS):
         dice = random.Random(f"{way} {round_}")
         directory = tmp_path / str(round_)
-        directory.mkdir()
+        home = directory / "2014" / "01" if "filename=" in WAYS[way] else directory
+        home.mkdir(parents=True)
         for name in OWN:
-            (directory / name).write_text(f"my own {name}")
+            (home / name).write_text(f"my own {name}")
         with Sandbox(staging_s=0.2) as sandbox:
             kills = sum(kill_at(sandbox, directory, way, dice.randint(1, 30)) for _ in range(dice.randint(1, 3)))
             last = start(sandbox, directory, way)
@@ -95,8 +100,8 @@ def test_killed_again_and_again(tmp_path, way):
             assert set(out.split()) <= {"present", "downloaded", "failed"}
             assert len(out.split()) == 20
             assert out.split().count("failed") == 1  # there is a file of the user's own in its place
-            assert [(directory / name).read_text() for name in OWN] == [f"my own {name}" for name in OWN]
-            files = sorted(path for path in directory.iterdir() if path.name not in (*OWN, ".jsoclite.sqlite"))
+            assert [(home / name).read_text() for name in OWN] == [f"my own {name}" for name in OWN]
+            files = sorted(path for path in home.iterdir() if path.name not in (*OWN, ".jsoclite.sqlite"))
             assert len(files) == 19
             assert {path.suffix for path in files} == {".fits"}
             assert [looks_like_fits(path) for path in files] == [None] * 19

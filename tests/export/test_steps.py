@@ -425,12 +425,70 @@ def test_steps_as_drms_takes_them():
     )
 
 
+POINTING = "aia.master_pointing3h"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "step"),
+    [
+        ({"resize": {"rescale": 1, "scale_to": "0.6", "regrid": 0}}, Resize(0.6, bicubic=False)),
+        ({"resize": {"rescale": 1}}, Resize(0.6)),  # the program's default
+        ({"resize": {"rescale": 0, "scale_to": 0.6, "center_to": "2", "c": 1}}, Resize(center="keep", crop=True)),
+        (
+            {"resize": {"scale_to": 0.6, "do_stretchmarks": 1, "center_to": 1}},
+            Resize(0.6, replicate=True, center="first"),
+        ),
+        ({"rebin": {"scale": "1/4", "method": "gaussian", "FWHM": 2}}, Rebin(0.25, method="gaussian", fwhm=2)),
+        ({"rebin": {"scale": 0.5, "u": 0, "A": "1"}}, Rebin(0.5, rotate=True, all_segments=True)),
+        ({"HmiB2ptr": {}}, VectorToPtr(coordinates=False)),
+        ({"HmiB2ptr": {"l": 1, "e": "1", "ambweak": 0}}, VectorToPtr(errors=True, disambiguation="potential")),
+        ({"aia_scale_aialev1": {"mpt": POINTING}}, AIAScale(pointing=POINTING)),
+        (
+            {"aia_scale_orig": {"xc": 4, "yc": "-5", "wide": 512, "high": 256}},
+            AIAScale(center=(4, -5), size=(512, 256)),
+        ),
+        (
+            {"Maproj": {"map": "cyleqa", "clon": "-20", "clat": 15, "scale": 0.03, "cols": "600", "rows": 400, "s": 1}},
+            MapProject((-20, 15), scale=0.03, cols=600, rows=400, projection="cyleqa", stonyhurst=True),
+        ),
+        (
+            {"map_proj": {"clon": 1, "clat": 2, "scale": 1, "cols": 9, "rows": 8, "interp": "nearest", "map_pa": 3}},
+            MapProject((1, 2), scale=1, cols=9, rows=8, interpolation="nearest", position_angle=3),
+        ),
+        # by the names that steps and arguments have here, as on the command line
+        (
+            {"map-project": {"center": "1,2", "scale": "1", "cols": "9", "rows": "8", "projection": "Postel"}},
+            MapProject((1, 2), scale=1, cols=9, rows=8, projection="Postel"),
+        ),
+        (
+            {"Cutout": {"center": "-300,150", "size": "400x200", "t_ref": WHEN, "track": "no", "cadence": "12m"}},
+            Cutout((-300, 150), (400, 200), t_ref=WHEN, track=False, cadence="12m"),
+        ),
+        ({"VectorToPtr": {}}, VectorToPtr()),
+        ({"aia_scale": {}}, AIAScale()),
+    ],
+)
+def test_each_step_of_drms_is_one_of_ours(theirs, step):
+    assert as_steps(theirs) == [step]
+    # and what it writes is taken again
+    name, *arguments = step.process.split(",")
+    assert as_steps([{name: dict(one.split("=") for one in arguments)}]) == [step]
+
+
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
         ({"im_patch": {}}, "im_patch lacks 'x'"),
-        ({"im_patch": 5}, "is taken for im_patch and rebin with a mapping"),
-        ({"nosuch": {}}, r"is taken for im_patch and rebin .* write jsoclite.Resize"),
+        ({"im_patch": {"x": 1, "y": 1, "width": 2}}, "im_patch lacks 'height'"),
+        ({"im_patch": 5}, "is no step: it is im_patch, rebin, .* with a mapping of its arguments"),
+        ({"nosuch": {}}, "is no step: it is im_patch, rebin, resize, Maproj, HmiB2ptr or aia_scale"),
+        ([Rebin(0.5), {"nosuch": {}}], "is no step"),
+        ({"map_proj": {"clon": 1}}, "map_proj lacks 'clat'"),
+        ({"Maproj": {"clon": 1, "clat": 1, "scale": 1}}, "missing a required argument: 'cols'"),
+        ({"aia_scale_orig": {"despike": 1}}, r"AIAScale has no argument despike=\."),
+        ({"HmiB2ptr": {"ambweak": 7}}, "disambiguation=7: write 'radial'"),
+        ({"resize": {"c": "maybe"}}, "resize: c='maybe': write 0 or 1"),
+        ({"rebin": {"scale": "1/0"}}, "scale='1/0': write a number"),
         ({"im_patch": {"x": 1, "y": 1, "width": 2, "height": 2, "foo": 2}}, "im_patch: Cutout has no argument foo="),
     ],
 )

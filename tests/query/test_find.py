@@ -200,6 +200,10 @@ def test_latest_of_a_channel_a_harp_or_a_condition(client, sandbox):
     for number in ("3", 0, 1.5):
         with pytest.raises(ValueError, match="whole number"):
             client.latest("hmi.M_720s", number)
+    # windows that grow until the beginning of time, whatever the series' cadence: that is told once
+    with pytest.warns(JsocWarning, match="has no wavelength 172: it has 94, 131") as told:
+        assert client.latest("aia.lev1_euv_12s", 2, wavelength=172).empty
+    assert len(told) == 1
     with pytest.raises(UnknownName, match="HARPNUM"):
         client.latest("hmi.M_720s", HARPNUM=377)
 

@@ -16,8 +16,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...errors import ArgumentError, ProcessingError, shown
+from ...errors import ProcessingError, shown
 from .image import FULL_DISK, PIXEL, AIAScale, Rebin, Resize, Step, VectorToPtr
+from .named import named
 from .patch import Box, Patch
 from .region import Cutout, MapProject
 
@@ -30,52 +31,24 @@ __all__ = [
 _EXCLUDED = frozenset({"hmi.sharp_720s", "hmi.sharp_720s_nrt", "hmi.cea_720s", "hmi.cea_720s_nrt"})
 
 
-# arguments of drms's steps that have another name here, and units of theirs
-_LOCATIONS = {"stony": "stonyhurst", "carrlong": "carrington"}
-_PATCH = {"t_start": "start", "t_stop": "stop", "boxunits": "box", "t": "track", "r": "register", "c": "crop"}
-
-
 def as_steps(steps: Any) -> list[Any] | None:
     """
     Return steps as a list, also those of an iterator, which can be gone through only once; `chain` checks them.
 
-    ``{"im_patch": {…}}`` and ``{"rebin": {…}}``, as drms takes them, become a `Cutout` and a `Rebin`.
+    Mappings of their names to arguments, as drms takes them, become steps: ``{"im_patch": {…}}`` a `Cutout`.
 
     Raises
     ------
     ProcessingError
-        For other steps in a mapping, and arguments that these have not.
+        For what is no step in a mapping, and arguments that it has not.
     """
     if steps is None:
         return None
-    if isinstance(steps, Mapping):
-        return [_of_drms(str(name), given) for name, given in steps.items()]
-    return list(steps) if isinstance(steps, Iterable) and not isinstance(steps, str) else [steps]
-
-
-def _of_drms(name: str, given: Any) -> Step:
-    """Make a step of its name and arguments at the server."""
-    if name not in ("im_patch", "rebin") or not isinstance(given, Mapping):
-        raise ProcessingError(
-            f"{shown({name: given})} is taken for im_patch and rebin with a mapping of their arguments; for others "
-            "write jsoclite.Resize(…), MapProject(…), AIAScale(…) or VectorToPtr(…)"
-        )
-    ours = _PATCH if name == "im_patch" else {}
-    found: dict[str, Any] = {ours.get(str(key), str(key)): value for key, value in given.items()}
-    found["all_segments"] = bool(int(found.pop("A", 0)))
-    try:
-        if name == "rebin":
-            found.pop("u", None)
-            return Rebin(**found)
-        found["center"], found["size"] = (found.pop("x"), found.pop("y")), (found.pop("width"), found.pop("height"))
-        units = found.pop("locunits", "arcsec")
-        found["track"] = not int(found.get("track", 0))
-        found |= {one: bool(int(found.get(one, 0))) for one in ("register", "crop")}
-        return Cutout(**found, location=_LOCATIONS.get(units, units))
-    except KeyError as error:
-        raise ProcessingError(f"im_patch lacks {error}: it needs x, y, width, height and t_ref") from None
-    except ArgumentError as error:
-        raise ProcessingError(f"{name}: {error}") from None
+    several = isinstance(steps, Iterable) and not isinstance(steps, str | Mapping)
+    found: list[Any] = []
+    for one in steps if several else [steps]:
+        found += [named(str(name), given) for name, given in one.items()] if isinstance(one, Mapping) else [one]
+    return found
 
 
 def chain(

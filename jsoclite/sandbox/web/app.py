@@ -196,10 +196,10 @@ class _Armed:
 class Faults:
     """The faults of a sandbox; safe for many threads."""
 
-    def __init__(self, faults: Iterable[Fault | str] = ()) -> None:
+    def __init__(self, faults: Iterable[Fault | str] | Fault | str = ()) -> None:
         self._lock = threading.Lock()
         self._armed: list[_Armed] = []
-        for fault in faults:
+        for fault in [faults] if isinstance(faults, str | Fault) else faults:
             self.add(fault)
 
     def add(self, fault: Fault | str) -> Fault:
