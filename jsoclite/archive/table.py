@@ -71,10 +71,9 @@ class Table:
         """Return the file of a month."""
         return self.folder / f"{month}.parquet"
 
-    def add(self, frame: pd.DataFrame, info: SeriesInfo) -> dict[str, Path]:
-        """Add records (index ``record``; ``recnum``, ``time``, keywords); return the file that each is in."""
+    def add(self, frame: pd.DataFrame, info: SeriesInfo) -> None:
+        """Add records (index ``record``; ``recnum``, ``time``, keywords)."""
         arrow()
-        places: dict[str, Path] = {}
         for month, part in frame.groupby(_months(frame), sort=False):
             path = self.path(str(month))
             new = part.reset_index().assign(replaced_by=pd.array([pd.NA] * len(part), dtype="Int64"), gone=False)
@@ -84,8 +83,6 @@ class Table:
                 old = old[~pd.MultiIndex.from_frame(old[["record", "recnum"]]).isin(known)]
                 new = pd.concat([old, new], ignore_index=True) if len(old) else new
             self._write(path, _in_order(new), info)
-            places |= dict.fromkeys(part.index, path)
-        return places
 
     def mark_gone(self, records: Iterable[str], info: SeriesInfo) -> None:
         """Mark records that the server no longer has."""

@@ -1,6 +1,8 @@
 """A set kept in step with a sandbox that ages: new, replaced, gone, present; and one question where nothing is new."""
 
 import logging
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 
@@ -385,3 +387,36 @@ def test_a_long_set_is_never_held_whole(sandbox, tmp_path, monkeypatch):
     assert most <= 2200
     assert manifest.index.tolist() == listed.index.tolist()
     pd.testing.assert_frame_equal(jsoclite.Archive(tmp_path).keywords("hmi.M_720s"), listed, check_frame_type=False)
+
+
+MEMORY = """
+import sys, tracemalloc, jsoclite, pyarrow
+from jsoclite.archive import sync
+from jsoclite.server import Clock
+
+url, directory, *sets = sys.argv[1:]
+sync.SIZE, sync.LISTED = 1000, 2000
+for record_set in ("hmi.M_720s[2013.01.01_TAI/1d]", *sets):  # the first one loads what is loaded when it is needed
+    client = jsoclite.Client(url, cache=False)
+    client._clock = Clock(sleep=lambda seconds: None)
+    options = {"segments": [], "keywords": "T_REC,DATAMEAN", "progress": False}
+    peaks = []
+    for run in (1, 2):
+        tracemalloc.start()
+        before = pyarrow.total_allocated_bytes()
+        counts = client.sync(record_set, directory + record_set, **options).attrs["jsoc"]["counts"]
+        peaks.append(tracemalloc.get_traced_memory()[1] + pyarrow.total_allocated_bytes() - before)
+        tracemalloc.stop()
+    print(sum(counts.values()), *peaks)
+"""
+
+
+def test_memory_does_not_grow_with_the_records(tmp_path):
+    with jsoclite.Sandbox() as sandbox:
+        sets = [f"hmi.M_720s[2012.01.01_TAI/{days}d]" for days in (60, 240)]
+        command = [sys.executable, "-c", MEMORY, sandbox.url, str(tmp_path), *sets]
+        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    (few, *before), (many, *after) = ([int(word) for word in line.split()] for line in told[1:])
+    assert many > 3.9 * few > 28_000
+    print(before, after)
+    assert all(late < 1.2 * early for early, late in zip(before, after, strict=True))
