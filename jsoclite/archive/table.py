@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import operator
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,47 +73,43 @@ class Table:
 
     def add(self, frame: pd.DataFrame, info: SeriesInfo) -> None:
         """Add records (index ``record``; ``recnum``, ``time``, keywords)."""
-        arrow()
+        pa = arrow()
         for month, part in frame.groupby(_months(frame), sort=False):
             path = self.path(str(month))
-            new = part.reset_index().assign(replaced_by=pd.array([pd.NA] * len(part), dtype="Int64"), gone=False)
+            new = _to_arrow(part)
             if path.exists():
-                old = self._read(path)
-                known = pd.MultiIndex.from_frame(new[["record", "recnum"]])
-                old = old[~pd.MultiIndex.from_frame(old[["record", "recnum"]]).isin(known)]
-                new = pd.concat([old, new], ignore_index=True) if len(old) else new
+                old = pa.parquet.read_table(path)
+                known = pa.compute.is_in(old["recnum"], value_set=new["recnum"].combine_chunks())
+                old = old.filter(pa.compute.invert(known))
+                new = pa.concat_tables([old, new], promote_options="permissive") if len(old) else new
             self._write(path, _in_order(new), info)
+        pa.default_memory_pool().release_unused()
 
-    def mark_gone(self, records: Iterable[str], info: SeriesInfo) -> None:
+    def mark_gone(self, records: Sequence[str], info: SeriesInfo) -> None:
         """Mark records that the server no longer has."""
-        gone = set(records)
-        for path in sorted(self.folder.glob("*.parquet")) if gone else ():
-            frame = self._read(path)
-            if (hit := frame["record"].isin(gone) & ~frame["gone"]).any():
-                frame.loc[hit, "gone"] = True
-                self._write(path, frame, info)
-
-    def _read(self, path: Path) -> pd.DataFrame:
-        return _to_pandas(arrow().parquet.read_table(path))
-
-    def _write(self, path: Path, frame: pd.DataFrame, info: SeriesInfo) -> None:
         pa = arrow()
-        fields, arrays = [], []
-        for name in [*(one for one in OWN if one in frame), *(one for one in frame if one not in OWN)]:
-            array = pa.array(frame[name], from_pandas=True)
-            kind = pa.string() if pa.types.is_large_string(array.type) or pa.types.is_null(array.type) else array.type
+        gone = pa.array(records, pa.string())
+        for path in sorted(self.folder.glob("*.parquet")) if records else ():
+            table = pa.parquet.read_table(path)
+            now = pa.compute.or_(table["gone"], pa.compute.is_in(table["record"], value_set=gone))
+            if not now.equals(table["gone"]):
+                self._write(path, _with(table, "gone", now), info)
+
+    def _write(self, path: Path, table: Any, info: SeriesInfo) -> None:
+        pa = arrow()
+        fields = []
+        for field in table.schema:
             said = {}
-            if name in info.keywords.index and name not in OWN:
-                row = info.keywords.loc[name]
+            if field.name in info.keywords.index and field.name not in OWN:
+                row = info.keywords.loc[field.name]
                 said = {"unit": str(row["units"]), "note": str(row["note"]), "type": str(row["type"])}
-            fields.append(pa.field(name, kind, metadata=said or None))
-            arrays.append(array.cast(kind))
+            fields.append(pa.field(field.name, field.type, metadata=said or None))
         schema = pa.schema(fields, metadata={"series": self.series})
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
         part.unlink(missing_ok=True)  # a link there is not followed out of the directory
         with part.open("wb") as out:
-            pa.parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), out)
+            pa.parquet.write_table(table.cast(schema), out)
             out.flush()
             os.fsync(out.fileno())
         part.replace(path)
@@ -160,13 +156,29 @@ def _months(frame: pd.DataFrame) -> Any:
     return frame["time"].dt.strftime("%Y-%m").fillna("unknown").to_numpy(dtype=object)
 
 
-def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+def _to_arrow(frame: pd.DataFrame) -> Any:
+    """Make a table of records that nothing has replaced."""
+    pa = arrow()
+    frame = frame.reset_index().assign(replaced_by=pd.array([pd.NA] * len(frame), dtype="Int64"), gone=False)
+    arrays = {}
+    for name in [*(one for one in OWN if one in frame), *(one for one in frame if one not in OWN)]:
+        array = pa.array(frame[name], from_pandas=True)
+        text = pa.types.is_large_string(array.type) or pa.types.is_null(array.type)
+        arrays[name] = array.cast(pa.string()) if text else array
+    return pa.table(arrays)
+
+
+def _in_order(table: Any) -> Any:
     """Sort records by time, and say which versions were replaced."""
-    frame = frame.sort_values([name for name in ("time", "record", "recnum") if name in frame], ignore_index=True)
-    newest = frame.groupby("record", sort=False)["recnum"].transform("max")
-    frame["replaced_by"] = newest.astype("Int64").where(newest > frame["recnum"])
-    frame["gone"] = frame["gone"].astype(bool)
-    return frame
+    table = table.sort_by([(name, "ascending") for name in ("time", "record", "recnum") if name in table.column_names])
+    known = table.select(["record", "recnum"]).to_pandas()
+    newest = known.groupby("record", sort=False)["recnum"].transform("max")
+    replaced = newest.astype("Int64").where(newest > known["recnum"])
+    return _with(table, "replaced_by", arrow().array(replaced, from_pandas=True))
+
+
+def _with(table: Any, name: str, column: Any) -> Any:
+    return table.set_column(table.column_names.index(name), name, column)
 
 
 def _to_pandas(table: Any) -> pd.DataFrame:
