@@ -65,12 +65,12 @@ def sync(
     manifest = connect().sync(record_set, output, **options, progress=False if quiet else None, on_error="ignore")
     if form():
         show(manifest, ["request_id", "bytes"])
-    status = manifest["status"].value_counts()
+    status = manifest.attrs["jsoc"]["counts"]
     words = ["new", "replaced", "gone", "present", *(word for word in ("missing", "failed") if word in status)]
     said = ", ".join(f"{status.get(word, 0)} {word}" for word in words)
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     click.echo(f"{now} {output}: {clean(record_set)}: {said}", err=form() is not None)
-    failed = int(status.get("failed", 0))
+    failed = status.get("failed", 0)
     return 0 if not failed else 3 if failed < len(manifest) else 1
 
 

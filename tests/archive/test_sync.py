@@ -1,6 +1,8 @@
 """A set kept in step with a sandbox that ages: new, replaced, gone, present; and one question where nothing is new."""
 
+import contextlib
 import logging
+import sqlite3
 import subprocess
 import sys
 import weakref
@@ -418,5 +420,53 @@ def test_memory_does_not_grow_with_the_records(tmp_path):
         told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     (few, *before), (many, *after) = ([int(word) for word in line.split()] for line in told[1:])
     assert many > 3.9 * few > 28_000
-    print(before, after)
     assert all(late < 1.2 * early for early, late in zip(before, after, strict=True))
+
+
+def test_of_many_records_the_manifest_lists_what_has_changed_and_counts_all(sandbox, today, tmp_path, monkeypatch):
+    monkeypatch.setattr("jsoclite.archive.sync.LISTED", 5)
+    client, options = sandbox.client(), {"segments": [], "keywords": "DATAMEAN"}
+    with pytest.warns(jsoclite.JsocWarning, match="lists 5 of 8 records that have changed"):
+        first = client.sync(DAY, tmp_path, **options)
+    assert counts(first) == {"new": 5}
+    assert first.attrs["jsoc"]["counts"] == {"new": 8, "replaced": 0, "gone": 0, "present": 0}
+    assert repr(first).startswith("8 new, 5 of them listed")
+    again = client.sync(DAY, tmp_path, **options)
+    assert repr(again).startswith("8 present, 0 of them listed")
+    assert again.columns.equals(first.columns)
+    today.set(2014, 3, 25)
+    third = client.sync(DAY, tmp_path, **options)
+    assert counts(third) == {"replaced": 4}
+    assert third.attrs["jsoc"]["counts"] == {"new": 0, "replaced": 4, "gone": 0, "present": 4}
+    assert len(jsoclite.Archive(tmp_path).keywords("hmi.M_720s")) == 8
+
+
+@pytest.mark.parametrize("options", [{"segments": []}, {}])
+def test_known_and_gone_records_come_a_page_at_a_time(sandbox, today, tmp_path, monkeypatch, options):
+    monkeypatch.setattr("jsoclite.archive.sync.SIZE", 3)
+    client = sandbox.client()
+    first = client.sync(GROWS, tmp_path, keywords="DATAMEAN", **options)
+    again = client.sync(GROWS, tmp_path, keywords="DATAMEAN", **options)
+    assert counts(again) == {"present": len(first)}
+    assert again.index.tolist() == first.index.tolist()
+    today.set(2014, 2, 9)
+    for _ in range(2):
+        assert counts(client.sync(GROWS, tmp_path, **options)) == {"present": len(first) - 4, "gone": 4}
+    assert jsoclite.Archive(tmp_path).keywords("hmi.M_720s", versions=True).gone.sum() == 4
+    client.sync(GROWS, tmp_path, delete=True, **options)
+    assert counts(client.sync(GROWS, tmp_path, **options)) == {"present": len(first) - 4}
+
+
+def test_a_long_listing_gives_signs_of_life(sandbox, tmp_path, monkeypatch):
+    monkeypatch.setattr("jsoclite.archive.sync.SIZE", 1000)
+    monkeypatch.setattr("jsoclite.download.ledger.BEAT_EVERY_S", -1)
+    beats, path = set(), tmp_path / ".jsoclite.sqlite"
+
+    def watch(_line):
+        if path.exists():
+            with contextlib.closing(sqlite3.connect(path)) as ledger:
+                beats.update(ledger.execute("select beat from claim"))
+
+    sandbox._log = watch
+    sandbox.client().sync("hmi.M_720s[2013.11.20_TAI/40d]", tmp_path, segments=[], keywords="T_REC")
+    assert len(beats) > 3
