@@ -10,6 +10,8 @@ is it noted, a piece of the set at a time: a run that is killed is taken up by t
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import itertools
 import logging
 import os
 import sys
@@ -128,8 +130,9 @@ class _Run:
         if self.same and not self.with_files and (count := self.syncs.count(key, row.runs)) > LISTED:
             told.counts["present"] = count
         else:
-            for frame, changes in self._known(key) if self.same else self._listed(key):
-                told.add(self._piece(key, frame, changes))
+            pieces = self._known(key) if self.same else self._listed(key)
+            for manifest in itertools.starmap(functools.partial(self._piece, key), pieces):
+                told.add(manifest)
         for manifest in self._gone(key, delete):
             told.add(manifest)
         while delete and (files := self.syncs.superseded(key, SIZE)):
@@ -165,16 +168,20 @@ class _Run:
         names = self.keywords if first and self.keywords else self.queries.prime_keys(self.info.name)
         question = self.queries.question(self.row.record_set, names, None, None, None)
         for frame in self.queries.pieces(question, SIZE):
-            numbers = dict(zip(frame.index, frame["recnum"].tolist(), strict=True))
-            known = self.syncs.known(key, list(numbers))
-            changes = {
-                name: "new" if known.get(name, -1) < 0 else "present" if known[name] == number else "replaced"
-                for name, number in numbers.items()
-            }
-            if self.table is not None:
-                changed = frame if first else frame[[changes[name] != "present" for name in frame.index]]
-                self._tabulate(changed, complete=first)
-            yield frame, changes
+            yield frame, self._changes(key, frame, first)
+
+    def _changes(self, key: int, frame: pd.DataFrame, first: bool) -> dict[str, str]:
+        """Say what each record of a piece is, and keep the keywords of what has changed."""
+        numbers = dict(zip(frame.index, frame["recnum"].tolist(), strict=True))
+        known = self.syncs.known(key, list(numbers))
+        changes = {
+            name: "new" if known.get(name, -1) < 0 else "present" if known[name] == number else "replaced"
+            for name, number in numbers.items()
+        }
+        if self.table is not None:
+            changed = frame if first else frame[[changes[name] != "present" for name in frame.index]]
+            self._tabulate(changed, complete=first)
+        return changes
 
     def _tabulate(self, frame: pd.DataFrame, *, complete: bool) -> None:
         assert self.table is not None
