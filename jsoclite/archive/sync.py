@@ -140,9 +140,10 @@ class _Run:
         counts, manifest = told.counts, told.manifest()
         manifest.attrs["jsoc"] = {"series": self.info.name, "record_set": row.record_set, "counts": dict(counts)}
         if told.without:
+            where = str(self.claim.ledger.directory)
             warn(
-                f"the manifest lists {len(manifest):,} of {len(manifest) + told.without:,} records that have changed: "
-                f"its attrs count them all, and jsoclite.Archive({str(self.claim.ledger.directory)!r}) has their keywords"
+                f"the manifest lists {len(manifest):,} of {len(manifest) + told.without:,} records that have changed; "
+                f"its attrs count them all, and jsoclite.Archive({where!r}).keywords(…) has all"
             )
         if not counts["failed"]:
             row.newest = newest if isinstance(newest, int) else None

@@ -1,5 +1,5 @@
 """
-Keywords at rest, measured: rows a second, MB on disk and the most MB in memory of a sync of SHARPs, and of the next one.
+Keywords at rest, measured: rows a second, MB on disk, the most MB in memory, of a sync of SHARPs and of the next one.
 
     PYTHONPATH=. python tests/bench/archive.py [--harps 150 620 2500] [--all]
 
@@ -17,12 +17,13 @@ from pathlib import Path
 import jsoclite
 
 CODE = """
-import json, resource, sys, time
+import json, resource, sys, time, warnings
 from pathlib import Path
 import jsoclite
 from jsoclite.server import Clock
 
 url, record_set, directory = sys.argv[1:]
+warnings.simplefilter("ignore")
 client = jsoclite.Client(url, cache=False)
 client._clock = Clock(sleep=lambda seconds: None)
 begun = time.perf_counter()
@@ -41,7 +42,7 @@ def main():
     parser.add_argument("--all", action="store_true", help="the whole series, too")
     options = parser.parse_args()
     filters = [f"[1-{last}]" for last in options.harps] + ["[]"] * options.all
-    print(f"{'set':>9}{'run':>4}{'records':>10}{'s':>8}{'rows/s':>9}{'requests':>9}{'MB on disk':>11}{'peak MB':>9}")
+    print(f"{'set':>9}{'run':>4}{'records':>10}{'s':>8}{'rows/s':>11}{'requests':>9}{'MB on disk':>11}{'peak MB':>9}")
     with jsoclite.Sandbox() as sandbox, tempfile.TemporaryDirectory() as made:
         for one in filters:
             record_set = f"hmi.sharp_cea_720s{one}"
@@ -53,7 +54,7 @@ def main():
                 seconds, peak, _ = json.loads(told)
                 size = sum(path.stat().st_size for path in Path(made, one).rglob("*.parquet")) / 1e6
                 print(
-                    f"{one:>9}{run:4}{count:10,}{seconds:8.1f}{count / seconds:9,.0f}{len(sandbox.requests):9}"
+                    f"{one:>9}{run:4}{count:10,}{seconds:8.1f}{count / seconds:11,.0f}{len(sandbox.requests):9}"
                     f"{size:11.1f}{peak:9.0f}",
                     flush=True,
                 )
