@@ -76,13 +76,7 @@ class Table:
         pa = arrow()
         for month, part in frame.groupby(_months(frame), sort=False):
             path = self.path(str(month))
-            new = _to_arrow(part)
-            if path.exists():
-                old = pa.parquet.read_table(path)
-                known = pa.compute.is_in(old["recnum"], value_set=new["recnum"].combine_chunks())
-                old = old.filter(pa.compute.invert(known))
-                new = pa.concat_tables([old, new], promote_options="permissive") if len(old) else new
-            self._write(path, _in_order(new), info)
+            self._write(path, _in_order(_merged(path, _to_arrow(part))), info)
         pa.default_memory_pool().release_unused()
 
     def mark_gone(self, records: Sequence[str], info: SeriesInfo) -> None:
@@ -166,6 +160,17 @@ def _to_arrow(frame: pd.DataFrame) -> Any:
         text = pa.types.is_large_string(array.type) or pa.types.is_null(array.type)
         arrays[name] = array.cast(pa.string()) if text else array
     return pa.table(arrays)
+
+
+def _merged(path: Path, new: Any) -> Any:
+    """Add the records of a file that are not among those of a table."""
+    pa = arrow()
+    if not path.exists():
+        return new
+    old = pa.parquet.read_table(path, use_threads=False)  # each thread would keep memory of its own
+    known = pa.compute.is_in(old["recnum"], value_set=new["recnum"].combine_chunks())
+    old = old.filter(pa.compute.invert(known))
+    return pa.concat_tables([old, new], promote_options="permissive") if len(old) else new
 
 
 def _in_order(table: Any) -> Any:
