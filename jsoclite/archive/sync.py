@@ -43,7 +43,7 @@ MIRRORS = (
     "s3://gov-nasa-hdrl-data1 (HelioCloud)",
     "https://huggingface.co/datasets/nasa-ibm-ai4science/core-sdo (level 1.5)",
     "http://jsoc1.stanford.edu/data/aia/synoptic/ (AIA, 1k)",
-    "the sites of the VSO",
+    "https://virtualsolar.org (VSO)",
 )
 COLUMNS = ["segment", "path", "status", "bytes", "url", "request_id", "error"]
 #: Rows of a manifest of keywords alone: there may be millions of records, and the table has them all.
@@ -79,13 +79,14 @@ def synchronize(
 
 
 def _away(error: ServerError, queries: Queries, claim: ledgers.Claim, row: SyncRow) -> ServerError:
-    since = "never" if row.finished is None else f"{dt.datetime.fromtimestamp(row.finished, dt.UTC):%Y-%m-%d %H:%M} UTC"
-    where = str(claim.ledger.directory)
+    where, since, at_hand = str(claim.ledger.directory), "never", ""
+    if row.finished is not None:
+        since = f"{dt.datetime.fromtimestamp(row.finished, dt.UTC):%Y-%m-%d %H:%M} UTC"
+        at_hand = f" What is in {where} goes on working: jsoclite.Archive({where!r}).files and .keywords(…)."
     said, name = str(error).rstrip("."), queries.jsoc.server.name
     return ServerError(
-        f"{said}. {row.record_set} was last in step with {name}: {since}. What is in {where} goes on working: "
-        f"jsoclite.Archive({where!r}).files and .keywords(…). Elsewhere there are processed data, which are not these "
-        f"records: {'; '.join(MIRRORS)}",
+        f"{said}. {row.record_set} was last in step with {name}: {since}.{at_hand} Elsewhere there are processed data, "
+        f"which are not these records: {'; '.join(MIRRORS)}",
         url=error.url,
         status=error.status,
     )
@@ -135,7 +136,7 @@ class _Run:
                 told.add(manifest)
         for manifest in self._gone(key, delete):
             told.add(manifest)
-        while delete and (files := self.syncs.superseded(key, SIZE)):
+        while delete and self.with_files and (files := self.syncs.superseded(key, SIZE)):
             self._remove(files)
         counts, manifest = told.counts, told.manifest()
         manifest.attrs["jsoc"] = {"series": self.info.name, "record_set": row.record_set, "counts": dict(counts)}
@@ -253,7 +254,8 @@ class _Run:
                 self.table.mark_gone([name for name, number in found.items() if number > 0], self.info)
             # a record that comes back is new
             self.syncs.note(key, [(name, -number) for name, number in gone.items()], seen=0)
-            files = [row for row in ledger.files(gone.values()) if row.record in gone and row.state == "done"]
+            numbers = gone.values() if self.with_files else ()  # of keywords alone, files are somebody else's
+            files = [row for row in ledger.files(numbers) if row.record in gone and row.state == "done"]
             rows: list[tuple[Any, ...]] = [
                 (file.record, file.segment, str(ledger.directory / file.path), "gone", file.bytes, None)
                 for file in files

@@ -279,6 +279,20 @@ def test_the_table_is_what_a_query_gives(sandbox, tmp_path):
     pd.testing.assert_frame_equal(jsoclite.Archive(tmp_path).keywords("hmi.M_720s"), asked_for)
 
 
+def test_a_sync_of_keywords_alone_leaves_files_of_others(sandbox, today, tmp_path):
+    client = sandbox.client()
+    for day in ((2014, 2, 10), (2014, 3, 25)):  # some are replaced
+        today.set(*day)
+        files = client.sync(DAY, tmp_path)
+        client.sync(GROWS, tmp_path, segments=[], keywords="DATAMEAN", delete=True)
+    mine = client.sync(GROWS, tmp_path)
+    assert len(fits(tmp_path)) == 12 + len(mine) - 1  # one is in both
+    today.set(2014, 2, 9)  # some are gone
+    gone = client.sync(GROWS, tmp_path, segments=[], delete=True)
+    assert counts(gone)["gone"] > 0
+    assert all(Path(path).exists() for path in (*files.path, *mine.path))
+
+
 def test_another_keyword_is_added_to_all_records(sandbox, tmp_path):
     client = sandbox.client()
     client.sync(DAY, tmp_path, segments=[], keywords="DATAMEAN")
@@ -346,8 +360,10 @@ def test_while_jsoc_is_away_the_error_says_since_when_and_what_is_at_hand(sandbo
 
 def test_a_first_run_without_a_server_says_never(sandbox, tmp_path):
     sandbox.add_fault("500", "info")
-    with pytest.raises(ServerError, match="in step with .*: never"):
+    with pytest.raises(ServerError, match="in step with .*: never") as caught:
         sandbox.client(retries=0).sync(DAY, tmp_path)
+    assert "goes on working" not in str(caught.value)  # there is nothing
+    assert all("://" in mirror for mirror in str(caught.value).partition("records: ")[2].split("; "))
 
 
 def test_keywords_are_not_written_through_a_link(tmp_path):
