@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from ..display import clean
-from ..errors import JsocWarning
 from .complete import file_or_series
 from .fetch import quiet, rows, segments_option, step_options, steps
 from .program import command, connect, filtered, form, show, table_options, where_option
@@ -63,7 +62,7 @@ def sync(
         click.echo(f"{output}: {who}; nothing was done", err=True)
         return BUSY
     if form() is None:  # the line counts them, and 'status' has the reasons: cron gets no second line
-        warnings.filterwarnings("ignore", r"\d+ of \d+ files do not exist|the manifest lists", JsocWarning)
+        warnings.filterwarnings("ignore", r"\d+ of \d+ files do not exist|the manifest lists")
     options: dict[str, Any] = {"segments": [] if no_files else segments, "keywords": keywords, "delete": delete}
     options["process"], record_set = steps(others), filtered(record_set, where)
     manifest = connect().sync(record_set, output, **options, progress=False if quiet else None, on_error="ignore")
