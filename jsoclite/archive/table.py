@@ -59,7 +59,7 @@ class Table:
     def find(cls, directory: str | os.PathLike[str], series: str) -> Table:
         """Return the table of a series, in any case; JsocError where there is none."""
         folder = Path(directory) / FOLDER
-        known = {path.name.lower(): path.name for path in folder.iterdir()} if folder.is_dir() else {}
+        known = {path.name.lower(): path.name for path in folder.glob("*") if path.is_dir()}
         if series.lower() not in known:
             there = nearest_names(series, known.values()) or f" There is {', '.join(known.values()) or 'none'}."
             raise JsocError(f"{folder} holds no keywords of {series}: sync them with keywords=.{there}")
@@ -100,7 +100,8 @@ class Table:
             fields.append(pa.field(field.name, field.type, metadata=said or None))
         schema = pa.schema(fields, metadata={"series": self.series})
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
+        # beside the folder, all of which is read by whatever reads parquet
+        part = self.folder.with_name(f"{self.series}.{path.name}.part")
         part.unlink(missing_ok=True)  # a link there is not followed out of the directory
         with part.open("wb") as out:
             pa.parquet.write_table(table.cast(schema), out)

@@ -376,7 +376,7 @@ def test_keywords_are_not_written_through_a_link(tmp_path):
         outside = tmp_path / "outside.txt"
         outside.write_text("mine")
         for table in tables:
-            part = tmp_path / "second" / f"{table}.part"
+            part = tmp_path / "second" / "keywords" / f"{table.parent.name}.{table.name}.part"
             part.parent.mkdir(parents=True, exist_ok=True)
             part.symlink_to(outside)
         client.sync(record_set, tmp_path / "second", segments=[], keywords="T_REC,DATAMEAN")
