@@ -42,7 +42,7 @@ def main():
     parser.add_argument("--all", action="store_true", help="the whole series, too")
     options = parser.parse_args()
     filters = [f"[1-{last}]" for last in options.harps] + ["[]"] * options.all
-    print(f"{'set':>9}{'run':>4}{'records':>10}{'s':>8}{'rows/s':>11}{'requests':>9}{'MB on disk':>11}{'peak MB':>9}")
+    print(f"{'set':>9}{'run':>4}{'records':>10}{'s':>8}{'rows/s':>11}{'requests':>9}{'parquet MB':>11}{'ledger MB':>10}{'peak MB':>9}")
     with jsoclite.Sandbox() as sandbox, tempfile.TemporaryDirectory() as made:
         for one in filters:
             record_set = f"hmi.sharp_cea_720s{one}"
@@ -52,10 +52,11 @@ def main():
                 arguments = [sys.executable, "-c", CODE, sandbox.url, record_set, f"{made}/{one}"]
                 told = subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True).stdout
                 seconds, peak, _ = json.loads(told)
-                size = sum(path.stat().st_size for path in Path(made, one).rglob("*.parquet")) / 1e6
+                kinds = ("*.parquet", "*.sqlite")
+                tables, ledger = (sum(p.stat().st_size for p in Path(made, one).rglob(kind)) / 1e6 for kind in kinds)
                 print(
                     f"{one:>9}{run:4}{count:10,}{seconds:8.1f}{count / seconds:11,.0f}{len(sandbox.requests):9}"
-                    f"{size:11.1f}{peak:9.0f}",
+                    f"{tables:11.1f}{ledger:10.1f}{peak:9.0f}",
                     flush=True,
                 )
 
