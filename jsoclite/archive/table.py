@@ -84,10 +84,10 @@ class Table:
         pa = arrow()
         gone = pa.array(records, pa.string())
         for path in sorted(self.folder.glob("*.parquet")) if records else ():
-            table = pa.parquet.read_table(path)
-            now = pa.compute.or_(table["gone"], pa.compute.is_in(table["record"], value_set=gone))
-            if not now.equals(table["gone"]):
-                self._write(path, _with(table, "gone", now), info)
+            marks = pa.parquet.read_table(path, columns=["record", "gone"])
+            now = pa.compute.or_(marks["gone"], pa.compute.is_in(marks["record"], value_set=gone))
+            if not now.equals(marks["gone"]):
+                self._write(path, _with(pa.parquet.read_table(path), "gone", now), info)
 
     def _write(self, path: Path, table: Any, info: SeriesInfo) -> None:
         pa = arrow()

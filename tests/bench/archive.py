@@ -42,7 +42,7 @@ def main():
     parser.add_argument("--all", action="store_true", help="the whole series, too")
     options = parser.parse_args()
     filters = [f"[1-{last}]" for last in options.harps] + ["[]"] * options.all
-    print(f"{'set':>9}{'run':>4}{'records':>10}{'s':>8}{'rows/s':>11}{'requests':>9}{'parquet MB':>11}{'ledger MB':>10}{'peak MB':>9}")
+    print("      set run   records       s     rows/s requests parquet MB ledger MB  peak MB")
     with jsoclite.Sandbox() as sandbox, tempfile.TemporaryDirectory() as made:
         for one in filters:
             record_set = f"hmi.sharp_cea_720s{one}"
