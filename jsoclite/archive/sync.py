@@ -296,22 +296,27 @@ class _Told:
     def __init__(self, most: int | None) -> None:
         self._most = sys.maxsize if most is None else most
         self.counts, self.without = Counter({"new": 0, "replaced": 0, "gone": 0, "present": 0}), 0
-        self._frames: list[pd.DataFrame] = []
+        self._frames, self._full = list[pd.DataFrame](), False
 
     def add(self, frame: pd.DataFrame) -> None:
         """Count rows, and hold as many of them as there is room for."""
         self.counts.update(frame["status"].tolist())
-        self._frames.append(frame)
         if self.counts.total() > self._most:
-            self._frames = [one[one["status"] != "present"] for one in self._frames]
-            room = self._most - sum(map(len, self._frames[:-1]))
-            self.without += max(0, len(self._frames[-1]) - room)
-            self._frames[-1] = self._frames[-1].head(room)
-        self._frames = [one for one in self._frames if len(one)] or [frame.head(0)]
+            if not self._full:
+                self._full, self._frames = True, [_changed(one) for one in self._frames]
+            changed = _changed(frame)
+            frame = changed.head(self._most - sum(map(len, self._frames)))
+            self.without += len(changed) - len(frame)
+        if len(frame):
+            self._frames.append(frame)
 
     def manifest(self) -> Manifest:
         """Return the rows."""
-        return Manifest(_filled(pd.concat(self._frames or [_manifest([])])))
+        return Manifest(_filled(pd.concat([one for one in self._frames if len(one)] or [_manifest([])])))
+
+
+def _changed(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["status"] != "present"]
 
 
 def _manifest(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
