@@ -1166,6 +1166,8 @@ class Client:
         pandas.DataFrame
             The manifest, as `download` returns it, with a ``status`` of "new", "replaced", "present", "gone" (here, and
             no longer at JSOC), "missing" or "failed".
+            ``.attrs["jsoc"]["counts"]`` counts them. Of more than 100,000 records
+            whose keywords alone are kept, those that are present have no row, and no more than 100,000 others have.
 
         Raises
         ------

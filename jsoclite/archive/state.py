@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -114,12 +114,19 @@ class Syncs:
         assert row.key is not None
         return row.key
 
-    def records(self, key: int, *, seen: int | None = None, unseen: int | None = None) -> dict[str, int]:
-        """Return records and their numbers: all, those that run `seen` listed, or those that run `unseen` did not."""
-        more = " and seen >= ?" if seen is not None else " and seen < ?" if unseen is not None else ""
-        given = [number for number in (seen, unseen) if number is not None]
-        question = f"select record, recnum from synced where sync = ?{more} order by recnum"  # noqa: S608
-        return dict(self._ledger.read(question, (key, *given)))
+    def records(self, key: int, run: int, size: int, *, listed: bool = True) -> Iterator[dict[str, int]]:
+        """Yield records and their numbers, `size` at a time: those that a run has listed, or those that it has not."""
+        last: tuple[int, str] = (-(2**63), "")
+        where = f"sync = ? and seen {'>=' if listed else '<'} ? and (recnum, record) > (?, ?)"
+        question = f"select record, recnum from synced where {where} order by recnum, record limit ?"  # noqa: S608
+        while rows := self._ledger.read(question, (key, run, *last, size)):
+            yield dict(rows)
+            last = rows[-1][1], rows[-1][0]
+
+    def count(self, key: int, run: int) -> int:
+        """Count the records that a run has listed."""
+        ((count,),) = self._ledger.read("select count(*) from synced where sync = ? and seen >= ?", (key, run))
+        return int(count)
 
     def known(self, key: int, records: Sequence[str]) -> dict[str, int]:
         """Return the numbers of these records, of those that are known."""
@@ -141,11 +148,11 @@ class Syncs:
         with self._ledger.transaction() as db:
             db.executemany("delete from synced where sync = ? and record = ?", [(key, record) for record in records])
 
-    def superseded(self, key: int) -> list[ledgers.FileRow]:
-        """Return the files of older versions of the records of a set, of those whose new file is here."""
+    def superseded(self, key: int, size: int) -> list[ledgers.FileRow]:
+        """Return files, `size` at most, of older versions of the records of a set, of those whose new file is here."""
         columns = ", ".join(f"files.{name}" for name in ledgers.FileRow.__dataclass_fields__)
         where = "synced.sync = ? and files.recnum < synced.recnum and files.state = 'done' and exists ("
         where += "select 1 from files as new where new.recnum = synced.recnum and new.record = files.record"
         where += " and new.segment = files.segment and new.product = files.product and new.state = 'done')"
-        question = f"select {columns} from files join synced on files.record = synced.record where {where}"  # noqa: S608
-        return [ledgers.FileRow(*row) for row in self._ledger.read(question, (key,))]
+        question = f"select {columns} from files join synced on files.record = synced.record where {where} limit ?"  # noqa: S608
+        return [ledgers.FileRow(*row) for row in self._ledger.read(question, (key, size))]

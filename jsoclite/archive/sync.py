@@ -10,8 +10,11 @@ is it noted, a piece of the set at a time: a run that is killed is taken up by t
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import itertools
 import logging
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..download import Manifest, carry_out, ledgers, make_plan
-from ..errors import JsocError, ServerError
+from ..errors import JsocError, ServerError, warn
 from ..query import SIZE, Queries
 from ..recordset import RecordSet
 from ..selection import select
@@ -40,9 +43,11 @@ MIRRORS = (
     "s3://gov-nasa-hdrl-data1 (HelioCloud)",
     "https://huggingface.co/datasets/nasa-ibm-ai4science/core-sdo (level 1.5)",
     "http://jsoc1.stanford.edu/data/aia/synoptic/ (AIA, 1k)",
-    "the sites of the VSO",
+    "https://virtualsolar.org (VSO)",
 )
 COLUMNS = ["segment", "path", "status", "bytes", "url", "request_id", "error"]
+#: Rows of a manifest of keywords alone: there may be millions of records, and the table has them all.
+LISTED = 100_000
 
 
 def synchronize(
@@ -77,13 +82,14 @@ def synchronize(
 
 
 def _away(error: ServerError, queries: Queries, claim: ledgers.Claim, row: SyncRow) -> ServerError:
-    since = "never" if row.finished is None else f"{dt.datetime.fromtimestamp(row.finished, dt.UTC):%Y-%m-%d %H:%M} UTC"
-    where = str(claim.ledger.directory)
+    where, since, at_hand = str(claim.ledger.directory), "never", ""
+    if row.finished is not None:
+        since = f"{dt.datetime.fromtimestamp(row.finished, dt.UTC):%Y-%m-%d %H:%M} UTC"
+        at_hand = f" What is in {where} goes on working: jsoclite.Archive({where!r}).files and .keywords(…)."
     said, name = str(error).rstrip("."), queries.jsoc.server.name
     return ServerError(
-        f"{said}. {row.record_set} was last in step with {name}: {since}. What is in {where} goes on working: "
-        f"jsoclite.Archive({where!r}).files and .keywords(…). Elsewhere there are processed data, which are not these "
-        f"records: {'; '.join(MIRRORS)}",
+        f"{said}. {row.record_set} was last in step with {name}: {since}.{at_hand} Elsewhere there are processed data, "
+        f"which are not these records: {'; '.join(MIRRORS)}",
         url=error.url,
         status=error.status,
     )
@@ -125,15 +131,25 @@ class _Run:
         if not self.same:  # whatever this run leaves undone, the next one lists the set, too
             row.runs, row.newest = row.runs + 1, None
         key = self.syncs.save(row)
-        manifests = [
-            self._piece(key, frame, changes)
-            for frame, changes in (self._known(key) if self.same else self._listed(key))
-        ]
-        manifests.append(self._gone(key, delete))
-        if delete:
-            self._remove(self.syncs.superseded(key))
-        manifest = Manifest(_filled(pd.concat([one for one in manifests if len(one)] or manifests[-1:])))
-        counts = Counter({"new": 0, "replaced": 0, "gone": 0, "present": 0} | Counter(manifest["status"]))
+        told = _Told(None if self.with_files else LISTED)
+        if self.same and not self.with_files and (count := self.syncs.count(key, row.runs)) > LISTED:
+            told.counts["present"] = count
+        else:
+            pieces = self._known(key) if self.same else self._listed(key)
+            for manifest in itertools.starmap(functools.partial(self._piece, key), pieces):
+                told.add(manifest)
+        for manifest in self._gone(key, delete):
+            told.add(manifest)
+        while delete and self.with_files and (files := self.syncs.superseded(key, SIZE)):
+            self._remove(files)
+        counts, manifest = told.counts, told.manifest()
+        manifest.attrs["jsoc"] = {"series": self.info.name, "record_set": row.record_set, "counts": dict(counts)}
+        if told.without:
+            where = str(self.claim.ledger.directory)
+            warn(
+                f"the manifest lists {len(manifest):,} of {len(manifest) + told.without:,} records that have changed; "
+                f"its attrs count them all, and jsoclite.Archive({where!r}).keywords(…) has all"
+            )
         if not counts["failed"]:
             row.newest = newest if isinstance(newest, int) else None
         row.keywords = ",".join(self.keywords)
@@ -147,12 +163,9 @@ class _Run:
 
     def _known(self, key: int) -> Iterator[tuple[pd.DataFrame, dict[str, str]]]:
         """Yield the records that the last listing had: nothing was added to the series since."""
-        known = self.syncs.records(key, seen=self.row.runs)
-        names = list(known)
-        for start in range(0, len(names), SIZE):
-            part = names[start : start + SIZE]
-            frame = pd.DataFrame({"recnum": [known[name] for name in part]}, index=pd.Index(part, name="record"))
-            yield frame, dict.fromkeys(part, "present")
+        for known in self.syncs.records(key, self.row.runs, SIZE):
+            frame = pd.DataFrame({"recnum": list(known.values())}, index=pd.Index(list(known), name="record"))
+            yield frame, dict.fromkeys(known, "present")
 
     def _listed(self, key: int) -> Iterator[tuple[pd.DataFrame, dict[str, str]]]:
         """Yield the records that the server lists, with keywords where all are needed, and what each is."""
@@ -161,16 +174,20 @@ class _Run:
         names = self.keywords if first and self.keywords else self.queries.prime_keys(self.info.name)
         question = self.queries.question(self.row.record_set, names, None, None, None)
         for frame in self.queries.pieces(question, SIZE):
-            numbers = dict(zip(frame.index, frame["recnum"].tolist(), strict=True))
-            known = self.syncs.known(key, list(numbers))
-            changes = {
-                name: "new" if known.get(name, -1) < 0 else "present" if known[name] == number else "replaced"
-                for name, number in numbers.items()
-            }
-            if self.table is not None:
-                changed = frame if first else frame[[changes[name] != "present" for name in frame.index]]
-                self._tabulate(changed, complete=first)
-            yield frame, changes
+            yield frame, self._changes(key, frame, first)
+
+    def _changes(self, key: int, frame: pd.DataFrame, first: bool) -> dict[str, str]:
+        """Say what each record of a piece is, and keep the keywords of what has changed."""
+        numbers = dict(zip(frame.index, frame["recnum"].tolist(), strict=True))
+        known = self.syncs.known(key, list(numbers))
+        changes = {
+            name: "new" if known.get(name, -1) < 0 else "present" if known[name] == number else "replaced"
+            for name, number in numbers.items()
+        }
+        if self.table is not None:
+            changed = frame if first else frame[[changes[name] != "present" for name in frame.index]]
+            self._tabulate(changed, complete=first)
+        return changes
 
     def _tabulate(self, frame: pd.DataFrame, *, complete: bool) -> None:
         assert self.table is not None
@@ -185,7 +202,8 @@ class _Run:
 
     def _piece(self, key: int, frame: pd.DataFrame, changes: dict[str, str]) -> pd.DataFrame:
         """Fetch the files of a piece, then note its records."""
-        if not self.with_files:  # millions of them, maybe: what all lack is filled in at the end, once
+        self.claim.renew()
+        if not self.with_files:  # what all lack is filled in at the end, once
             status = pd.Series(list(changes.values()), dtype="str")
             manifest = pd.DataFrame({"status": status}).set_axis(pd.Index(list(changes), name="record", dtype="str"))
         elif len(frame):
@@ -228,32 +246,32 @@ class _Run:
 
     # -- what is gone ---------------------------------------------------------------------------------------------
 
-    def _gone(self, key: int, delete: bool) -> pd.DataFrame:
-        """Return the files of records that the server no longer lists; remove them if that is wanted."""
-        found = self.syncs.records(key, unseen=self.row.runs)
-        gone = {name: abs(number) for name, number in found.items()}
-        if delete and gone and not self.syncs.records(key, seen=self.row.runs):
-            raise JsocError(
-                f"the server lists no record of {self.row.record_set}, and {len(gone)} are here: nothing was removed. "
-                "If that is meant, remove the directory"
-            )
-        if self.table is not None:
-            self.table.mark_gone([name for name, number in found.items() if number > 0], self.info)
-        # a record that comes back is new
-        self.syncs.note(key, [(name, -number) for name, number in gone.items()], seen=0)
-        ledger = self.claim.ledger
-        files = (
-            [row for row in ledger.files(gone.values()) if row.record in gone and row.state == "done"] if gone else []
-        )
-        rows: list[tuple[Any, ...]] = [
-            (file.record, file.segment, str(ledger.directory / file.path), "gone", file.bytes, None) for file in files
-        ]
-        there = {file.record for file in files}
-        rows += [(name, None, None, "gone", None, None) for name in gone if name not in there]
-        if delete:
-            self._remove(files)
-            self.syncs.forget(key, gone)
-        return _manifest(rows)
+    def _gone(self, key: int, delete: bool) -> Iterator[pd.DataFrame]:
+        """Yield the files of records that the server no longer lists; remove them if that is wanted."""
+        ledger, run = self.claim.ledger, self.row.runs
+        for found in self.syncs.records(key, run, SIZE, listed=False):
+            gone = {name: abs(number) for name, number in found.items()}
+            if delete and not self.syncs.count(key, run):
+                raise JsocError(
+                    f"the server lists no record of {self.row.record_set}, and {len(gone)} or more are here: nothing "
+                    "was removed. If that is meant, remove the directory"
+                )
+            if self.table is not None:
+                self.table.mark_gone([name for name, number in found.items() if number > 0], self.info)
+            # a record that comes back is new
+            self.syncs.note(key, [(name, -number) for name, number in gone.items()], seen=0)
+            numbers = gone.values() if self.with_files else ()  # of keywords alone, files are somebody else's
+            files = [row for row in ledger.files(numbers) if row.record in gone and row.state == "done"]
+            rows: list[tuple[Any, ...]] = [
+                (file.record, file.segment, str(ledger.directory / file.path), "gone", file.bytes, None)
+                for file in files
+            ]
+            there = {file.record for file in files}
+            rows += [(name, None, None, "gone", None, None) for name in gone if name not in there]
+            if delete:
+                self._remove(files)
+                self.syncs.forget(key, gone)
+            yield _manifest(rows)
 
     def _remove(self, files: list[ledgers.FileRow]) -> None:
         """Remove files that we have put here; what was adopted elsewhere stays, and what lies behind a link."""
@@ -264,6 +282,49 @@ class _Run:
             if not Path(file.path).is_absolute() and path.parent.resolve().is_relative_to(home):
                 path.unlink(missing_ok=True)
         ledger.drop_files(files)
+
+
+class _Told:
+    """
+    What becomes the manifest: how many records are what, and the rows of those that are told one by one.
+
+    Parameters
+    ----------
+    most : int, optional
+        Rows. Of more records, those that are present are left out, and what does not fit then.
+
+    Attributes
+    ----------
+    counts : Counter
+        Of all.
+    without : int
+        Records that have changed and found no room.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self._most = sys.maxsize if most is None else most
+        self.counts, self.without = Counter({"new": 0, "replaced": 0, "gone": 0, "present": 0}), 0
+        self._frames, self._full = list[pd.DataFrame](), False
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Count rows, and hold as many of them as there is room for."""
+        self.counts.update(frame["status"].tolist())
+        if self.counts.total() > self._most:
+            if not self._full:
+                self._full, self._frames = True, [_changed(one) for one in self._frames]
+            changed = _changed(frame)
+            frame = changed.head(self._most - sum(map(len, self._frames)))
+            self.without += len(changed) - len(frame)
+        if len(frame):
+            self._frames.append(frame)
+
+    def manifest(self) -> Manifest:
+        """Return the rows."""
+        return Manifest(_filled(pd.concat([one for one in self._frames if len(one)] or [_manifest([])])))
+
+
+def _changed(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["status"] != "present"]
 
 
 def _manifest(rows: list[tuple[Any, ...]]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import operator
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class Table:
     def find(cls, directory: str | os.PathLike[str], series: str) -> Table:
         """Return the table of a series, in any case; JsocError where there is none."""
         folder = Path(directory) / FOLDER
-        known = {path.name.lower(): path.name for path in folder.iterdir()} if folder.is_dir() else {}
+        known = {path.name.lower(): path.name for path in folder.glob("*") if path.is_dir()}
         if series.lower() not in known:
             there = nearest_names(series, known.values()) or f" There is {', '.join(known.values()) or 'none'}."
             raise JsocError(f"{folder} holds no keywords of {series}: sync them with keywords=.{there}")
@@ -71,52 +71,40 @@ class Table:
         """Return the file of a month."""
         return self.folder / f"{month}.parquet"
 
-    def add(self, frame: pd.DataFrame, info: SeriesInfo) -> dict[str, Path]:
-        """Add records (index ``record``; ``recnum``, ``time``, keywords); return the file that each is in."""
-        arrow()
-        places: dict[str, Path] = {}
+    def add(self, frame: pd.DataFrame, info: SeriesInfo) -> None:
+        """Add records (index ``record``; ``recnum``, ``time``, keywords)."""
+        pa = arrow()
         for month, part in frame.groupby(_months(frame), sort=False):
             path = self.path(str(month))
-            new = part.reset_index().assign(replaced_by=pd.array([pd.NA] * len(part), dtype="Int64"), gone=False)
-            if path.exists():
-                old = self._read(path)
-                known = pd.MultiIndex.from_frame(new[["record", "recnum"]])
-                old = old[~pd.MultiIndex.from_frame(old[["record", "recnum"]]).isin(known)]
-                new = pd.concat([old, new], ignore_index=True) if len(old) else new
-            self._write(path, _in_order(new), info)
-            places |= dict.fromkeys(part.index, path)
-        return places
+            self._write(path, _in_order(_merged(path, _to_arrow(part))), info)
+        pa.default_memory_pool().release_unused()
 
-    def mark_gone(self, records: Iterable[str], info: SeriesInfo) -> None:
+    def mark_gone(self, records: Sequence[str], info: SeriesInfo) -> None:
         """Mark records that the server no longer has."""
-        gone = set(records)
-        for path in sorted(self.folder.glob("*.parquet")) if gone else ():
-            frame = self._read(path)
-            if (hit := frame["record"].isin(gone) & ~frame["gone"]).any():
-                frame.loc[hit, "gone"] = True
-                self._write(path, frame, info)
-
-    def _read(self, path: Path) -> pd.DataFrame:
-        return _to_pandas(arrow().parquet.read_table(path))
-
-    def _write(self, path: Path, frame: pd.DataFrame, info: SeriesInfo) -> None:
         pa = arrow()
-        fields, arrays = [], []
-        for name in [*(one for one in OWN if one in frame), *(one for one in frame if one not in OWN)]:
-            array = pa.array(frame[name], from_pandas=True)
-            kind = pa.string() if pa.types.is_large_string(array.type) or pa.types.is_null(array.type) else array.type
+        gone = pa.array(records, pa.string())
+        for path in sorted(self.folder.glob("*.parquet")) if records else ():
+            marks = pa.parquet.read_table(path, columns=["record", "gone"])
+            now = pa.compute.or_(marks["gone"], pa.compute.is_in(marks["record"], value_set=gone))
+            if not now.equals(marks["gone"]):
+                self._write(path, _with(pa.parquet.read_table(path), "gone", now), info)
+
+    def _write(self, path: Path, table: Any, info: SeriesInfo) -> None:
+        pa = arrow()
+        fields = []
+        for field in table.schema:
             said = {}
-            if name in info.keywords.index and name not in OWN:
-                row = info.keywords.loc[name]
+            if field.name in info.keywords.index and field.name not in OWN:
+                row = info.keywords.loc[field.name]
                 said = {"unit": str(row["units"]), "note": str(row["note"]), "type": str(row["type"])}
-            fields.append(pa.field(name, kind, metadata=said or None))
-            arrays.append(array.cast(kind))
+            fields.append(pa.field(field.name, field.type, metadata=said or None))
         schema = pa.schema(fields, metadata={"series": self.series})
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
+        # beside the folder, all of which is read by whatever reads parquet
+        part = self.folder.with_name(f"{self.series}.{path.name}.part")
         part.unlink(missing_ok=True)  # a link there is not followed out of the directory
         with part.open("wb") as out:
-            pa.parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), out)
+            pa.parquet.write_table(table.cast(schema), out)
             out.flush()
             os.fsync(out.fileno())
         part.replace(path)
@@ -163,13 +151,40 @@ def _months(frame: pd.DataFrame) -> Any:
     return frame["time"].dt.strftime("%Y-%m").fillna("unknown").to_numpy(dtype=object)
 
 
-def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+def _to_arrow(frame: pd.DataFrame) -> Any:
+    """Make a table of records that nothing has replaced."""
+    pa = arrow()
+    frame = frame.reset_index().assign(replaced_by=pd.array([pd.NA] * len(frame), dtype="Int64"), gone=False)
+    arrays = {}
+    for name in [*(one for one in OWN if one in frame), *(one for one in frame if one not in OWN)]:
+        array = pa.array(frame[name], from_pandas=True)
+        text = pa.types.is_large_string(array.type) or pa.types.is_null(array.type)
+        arrays[name] = array.cast(pa.string()) if text else array
+    return pa.table(arrays)
+
+
+def _merged(path: Path, new: Any) -> Any:
+    """Add the records of a file that are not among those of a table."""
+    pa = arrow()
+    if not path.exists():
+        return new
+    old = pa.parquet.read_table(path, use_threads=False)  # each thread would keep memory of its own
+    known = pa.compute.is_in(old["recnum"], value_set=new["recnum"].combine_chunks())
+    old = old.filter(pa.compute.invert(known))
+    return pa.concat_tables([old, new], promote_options="permissive") if len(old) else new
+
+
+def _in_order(table: Any) -> Any:
     """Sort records by time, and say which versions were replaced."""
-    frame = frame.sort_values([name for name in ("time", "record", "recnum") if name in frame], ignore_index=True)
-    newest = frame.groupby("record", sort=False)["recnum"].transform("max")
-    frame["replaced_by"] = newest.astype("Int64").where(newest > frame["recnum"])
-    frame["gone"] = frame["gone"].astype(bool)
-    return frame
+    table = table.sort_by([(name, "ascending") for name in ("time", "record", "recnum") if name in table.column_names])
+    known = table.select(["record", "recnum"]).to_pandas()
+    newest = known.groupby("record", sort=False)["recnum"].transform("max")
+    replaced = newest.astype("Int64").where(newest > known["recnum"])
+    return _with(table, "replaced_by", arrow().array(replaced, from_pandas=True))
+
+
+def _with(table: Any, name: str, column: Any) -> Any:
+    return table.set_column(table.column_names.index(name), name, column)
 
 
 def _to_pandas(table: Any) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -62,18 +63,20 @@ def sync(
     if not wait and (who := busy(output)):
         click.echo(f"{output}: {who}; nothing was done", err=True)
         return BUSY
+    if form() is None:  # the line counts them, and 'status' has the reasons: cron gets no second line
+        warnings.filterwarnings("ignore", r"\d+ of \d+ files do not exist|the manifest lists")
     options: dict[str, Any] = {"segments": [] if no_files else segments, "keywords": keywords, "delete": delete}
     options |= {"process": steps(others), "filename": filename}
     record_set = filtered(record_set, where)
     manifest = connect().sync(record_set, output, **options, progress=False if quiet else None, on_error="ignore")
     if form():
         show(manifest, ["request_id", "bytes"])
-    status = manifest["status"].value_counts()
+    status = manifest.attrs["jsoc"]["counts"]
     words = ["new", "replaced", "gone", "present", *(word for word in ("missing", "failed") if word in status)]
     said = ", ".join(f"{status.get(word, 0)} {word}" for word in words)
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     click.echo(f"{now} {output}: {clean(record_set)}: {said}", err=form() is not None)
-    failed = int(status.get("failed", 0))
+    failed = status.get("failed", 0)
     return 0 if not failed else 3 if failed < len(manifest) else 1
 
 

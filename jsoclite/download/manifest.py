@@ -104,11 +104,17 @@ def _shows(frame: pd.DataFrame) -> bool:
 
 def _head(frame: pd.DataFrame) -> str:
     """Return the line that says how it went."""
-    if not len(frame):
+    counts = Counter(frame["status"].dropna().tolist())
+    # keywords of millions of records may have been kept, of which not all are rows
+    every = Counter(frame.attrs.get("jsoc", {}).get("counts", {}))
+    if cut := every.total() > len(frame):
+        counts = every
+    if not counts:
         return "no files"
-    counts = frame["status"].value_counts()
-    words = [*_STATUSES, *(word for word in counts.index if word not in _STATUSES)]
-    parts = [f"{counts[word]:,} {word}" for word in words if word in counts.index]
+    words = [*_STATUSES, *(word for word in counts if word not in _STATUSES)]
+    parts = [f"{counts[word]:,} {word}" for word in words if counts[word]]
+    if cut:
+        parts.append(f"{len(frame):,} of them listed")
     total = frame["bytes"].sum()
     places = {str(PurePath(path).parent) for path in frame["path"].dropna()}
     where = f" in {places.pop()}" if len(places) == 1 else f" in {len(places)} directories" if places else ""

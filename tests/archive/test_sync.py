@@ -1,6 +1,10 @@
 """A set kept in step with a sandbox that ages: new, replaced, gone, present; and one question where nothing is new."""
 
+import contextlib
 import logging
+import sqlite3
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 
@@ -294,6 +298,20 @@ def test_the_table_is_what_a_query_gives(sandbox, tmp_path):
     pd.testing.assert_frame_equal(jsoclite.Archive(tmp_path).keywords("hmi.M_720s"), asked_for)
 
 
+def test_a_sync_of_keywords_alone_leaves_files_of_others(sandbox, today, tmp_path):
+    client = sandbox.client()
+    for day in ((2014, 2, 10), (2014, 3, 25)):  # some are replaced
+        today.set(*day)
+        files = client.sync(DAY, tmp_path)
+        client.sync(GROWS, tmp_path, segments=[], keywords="DATAMEAN", delete=True)
+    mine = client.sync(GROWS, tmp_path)
+    assert len(fits(tmp_path)) == 12 + len(mine) - 1  # one is in both
+    today.set(2014, 2, 9)  # some are gone
+    gone = client.sync(GROWS, tmp_path, segments=[], delete=True)
+    assert counts(gone)["gone"] > 0
+    assert all(Path(path).exists() for path in (*files.path, *mine.path))
+
+
 def test_another_keyword_is_added_to_all_records(sandbox, tmp_path):
     client = sandbox.client()
     client.sync(DAY, tmp_path, segments=[], keywords="DATAMEAN")
@@ -361,8 +379,10 @@ def test_while_jsoc_is_away_the_error_says_since_when_and_what_is_at_hand(sandbo
 
 def test_a_first_run_without_a_server_says_never(sandbox, tmp_path):
     sandbox.add_fault("500", "info")
-    with pytest.raises(ServerError, match="in step with .*: never"):
+    with pytest.raises(ServerError, match="in step with .*: never") as caught:
         sandbox.client(retries=0).sync(DAY, tmp_path)
+    assert "goes on working" not in str(caught.value)  # there is nothing
+    assert all("://" in mirror for mirror in str(caught.value).partition("records: ")[2].split("; "))
 
 
 def test_keywords_are_not_written_through_a_link(tmp_path):
@@ -375,7 +395,7 @@ def test_keywords_are_not_written_through_a_link(tmp_path):
         outside = tmp_path / "outside.txt"
         outside.write_text("mine")
         for table in tables:
-            part = tmp_path / "second" / f"{table}.part"
+            part = tmp_path / "second" / "keywords" / f"{table.parent.name}.{table.name}.part"
             part.parent.mkdir(parents=True, exist_ok=True)
             part.symlink_to(outside)
         client.sync(record_set, tmp_path / "second", segments=[], keywords="T_REC,DATAMEAN")
@@ -404,3 +424,84 @@ def test_a_long_set_is_never_held_whole(sandbox, tmp_path, monkeypatch):
     assert most <= 2200
     assert manifest.index.tolist() == listed.index.tolist()
     pd.testing.assert_frame_equal(jsoclite.Archive(tmp_path).keywords("hmi.M_720s"), listed, check_frame_type=False)
+
+
+MEMORY = """
+import sys, tracemalloc, jsoclite, pyarrow
+from jsoclite.archive import sync
+from jsoclite.server import Clock
+
+url, directory, *sets = sys.argv[1:]
+sync.SIZE, sync.LISTED = 1000, 2000
+for record_set in ("hmi.M_720s[2013.01.01_TAI/1d]", *sets):  # the first one loads what is loaded when it is needed
+    client = jsoclite.Client(url, cache=False)
+    client._clock = Clock(sleep=lambda seconds: None)
+    options = {"segments": [], "keywords": "T_REC,DATAMEAN", "progress": False}
+    peaks = []
+    for run in (1, 2):
+        tracemalloc.start()
+        before = pyarrow.total_allocated_bytes()
+        counts = client.sync(record_set, directory + record_set, **options).attrs["jsoc"]["counts"]
+        peaks.append(tracemalloc.get_traced_memory()[1] + pyarrow.total_allocated_bytes() - before)
+        tracemalloc.stop()
+    print(sum(counts.values()), *peaks)
+"""
+
+
+def test_memory_does_not_grow_with_the_records(tmp_path):
+    with jsoclite.Sandbox() as sandbox:
+        sets = [f"hmi.M_720s[2012.01.01_TAI/{days}d]" for days in (60, 240)]
+        command = [sys.executable, "-c", MEMORY, sandbox.url, str(tmp_path), *sets]
+        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    (few, *before), (many, *after) = ([int(word) for word in line.split()] for line in told[1:])
+    assert many > 3.9 * few > 28_000
+    assert all(late < 1.2 * early for early, late in zip(before, after, strict=True))
+
+
+def test_of_many_records_the_manifest_lists_what_has_changed_and_counts_all(sandbox, today, tmp_path, monkeypatch):
+    monkeypatch.setattr("jsoclite.archive.sync.LISTED", 5)
+    client, options = sandbox.client(), {"segments": [], "keywords": "DATAMEAN"}
+    with pytest.warns(jsoclite.JsocWarning, match="lists 5 of 8 records that have changed"):
+        first = client.sync(DAY, tmp_path, **options)
+    assert counts(first) == {"new": 5}
+    assert first.attrs["jsoc"]["counts"] == {"new": 8, "replaced": 0, "gone": 0, "present": 0}
+    assert repr(first).startswith("8 new, 5 of them listed")
+    again = client.sync(DAY, tmp_path, **options)
+    assert repr(again).startswith("8 present, 0 of them listed")
+    assert again.columns.equals(first.columns)
+    today.set(2014, 3, 25)
+    third = client.sync(DAY, tmp_path, **options)
+    assert counts(third) == {"replaced": 4}
+    assert third.attrs["jsoc"]["counts"] == {"new": 0, "replaced": 4, "gone": 0, "present": 4}
+    assert len(jsoclite.Archive(tmp_path).keywords("hmi.M_720s")) == 8
+
+
+@pytest.mark.parametrize("options", [{"segments": []}, {}])
+def test_known_and_gone_records_come_a_page_at_a_time(sandbox, today, tmp_path, monkeypatch, options):
+    monkeypatch.setattr("jsoclite.archive.sync.SIZE", 3)
+    client = sandbox.client()
+    first = client.sync(GROWS, tmp_path, keywords="DATAMEAN", **options)
+    again = client.sync(GROWS, tmp_path, keywords="DATAMEAN", **options)
+    assert counts(again) == {"present": len(first)}
+    assert again.index.tolist() == first.index.tolist()
+    today.set(2014, 2, 9)
+    for _ in range(2):
+        assert counts(client.sync(GROWS, tmp_path, **options)) == {"present": len(first) - 4, "gone": 4}
+    assert jsoclite.Archive(tmp_path).keywords("hmi.M_720s", versions=True).gone.sum() == 4
+    client.sync(GROWS, tmp_path, delete=True, **options)
+    assert counts(client.sync(GROWS, tmp_path, **options)) == {"present": len(first) - 4}
+
+
+def test_a_long_listing_gives_signs_of_life(sandbox, tmp_path, monkeypatch):
+    monkeypatch.setattr("jsoclite.archive.sync.SIZE", 1000)
+    monkeypatch.setattr("jsoclite.download.ledger.BEAT_EVERY_S", -1)
+    beats, path = set(), tmp_path / ".jsoclite.sqlite"
+
+    def watch(_line):
+        if path.exists():
+            with contextlib.closing(sqlite3.connect(path)) as ledger:
+                beats.update(ledger.execute("select beat from claim"))
+
+    sandbox._log = watch
+    sandbox.client().sync("hmi.M_720s[2013.11.20_TAI/40d]", tmp_path, segments=[], keywords="T_REC")
+    assert len(beats) > 3

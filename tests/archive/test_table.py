@@ -39,6 +39,31 @@ def test_others_read_the_directory_as_it_is(directory):
     assert theirs.USFLUX.tolist() == ours.USFLUX.tolist()
 
 
+def test_what_a_kill_leaves_is_not_read(tmp_path, monkeypatch):
+    """Readers of a directory take all that is in it: a file that is not whole yet lies elsewhere."""
+    options = {"segments": [], "keywords": "DATAMEAN"}
+
+    def killed(_):
+        raise KeyboardInterrupt
+
+    with Sandbox() as sandbox:
+        client = sandbox.client()
+        client.sync("hmi.M_720s[2014.01.01_TAI/2h]", tmp_path, **options)
+        with monkeypatch.context() as broken:
+            broken.setattr("jsoclite.archive.table.os.fsync", killed)
+            with pytest.raises(KeyboardInterrupt):
+                client.sync("hmi.M_720s[2014.01.02_TAI/2h]", tmp_path, **options)
+        assert len(list(tmp_path.rglob("*.part"))) == 1
+        assert len(pd.read_parquet(tmp_path / "keywords" / "hmi.M_720s")) == 10
+        archive = jsoclite.Archive(tmp_path)
+        assert archive.series == ["hmi.M_720s"]
+        with pytest.raises(jsoclite.JsocError, match=r"There is hmi\.M_720s\.$"):
+            archive.keywords("other.series")
+        client.sync("hmi.M_720s[2014.01.02_TAI/2h]", tmp_path, **options)
+        assert len(archive.keywords("hmi.M_720s")) == 20
+        assert not list(tmp_path.rglob("*.part"))
+
+
 def test_time_columns_and_conditions_choose(directory):
     archive = jsoclite.Archive(directory)
     every = archive.keywords("hmi.sharp_cea_720s")

@@ -52,6 +52,16 @@ def test_sync_says_one_line_a_run(run, day):
     assert len(list(Path("data").glob("*.fits"))) == 5
 
 
+def test_sync_counts_what_has_no_image_in_its_line(run):
+    """A run of cron that ends well says nothing else; the reasons are in the ledger, and 'status' shows them."""
+    dark = "hmi.M_720s[2011.01.11_20:00_TAI/3h]{magnetogram}"
+    for _ in range(2):
+        code, out, err = run("sync", dark, "-o", "data", "-q")
+        assert (code, out.count("\n"), err) == (0, 1, "")
+        assert out.endswith(" 1 missing\n")
+    assert "1 x the record has no image" in run("status", "data")[1]
+
+
 def test_exit_codes_of_sync(run):
     run.sandbox.add_fault("404", "file", nth=2, times=100)
     code, out, _ = run("sync", SET, "-o", "data", "-q")
