@@ -18,9 +18,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Literal
 
 from .. import display
@@ -384,27 +384,28 @@ class Batch:
         heed: Callable[[Task, Outcome], Outcome],
     ) -> None:
         running: dict[Future[Outcome], tuple[Job, Task]] = {}
+        done: SimpleQueue[Future[Outcome]] = SimpleQueue()
 
-        def settle(futures: Iterable[Future[Outcome]]) -> None:
-            for future in futures:
-                job, task = running.pop(future)
-                self._settle(job, heed(task, future.result()))
-
-        def next_ones() -> Iterable[Future[Outcome]]:
-            while not (done := wait_for(running, BEAT_EVERY_S, return_when="FIRST_COMPLETED").done):
+        def settle_one() -> None:
+            while True:
+                with contextlib.suppress(Empty):
+                    future = done.get(timeout=BEAT_EVERY_S)
+                    break
                 self.alive()
-            return done
+            job, task = running.pop(future)
+            self._settle(job, heed(task, future.result()))
 
         try:
             for job in jobs:
                 if (task := self._task(job)) is None:
                     continue
-                running[executor.submit(work, task)] = job, task
-                settle([future for future in running if future.done()])
-                if len(running) >= 64:  # what is not begun can still be given up
-                    settle(next_ones())
+                future = executor.submit(work, task)
+                running[future] = job, task
+                future.add_done_callback(done.put)
+                while not done.empty() or len(running) >= 64:  # what is not begun can still be given up
+                    settle_one()
             while running:
-                settle(next_ones())
+                settle_one()
         finally:
             for future in running:
                 future.cancel()

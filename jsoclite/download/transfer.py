@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from ..errors import JsocError, ServerError
-from ..fits import layout, looks_like_fits
+from ..fits import layout, looks_like_fits, write_fits
 from ..server import Again, Transport, is_transient, repeat
 
 if TYPE_CHECKING:
@@ -448,14 +448,12 @@ def _check(task: Task, part: Path) -> None:
 def _finish(task: Task, part: Path, target: Path, received: int, before_naming: Callable[[Outcome], None]) -> Outcome:
     """Write the header, make it durable, and only then give it its name."""
     final, note = part, ""
-    if task.header is not None and task.make is None and not has_image(part):
-        note = "the file holds no image: it is as it was stored, without the record's keywords"
-    elif task.header is not None and task.make is None:
-        from ..fits import write_fits
-
+    if task.header is not None and task.make is None:
         final = target.with_name(target.name + ".header.part")
         try:
             write_fits(part, final, task.header)
+        except layout.NoImage:
+            final, note = part, "the file holds no image: it is as it was stored, without the record's keywords"
         except JsocError as error:  # somebody else changes the part
             raise _Broken(str(error)) from None
     with final.open("rb+") as file:
@@ -468,12 +466,6 @@ def _finish(task: Task, part: Path, target: Path, received: int, before_naming: 
     for leftover in (part, part.with_name(part.name + ".etag")):
         leftover.unlink(missing_ok=True)
     return outcome
-
-
-def has_image(path: Path) -> bool:
-    """Whether a FITS file has an image; some segments hold nothing but a header, or tables."""
-    with path.open("rb") as file:
-        return any(unit.is_image for unit in layout.units(file))
 
 
 def _restart(part: Path, tag: Path) -> None:

@@ -11,6 +11,7 @@ A card is a `str` of exactly 80 printable ASCII characters.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -50,6 +51,7 @@ DEFINITION = (
 )
 
 
+@functools.lru_cache(maxsize=4096)
 def is_structural(name: str) -> bool:
     """Whether this FITS keyword describes the HDU itself, so that no DRMS keyword may overwrite it."""
     return _STRUCTURAL.fullmatch(name) is not None
@@ -183,12 +185,13 @@ def groups(cards: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     name = ""
     current: list[str] = []
     for text in cards:
-        if name_of(text) == "CONTINUE" and current:
+        next_name = name_of(text)
+        if next_name == "CONTINUE" and current:
             current.append(text)
             continue
         if current:
             yield name, current
-        name, current = name_of(text), [text]
+        name, current = next_name, [text]
     if current:
         yield name, current
 

@@ -57,6 +57,10 @@ class BrokenFits(ValueError):
     """Bytes that are no whole FITS file; the message is the reason."""
 
 
+class NoImage(JsocError):
+    """A whole FITS file that holds nothing but headers, or tables."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Unit:
     """One header and data unit of a file: byte offsets, and the cards of its header without END."""
@@ -418,8 +422,10 @@ def write_fits(
 
     Raises
     ------
+    NoImage
+        If the source holds no image; nothing is written then.
     JsocError
-        If the source is no whole FITS file, or holds no image.
+        If it is no whole FITS file.
 
     Notes
     -----
@@ -433,7 +439,7 @@ def write_fits(
         with Path(source).open("rb") as file:
             image = next((unit for unit in list(units(file)) if unit.is_image), None)
             if image is None:
-                raise JsocError(
+                raise NoImage(
                     f"{os.fspath(source)!r} holds no image, so there is no header to complete; use it as it is"
                 )
             cards = merged(image.cards, _card_list(header))
@@ -458,9 +464,11 @@ def _card_list(header: Iterable[str] | fits.Header) -> list[str]:
     else:
         text = str(tostring(sep="", endcard=False, padding=False))
         found = [text[place : place + WIDTH] for place in range(0, len(text), WIDTH)]
-    for card in found:
-        if len(card) != WIDTH or not (card.isascii() and card.isprintable()):
-            raise JsocError(f"a header card is 80 printable ASCII characters, this is not: {card[:100]!r}")
+    text = "".join(found)
+    if {*map(len, found)} - {WIDTH} or not (text.isascii() and text.isprintable()):
+        fits = (len(card) == WIDTH and card.isascii() and card.isprintable() for card in found)
+        odd = next(card for card, fit in zip(found, fits, strict=True) if not fit)
+        raise JsocError(f"a header card is 80 printable ASCII characters, this is not: {odd[:100]!r}")
     return found
 
 
@@ -487,8 +495,8 @@ def merged(old: Sequence[str], new: Sequence[str]) -> list[str]:
     for name, cards in order:
         if name in ("COMMENT", "HISTORY") or added.pop(name, None) is not None:
             header += cards
-    names = {fitscard.name_of(card) for card in header}
-    return header + [fitscard.card(name, "''") for name in ("CHECKSUM", "DATASUM") if name not in names]
+    names = {card[:8] for card in header}
+    return header + [fitscard.card(name, "''") for name in ("CHECKSUM", "DATASUM") if f"{name:<8}" not in names]
 
 
 def checksummed(header: list[str], data: int) -> list[str]:

@@ -258,6 +258,26 @@ def _cards(fits: str, value: Value, unit: str, comment: str, digits: int = 17) -
     JSOC writes each keyword into a header in memory, reads it back, and writes what it read into the file. That is why
     a float of nine digits ends with seventeen, and an empty comment beside a missing value as ``(MISSING) (MISSING)``.
     """
+    if type(value) in (int, float) and len(fits) <= 8:
+        texts = [str(value)] * 2
+        if isinstance(value, float):
+            texts[0] = fitscard.real(value, digits)
+            texts[1] = fitscard.real(float(texts[0]))
+        if max(map(len, texts)) <= 20:  # the columns of the value are filled, and nothing else depends on it
+            name, *behind = _around_number(fits, unit, comment)
+            first, final = (name + text.rjust(20) + end for text, end in zip(texts, behind, strict=True))
+            return [first], [final]
+    return _laid_out_twice(fits, value, unit, comment, digits)
+
+
+@functools.lru_cache(maxsize=4096)
+def _around_number(fits: str, unit: str, comment: str) -> tuple[str, str, str]:
+    """Return what stands before a number of at most 20 characters, and behind it on either card of `_cards`."""
+    (first,), (final,) = _laid_out_twice(fits, 0, unit, comment, 17)
+    return first[:10], first[30:], final[30:]
+
+
+def _laid_out_twice(fits: str, value: Value, unit: str, comment: str, digits: int) -> _Part:
     if isinstance(value, str):
         value = fitscard.ascii_text(value)
     first = _layout(fits, value, unit, comment, digits)
@@ -348,8 +368,13 @@ class HeaderKeyword:
     @property
     def stem(self) -> str:
         """Lower-case name without a trailing axis number, by which `reserved.h` knows the keyword."""
-        match = _INDEXED.fullmatch(self.name[:15])
-        return (match[1] if match else self.name).lower()
+        return _stem(self.name)
+
+
+@functools.lru_cache(maxsize=4096)
+def _stem(name: str) -> str:
+    match = _INDEXED.fullmatch(name[:15])
+    return (match[1] if match else name).lower()
 
 
 def _name_status(name: str) -> str:

@@ -45,12 +45,12 @@ def magnetogram(path):
     return path.stat().st_size
 
 
-def catalogue(directory, count):
-    """Lay a catalogue out: so many records, 12 minutes apart, all with the same image. Returns its bytes."""
+def catalogue(directory, count, write=magnetogram):
+    """Lay a catalogue out: so many records, 12 minutes apart, all with the image that is written. Returns its bytes."""
     (directory / f"{SERIES}.definition.json").write_bytes((GOLDEN / f"{SERIES}.definition.json").read_bytes())
     pattern = json.loads((GOLDEN / f"{SERIES}.records.jsonl").open().readline())
     image = directory / "image.fits"
-    size = magnetogram(image)
+    size = write(image)
     with (directory / f"{SERIES}.records.jsonl").open("w") as records, (directory / "sums.jsonl").open("w") as sums:
         for number in range(count):
             away, unit = 720.0 * number, 500000000 + number

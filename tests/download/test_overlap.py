@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import queue
 import threading
 
 import pytest
@@ -76,9 +77,10 @@ def shared(request, monkeypatch):
             clock.sleep(MINUTE / EACH * clock.connections)
         return body(self, response, **options)
 
-    def wait(*arguments, **options):
-        with clock.waiting():
-            return concurrent.futures.wait(*arguments, **options)
+    class Queue(queue.SimpleQueue):
+        def get(self, *arguments, **options):
+            with clock.waiting():
+                return super().get(*arguments, **options)
 
     @contextlib.contextmanager
     def free(self, *arguments, **options):
@@ -90,7 +92,7 @@ def shared(request, monkeypatch):
     monkeypatch.setattr(Transport, "body", slow)
     monkeypatch.setattr(Transport, "open", free)
     monkeypatch.setattr(download, "ThreadPoolExecutor", Pool)
-    monkeypatch.setattr(download, "wait_for", wait)
+    monkeypatch.setattr(download, "SimpleQueue", Queue)
     monkeypatch.setattr("jsoclite.selection.selection.MAX_ROWS", EACH)
     return clock
 

@@ -438,3 +438,18 @@ def test_comments_with_slashes_and_quotes():
     assert fitscard.comment_of("KEY     =                    1") == ""
     assert fitscard.with_unit("[old] text", "new") == "[new] text"
     assert fitscard.split_comment("[m/s] (MISSING) text") == ("m/s", "text")
+
+
+@given(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["", "m/s", "degree"]),
+    st.sampled_from(["", "Of it", "x" * 60]),
+)
+@example(-1.2345678901234567e-300, "m/s", "Of it")
+@example(-0.0, "", "")
+def test_a_number_of_any_length_stands_as_cfitsio_lays_it_out(value, unit, note):
+    # what stands around numbers of at most 20 characters is worked out once for all of them
+    text = fitscard.real(value)
+    plain = fitscard.card("X", text, note)
+    expected = fitscard.card("X", text, fitscard.with_unit(fitscard.comment_of(plain), unit)) if unit else plain
+    assert one(("X", "double", unit, note), repr(value)) == [expected]
