@@ -170,7 +170,8 @@ def _merged(path: Path, new: Any) -> Any:
         return new
     old = pa.parquet.read_table(path, use_threads=False)  # each thread would keep memory of its own
     known = pa.compute.is_in(old["recnum"], value_set=new["recnum"].combine_chunks())
-    old = old.filter(pa.compute.invert(known))
+    if pa.compute.any(known).as_py():  # else a copy for nothing
+        old = old.filter(pa.compute.invert(known))
     return pa.concat_tables([old, new], promote_options="permissive") if len(old) else new
 
 
