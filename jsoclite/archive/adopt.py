@@ -191,7 +191,7 @@ def take_in(
     place, home = one.path.parent.resolve() / one.path.name, ledger.directory.resolve()
     here = place.is_relative_to(home)
     name = (
-        place.relative_to(home).as_posix()
+        "/".join(place.parts[len(home.parts) :])
         if here
         else str(one.path.resolve())
         if how == "index"
