@@ -187,8 +187,16 @@ def take_in(
         return
     with one.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    here = one.path.parent.resolve() == ledger.directory.resolve()
-    name = one.path.name if here else str(one.path.resolve()) if how == "index" else free_name(ledger, one, taken)
+    # what lies in the directory, in a folder of it, too, stays where it is
+    place, home = one.path.parent.resolve() / one.path.name, ledger.directory.resolve()
+    here = place.is_relative_to(home)
+    name = (
+        "/".join(place.parts[len(home.parts) :])
+        if here
+        else str(one.path.resolve())
+        if how == "index"
+        else free_name(ledger, one, taken)
+    )
     try:
         if how != "index" and not here:
             target = ledger.directory / name

@@ -290,3 +290,15 @@ def test_reading_an_archive_writes_nothing_and_waits_for_nobody(sandbox, tmp_pat
 def test_compare_wants_an_archive(sandbox, tmp_path):
     with pytest.raises(jsoclite.JsocError, match="holds no ledger"):
         sandbox.client().download(DAY, tmp_path / "mine", compare=tmp_path / "none")
+
+
+def test_files_in_folders_of_the_archive_itself_stay_where_they_are(sandbox, tmp_path):
+    line, name = "hmi.M_720s[2014.02.06_10:48_TAI/36m]{magnetogram}", "{T_REC:%Y/%m}/{T_REC}.{segment}"
+    client = sandbox.client()
+    files = client.download(line, tmp_path, filename=name)
+    (tmp_path / ".jsoclite.sqlite").unlink()
+    assert jsoclite.Archive(tmp_path).adopt(tmp_path).status.tolist() == ["adopted"] * len(files)
+    assert sorted(map(str, tmp_path.rglob("*.fits"))) == files.path.tolist()
+    again = client.download(line, tmp_path)
+    assert again.status.unique().tolist() == ["present"]
+    assert again.path.tolist() == files.path.tolist()
