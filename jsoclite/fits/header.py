@@ -259,14 +259,11 @@ def _cards(fits: str, value: Value, unit: str, comment: str, digits: int = 17) -
     a float of nine digits ends with seventeen, and an empty comment beside a missing value as ``(MISSING) (MISSING)``.
     """
     if type(value) in (int, float) and len(fits) <= 8:
-        texts = [str(value)] * 2
-        if isinstance(value, float):
-            texts[0] = fitscard.real(value, digits)
-            texts[1] = fitscard.real(float(texts[0]))
-        if max(map(len, texts)) <= 20:  # the columns of the value are filled, and nothing else depends on it
-            name, *behind = _around_number(fits, unit, comment)
-            first, final = (name + text.rjust(20) + end for text, end in zip(texts, behind, strict=True))
-            return [first], [final]
+        text = fitscard.real(value, digits) if isinstance(value, float) else str(value)
+        again = fitscard.real(float(text)) if isinstance(value, float) and digits < 17 else text
+        if len(text) <= 20 and len(again) <= 20:  # the columns of the value are filled, and nothing else depends on it
+            name, first, final = _around_number(fits, unit, comment)
+            return [f"{name}{text:>20}{first}"], [f"{name}{again:>20}{final}"]
     return _laid_out_twice(fits, value, unit, comment, digits)
 
 
