@@ -94,17 +94,18 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-class _WithPandas:
+class _WhenLoaded:
     """
-    Sees to it that ``df.jsoc`` is there wherever pandas is, whoever imports it and when; nothing is imported for that.
+    Sees to it that ``df.jsoc`` is there wherever pandas is, and that ``astropy.time.Time`` takes a `DrmsTime`, whoever
+    imports them and when; nothing is imported for that.
 
-    A finder of modules that finds pandas as the others do, and registers the accessor once it is loaded.
+    A finder of modules that finds the two as the others do, and tells them of jsoclite once they are loaded.
     """
 
-    asking = False  # those who import pandas wait for each other, so that no two ask
+    asking = False  # those who import one of them wait for each other, so that no two ask
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != "pandas" or self.asking:
+        if name not in _TELL or self.asking:
             return None
         from importlib.util import find_spec
 
@@ -116,23 +117,28 @@ class _WithPandas:
         if spec is not None and spec.loader is not None:
             load = spec.loader.exec_module
 
-            def then_register(module: Any) -> None:
+            def then_tell(module: Any) -> None:
                 load(module)
-                self.register(module)
+                _TELL[name](module)
 
-            spec.loader.exec_module = then_register  # type: ignore[method-assign]
+            spec.loader.exec_module = then_tell  # type: ignore[method-assign]
         return spec
 
-    @staticmethod
-    def register(pandas: Any) -> None:
-        def accessor(frame: Any) -> Any:
-            return importlib.import_module(".selection", __name__).JsocAccessor(frame)
 
-        if "jsoc" not in vars(pandas.DataFrame):
-            pandas.api.extensions.register_dataframe_accessor("jsoc")(accessor)
+def _tell_pandas(pandas: Any) -> None:
+    def accessor(frame: Any) -> Any:
+        return importlib.import_module(".selection", __name__).JsocAccessor(frame)
+
+    if "jsoc" not in vars(pandas.DataFrame):
+        pandas.api.extensions.register_dataframe_accessor("jsoc")(accessor)
 
 
+def _tell_astropy(_: Any) -> None:
+    if times := sys.modules.get(f"{__name__}.times.parse"):  # else that module tells, when it is loaded
+        times.tell_astropy()
+
+
+_TELL = {"pandas": _tell_pandas, "astropy.time": _tell_astropy}
 if "pandas" in sys.modules and hasattr(sys.modules["pandas"], "DataFrame"):
-    _WithPandas.register(sys.modules["pandas"])
-else:
-    sys.meta_path.insert(0, _WithPandas())
+    _tell_pandas(sys.modules["pandas"])
+sys.meta_path.insert(0, _WhenLoaded())

@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+import sys
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any, Final, overload
@@ -495,3 +496,37 @@ def format_duration(value: Any) -> str:
         if seconds and seconds % length == 0:
             return f"{int(seconds // length)}{unit}"
     return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
+
+
+def tell_astropy() -> None:
+    """Let `astropy.time.Time` take a `DrmsTime`, by a format of its own, called "drms"."""
+    from astropy.time import Time
+    from astropy.time.formats import TimeUnique
+
+    class TimeDrms(TimeUnique):  # type: ignore[misc, unused-ignore]
+        name = "drms"
+        _default_scale = "tai"
+
+        def _check_val_type(self, values: Any, more: Any) -> Any:
+            if more is not None or not all(isinstance(one, DrmsTime) for one in values.flat):
+                raise TypeError("the format drms takes a jsoclite.DrmsTime, or an array of them")
+            return values, None
+
+        def set_jds(self, values: Any, _: Any) -> None:
+            # leap seconds and all, whatever scale is asked for
+            moments = getattr(Times(values.flat).to_astropy(), self._check_scale(self._scale))
+            self.jd1, self.jd2 = (days.reshape(values.shape) for days in (moments.jd1, moments.jd2))
+
+        def to_value(self, parent: Any = None, out_subfmt: Any = None) -> Any:
+            moments = Time(self.jd1, self.jd2, format="jd", scale=self._scale).tai
+            seconds = (moments - Time(_JD_1977, format="jd", scale="tai")).to_value("s")
+            made = [DrmsTime(round(float(one), 5)) for one in np.ravel(seconds)]
+            found = np.empty(len(made), dtype=object)
+            found[:] = made
+            return found.reshape(np.shape(seconds))
+
+        value = property(to_value)
+
+
+if hasattr(sys.modules.get("astropy.time"), "Time"):
+    tell_astropy()

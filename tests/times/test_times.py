@@ -5,6 +5,8 @@ import json
 import math
 import pickle
 import re
+import subprocess
+import sys
 
 import astropy.units as u
 import numpy as np
@@ -527,3 +529,33 @@ def test_columns_longer_than_a_block_are_read_whole(form):
     texts = [f"{text}Z" for text in np.datetime_as_string(moments, "ms")]
     texts[3] = texts[3].replace(".000", "")
     assert (times.to_datetime(form(texts), "utc") == moments).all()
+
+
+@pytest.mark.parametrize("scale", ["tai", "utc", "tt"])
+@pytest.mark.parametrize("text", ["2014.01.01_00:00:00_TAI", "2016-12-31T23:59:60Z", "1996-05-01T00:00:00.5Z"])
+def test_times_of_astropy_take_one_of_ours(text, scale):
+    one = times.parse_time(text)
+    found = Time(one, scale=scale)
+    assert (found.scale, found.format) == (scale, "drms")
+    assert abs(found - one.to_astropy()).to_value("s") < 1e-5
+    assert found.value == one
+    assert Time([one, one], scale=scale).shape == (2,)
+    assert Time([[one], [one]], scale=scale).value.tolist() == [[one], [one]]
+    assert times.parse_time(found) == one
+
+
+def test_other_times_of_astropy_stay_what_they_were():
+    assert Time("2014-01-01").format == "iso"
+    assert Time(["2014-01-01T00:00:00"]).format == "isot"
+    assert Time(np.datetime64("2014-01-01")).format == "datetime64"
+    with pytest.raises(ValueError, match="did not match any of the formats"):
+        Time(object())
+
+
+@pytest.mark.parametrize("first", ["import astropy.time", "import jsoclite", "import jsoclite.times"])
+def test_astropy_knows_in_whatever_order_they_are_loaded(first):
+    code = (
+        f"{first}; import jsoclite; one = jsoclite.tai('2014-01-01'); from astropy.time import Time; print(Time(one))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2014.01.01_00:00:00_TAI"]
