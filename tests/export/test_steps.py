@@ -438,7 +438,10 @@ POINTING = "aia.master_pointing3h"
             {"resize": {"scale_to": 0.6, "do_stretchmarks": 1, "center_to": 1}},
             Resize(0.6, replicate=True, center="first"),
         ),
-        ({"rebin": {"scale": "1/4", "method": "gaussian", "FWHM": 2}}, Rebin(0.25, method="gaussian", fwhm=2)),
+        ({"rebin": {"scale": "1/4", "method": "gaussian", "FWHM": 2, "u": 1}}, Rebin(0.25, method="gaussian", fwhm=2)),
+        ({"rebin": {"scale": 0.5, "method": "boxcar"}}, Rebin(0.5, rotate=True)),  # as the program does without u
+        ({"rebin": {"scale": 0.5, "rotate": "no"}}, Rebin(0.5)),
+        ({"Rebin": {"scale": 0.5}}, Rebin(0.5)),
         ({"rebin": {"scale": 0.5, "u": 0, "A": "1"}}, Rebin(0.5, rotate=True, all_segments=True)),
         ({"HmiB2ptr": {}}, VectorToPtr(coordinates=False)),
         ({"HmiB2ptr": {"l": 1, "e": "1", "ambweak": 0}}, VectorToPtr(errors=True, disambiguation="potential")),

@@ -79,8 +79,11 @@ def named(name: str, given: Any) -> Step:
     if step is Resize and "rescale" in found:
         rescale = bool(found.pop("rescale"))
         found["scale_to"] = found.get("scale_to", _SCALE_TO) if rescale else None
-    if name.lower() == "hmib2ptr":  # whose flag is off where it is not set, and ours is on
+    # JSOC's names go with JSOC's flags, which are off where they are not set; ours may be on
+    if name.lower() == "hmib2ptr":
         found.setdefault("l", 0)
+    if name == "rebin" and "rotate" not in found:
+        found.setdefault("u", 0)
     arguments: dict[str, Any] = {}
     try:
         for key, value in found.items():
