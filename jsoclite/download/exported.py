@@ -29,6 +29,7 @@ from ..fits import looks_like_fits
 from ..series import RecordName, series_of
 from .download import Batch, Job
 from .ledger import FileRow
+from .plan import PICTURES
 from .transfer import Failed, Outcome, Task, clear_the_way, fetch, local_error
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def _jobs_of(batch: Batch, request: ExportRequest, rows: Sequence[FileRow], fits
                 batch.fail(row, str(request.error))
         return
     found = match(open_rows, request.files, segments_made(request.process))
-    if request.process:
+    if request.process and request.protocol.partition(",")[0] not in PICTURES:  # whose names are of what they show
         # a processed record lies in another series (SERIES_mod); a step that failed can leave the stored one
         pairs = [(row, found[row.key]) for row in open_rows if row.key in found]
         # a row that was made from the reply has its record from there

@@ -677,8 +677,10 @@ def test_vector_components_of_a_record_on_tape_are_told_so(sun, tmp_path):
     assert files.error.iloc[3:].str.contains("on tape").all()
 
 
-def test_an_export_of_a_record_set_is_not_called_unprocessed(sun, tmp_path):
-    export = sun.export("hmi.M_720s[2014.01.01_00:00:00_TAI]{magnetogram}", process=jsoclite.Rebin(0.5))
+@pytest.mark.parametrize("protocol", ["fits", "jpg", "png"])
+def test_an_export_of_a_record_set_is_not_called_unprocessed(sun, tmp_path, protocol):
+    one = "hmi.M_720s[2014.01.01_00:00:00_TAI]{magnetogram}"
+    export = sun.export(one, process=jsoclite.Rebin(0.5), protocol=protocol)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert export.download(tmp_path).status.tolist() == ["downloaded"]
