@@ -404,6 +404,12 @@ def _times(text: str, body: str, found: KeyFilter, marks: tuple[Mark, ...], key:
                 "first time with Z, _TAI or _UTC, or write a duration behind a slash"
             )
             return
+        if re.match(r"\s*-(?!4712)[0-9]", mark.text):  # a time that is missing is one of -4712
+            yield (
+                f"{text}: the minus makes it a time before the year 0, and no range without a start; write both ends, "
+                "as in [2010.05.01_TAI-2014.01.01_TAI]"
+            )
+            return
         try:
             DrmsTime.parse(mark.text)
         except RecordSetError as error:

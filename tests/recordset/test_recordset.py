@@ -556,6 +556,8 @@ M = "hmi.M_720s"
         (f"{M}[T_REC=2014.01.01_TAI][3]", "by name and by position"),
         (f"{M}[ ]", "blank is a value"),
         (f"{M}[2014.01.02_TAI-2014.01.01_TAI]", "reversed"),
+        (f"{M}[-2014.01.02_TAI]", "the minus makes it a time before the year 0"),
+        (f"{M}[-2014.01.02_TAI/1d]", "write both ends"),
         (f"{M}[$,2014.01.01_TAI]", "put $ last"),
         (f"{M}[2014.02.30_TAI]", "28 days"),
         (f"{M}[2014.01.01_00:00:00_+1]", "four digits"),
