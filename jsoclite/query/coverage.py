@@ -148,8 +148,8 @@ def _edges(start: DrmsTime, end: DrmsTime, step: Any) -> tuple[Any, list[DrmsTim
     width = (3600.0 if length <= 3 * DAY_S else DAY_S) if step is None else parse_duration(step)
     if not width > 0 or length / width > 1e6:
         raise RecordSetError(
-            f"step={'1d' if step is None else step!r} from {start} to {end}: it is a duration such as '1d', with at most "
-            "a million in the range; write a longer one, or a shorter range"
+            f"step={'1d' if step is None else step!r} from {start} to {end}: it is a duration such as '1d', with at "
+            "most a million in the range; write a longer one, or a shorter range"
         )
     # days of UTC stay days where a leap second makes one longer
     ends = [
