@@ -323,12 +323,13 @@ class Retrieval:
             yield from zip(some, template.paths(info, records, some, tables, tag_of(process) or product), strict=True)
 
     def _source(self, series: str) -> str:
-        """Return the series whose definition counts: that of a processing step is seldom public."""
-        try:
-            self.queries.info(series)
-        except UnknownSeries:
-            return series.removesuffix("_mod")
-        return series
+        """Return the series that has the keywords: what steps have made is of SERIES_mod, which is seldom public."""
+        stored = series[:-4] if series.lower().endswith("_mod") else series
+        for name in (stored, series):
+            with contextlib.suppress(UnknownSeries):
+                self.queries.info(name)
+                return name
+        return stored
 
     def _segment(self, record: str, stored: str) -> str:
         """Find the segment that a stored file (image_lev1.fits) belongs to; its own name where there is none."""

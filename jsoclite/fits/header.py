@@ -258,7 +258,7 @@ def _cards(fits: str, value: Value, unit: str, comment: str, digits: int = 17) -
     JSOC writes each keyword into a header in memory, reads it back, and writes what it read into the file. That is why
     a float of nine digits ends with seventeen, and an empty comment beside a missing value as ``(MISSING) (MISSING)``.
     """
-    if type(value) in (int, float) and len(fits) <= 8:
+    if len(fits) <= 8 and (type(value) is int or (type(value) is float and math.isfinite(value))):
         text = fitscard.real(value, digits) if isinstance(value, float) else str(value)
         again = fitscard.real(float(text)) if isinstance(value, float) and digits < 17 else text
         if len(text) <= 20 and len(again) <= 20:  # the columns of the value are filled, and nothing else depends on it

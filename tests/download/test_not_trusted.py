@@ -101,7 +101,7 @@ def test_a_file_that_cannot_get_its_header_fails_alone(spoilt, tmp_path, monkeyp
             raise JsocError("became shorter while it was copied")
         write_fits(source, *arguments)
 
-    monkeypatch.setattr("jsoclite.fits.write_fits", write)
+    monkeypatch.setattr("jsoclite.download.transfer.write_fits", write)
     files = spoilt(lambda _, content: content).download(SET, tmp_path, on_error="ignore")
     assert files.status.tolist() == ["failed", "downloaded", "downloaded"]
     assert "shorter" in files.error.iloc[0]
