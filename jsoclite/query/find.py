@@ -211,9 +211,9 @@ def _back(
     if end is None:
         end = queries.query(f"{info.name}[{time_key}=$]", keywords=[time_key or ""])["time"].max()
     first, found = pd.Timestamp("1977-01-01", tz="UTC"), pd.DataFrame()
-    end, span = first if pd.isna(end) else end, pd.Timedelta(max(600.0, 4.0 * n * ((slots and slots.step) or 1.0)), "s")
+    end, seconds = first if pd.isna(end) else end, max(600.0, 4.0 * n * ((slots and slots.step) or 1.0))
     while len(found) < n:
-        start = first if span >= end - first else end - span
+        start = first if seconds >= (end - first).total_seconds() else end - pd.Timedelta(seconds, "s")
         # one empty window says nothing; all of them do
         chosen = queries.fitted(RecordSet(info.name, start, end, **sets))
         frame = queries.query(chosen, tell=start == first and not len(found), **options)
@@ -222,5 +222,5 @@ def _back(
         found = found[~found["recnum"].duplicated()]
         if start == first:
             break
-        end, span = start, 8 * span
+        end, seconds = start, 8.0 * seconds
     return found.sort_values("time", kind="stable").iloc[-n:]

@@ -198,8 +198,9 @@ def test_a_query_over_the_limit(whole, hand_clock, record_limit, shadow):
         assert small.counts["query"] < 60
 
 
-def test_files_of_more_records_than_one_answer_gives(tmp_path):
+def test_files_of_more_records_than_one_answer_gives(tmp_path, hand_clock):
     with Sandbox(record_limit=10) as small, small.client() as client:
+        client._clock = hand_clock.clock  # questions in pieces have a pace
         files = client.download("hmi.M_720s[2014.01.01_TAI/5h]{magnetogram}", tmp_path)
         assert files.status.tolist() == ["downloaded"] * 25
 

@@ -431,9 +431,10 @@ def _spoilt(sandbox, hostile):
     ],
 )
 def test_the_command_line_brings_no_control_characters(
-    guarded, hostile, capsys, monkeypatch, tmp_path, command, terminal
+    guarded, hostile, capsys, monkeypatch, tmp_path, hand_clock, command, terminal
 ):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("jsoclite.client.Clock", lambda: hand_clock.clock)  # tries of what is no file have a wait
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
     url = _spoilt(guarded["sandbox"], hostile)
     main(["--server", url, "--email", guarded["sandbox"].email, *command.split()])
@@ -445,8 +446,9 @@ def test_the_command_line_brings_no_control_characters(
     assert _harmless(said), [line for line in said.splitlines() if not _harmless(line)]
 
 
-def test_html_brings_no_control_characters(guarded, hostile, tmp_path):
+def test_html_brings_no_control_characters(guarded, hostile, tmp_path, hand_clock):
     client = jsoclite.Client(_spoilt(guarded["sandbox"], hostile))
+    client._clock = hand_clock.clock
     df = client.query("hmi.M_720s[2014.01.01_TAI/12m]", keywords="TELESCOP", segments="magnetogram")
     assert EVIL[:3] in df.TELESCOP.iloc[0]  # the values are the server's own
     with pytest.raises(DownloadError) as caught:
